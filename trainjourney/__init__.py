@@ -1,0 +1,3 @@
+"""Trainjourney: an endless train window, dreamed live by a model."""
+
+__version__ = "0.1.0"

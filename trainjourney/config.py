@@ -1,0 +1,253 @@
+"""Every setting of the show: its default, its range and one line of help, each said once.
+
+`config.toml` lays over the defaults, `--set section.key=value` over that, and the options of a
+command over both. A setting that is wrong is refused by name, with where it stood.
+"""
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
+
+from trainjourney.errors import ConfigError
+
+DEFAULT_FILE = Path("config.toml")  # read from the current folder when it is there
+
+
+class Section(BaseModel):
+    """A part's own settings. A part is given its section, never the whole."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class EngineConfig(Section):
+    """Which bundle dreams, and what runs it."""
+
+    name: str = Field(
+        default="pocket", description="The bundle: a name under engines/, or a folder."
+    )
+    backend: Literal["auto", "openvino", "onnxruntime"] = Field(
+        default="auto", description="What runs its graphs: auto, openvino or onnxruntime."
+    )
+    precision: Literal["auto", "bf16", "f32"] = Field(
+        default="auto",
+        description="auto, bf16 or f32; auto is bf16 where the processor is fast at it.",
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Processor threads for the graphs; 0 lets the backend choose.",
+    )
+
+
+class JourneyConfig(Section):
+    """Where the journey starts and how it runs."""
+
+    start: str = Field(
+        default="", description="A picture to start from; empty starts in the look's own."
+    )
+    look: str = Field(
+        default="", description="A look of the bundle's bank by name; empty is the first."
+    )
+    speed: float = Field(
+        default=1.0,
+        ge=-2.0,
+        le=2.0,
+        description="x cruising; 0 stands still, negative runs backwards.",
+    )
+    dream: float = Field(
+        default=0.2, ge=0.0, le=1.0, description="0 follows what was, 1 repaints all that enters."
+    )
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="The same seed makes the same film on one backend."
+    )
+    melt_s: float = Field(
+        default=3.0,
+        ge=0.0,
+        le=600.0,
+        description="Seconds that one look takes to melt into another.",
+    )
+
+
+class WindowConfig(Section):
+    """The window on this machine's screen."""
+
+    scale: float = Field(
+        default=2.0, ge=0.25, le=16.0, description="Size at opening, x the size of a frame."
+    )
+    fullscreen: bool = Field(default=False, description="Open over the whole screen; F changes it.")
+    vsync: bool = Field(default=True, description="Wait for the screen where the system allows it.")
+    overlay: bool = Field(default=False, description="Show figures over the picture; H changes it.")
+
+
+class FilmConfig(Section):
+    """The film that --output writes."""
+
+    crf: int = Field(
+        default=18, ge=0, le=51, description="H.264 quality: 0 without loss, 51 the worst."
+    )
+    preset: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(
+        default="veryfast", description="Effort: ultrafast, veryfast, fast, medium or slow."
+    )
+    fps: int = Field(default=0, ge=0, le=240, description="Frames a second; 0 is the bundle's own.")
+
+
+class Config(Section):
+    """All sections together."""
+
+    engine: EngineConfig = EngineConfig()
+    journey: JourneyConfig = JourneyConfig()
+    window: WindowConfig = WindowConfig()
+    film: FilmConfig = FilmConfig()
+
+
+SECTIONS: dict[str, type[Section]] = {
+    name: type(field.default) for name, field in Config.model_fields.items()
+}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One value for one key, and the place it was said, for the message if it is wrong."""
+
+    place: str  # "config.toml [window]", "--set", "--speed"
+    section: str
+    key: str
+    value: Any
+    spoken: bool = False  # said on a command line: text, to be read as the key's type
+
+
+def load(
+    path: Path | None = None, sets: Iterable[str] = (), options: Mapping[str, Any] | None = None
+) -> Config:
+    """The settings: defaults, then the file, then `--set` texts, then a command's options.
+
+    `options` maps "section.key" to a value; None values are left out. Without a path, the
+    config.toml of the current folder is read if there is one. Raises ConfigError.
+    """
+    if path is None and DEFAULT_FILE.is_file():
+        path = DEFAULT_FILE
+    settings = _read(path) if path is not None else []
+    settings += [_spoken(text) for text in sets]
+    for name, value in (options or {}).items():
+        section, key = name.split(".")
+        if value is not None:
+            settings.append(Setting(f"--{key}", section, key, value))
+    tables: dict[str, dict[str, Any]] = {name: {} for name in SECTIONS}
+    for setting in settings:
+        tables[setting.section][setting.key] = _checked(setting)
+    return Config.model_validate(tables)
+
+
+def to_toml(config: Config) -> str:
+    """The settings as a config file, one line of help above each."""
+    lines = [
+        "# Every setting of the show with its default. What stands here is laid over the defaults,",
+        "# --set section.key=value over that. This file is written by scripts/write_docs.",
+    ]
+    for name, section in SECTIONS.items():
+        doc = (section.__doc__ or "").strip()
+        lines += ["", f"[{name}]  # {doc}"]
+        for key, field in section.model_fields.items():
+            value = getattr(getattr(config, name), key)
+            lines += [f"# {field.description}{_range(field)}", f"{key} = {_toml(value)}"]
+    return "\n".join(lines) + "\n"
+
+
+def _read(path: Path) -> list[Setting]:
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as err:
+        raise ConfigError(f"{path}: no such file; give --config a file that is there") from err
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"{path}: cannot be read ({err}); give --config a text file") from err
+    except tomllib.TOMLDecodeError as err:
+        raise ConfigError(f"{path}: is not TOML: {err}; mend that line") from err
+    settings = []
+    for section, table in tables.items():
+        _known(section, SECTIONS, f"{path}: unknown section")
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {section} is a section; write [{section}] above its keys")
+        place = f"{path} [{section}]"
+        settings += [Setting(place, section, key, value) for key, value in table.items()]
+    return settings
+
+
+def _spoken(text: str) -> Setting:
+    name, equals, value = text.partition("=")
+    section, dot, key = name.strip().partition(".")
+    if not equals or not dot:
+        raise ConfigError(
+            f"--set {text}: is not section.key=value; write it as in --set window.fullscreen=true"
+        )
+    _known(section, SECTIONS, "--set: unknown section")
+    return Setting(f"--set [{section}]", section, key, value.strip(), spoken=True)
+
+
+def _checked(setting: Setting) -> Any:
+    section = SECTIONS[setting.section]
+    _known(setting.key, section.model_fields, f"{setting.place}: unknown key")
+    field = section.model_fields[setting.key]
+    value = _as_type(setting.value, field) if setting.spoken else setting.value
+    try:
+        return getattr(section(**{setting.key: value}), setting.key)
+    except ValidationError as err:
+        name = "" if setting.place == f"--{setting.key}" else f" {setting.key}"
+        said = repr(setting.value) if isinstance(setting.value, str) else _toml(setting.value)
+        complaint = f"{setting.place}{name}: {said} will not do; give {_wants(field)}"
+        raise ConfigError(complaint) from err
+
+
+def _as_type(text: str, field: FieldInfo) -> Any:
+    """A text from the command line as the field's type, or the text itself if it is not one."""
+    if field.annotation is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if field.annotation in (int, float):
+        try:
+            return field.annotation(text)
+        except ValueError:
+            return text
+    return text
+
+
+def _known(name: str, names: Iterable[str], complaint: str) -> None:
+    names = list(names)
+    if name in names:
+        return
+    near = get_close_matches(name, names, n=1)
+    hint = f"did you mean '{near[0]}'?" if near else f"there are {', '.join(names)}"
+    raise ConfigError(f"{complaint} '{name}'; {hint}")
+
+
+def _bounds(field: FieldInfo) -> list[str]:
+    """The lowest and the highest value as text, or nothing where the range is plain enough."""
+    found: dict[str, Any] = {}
+    for rule in field.metadata:
+        found |= {side: getattr(rule, side) for side in ("ge", "le") if hasattr(rule, side)}
+    return [f"{found[side]:g}" for side in ("ge", "le") if side in found]
+
+
+def _range(field: FieldInfo) -> str:
+    low, *high = _bounds(field) or [""]
+    return f" {low} to {high[0]}." if high else ""
+
+
+def _wants(field: FieldInfo) -> str:
+    if choices := get_args(field.annotation):
+        return ", ".join(choices[:-1]) + f" or {choices[-1]}"
+    names: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number"}
+    low, *high = _bounds(field) or [""]
+    limits = f" from {low} to {high[0]}" if high else f" from {low}" if low else ""
+    return names.get(field.annotation, "a text in quotes") + limits
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return str(value).lower() if isinstance(value, bool) else str(value)
