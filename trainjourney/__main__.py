@@ -1,0 +1,5 @@
+"""`python -m trainjourney`, the same as `trainjourney`."""
+
+from trainjourney.cli import main
+
+main()

@@ -1,0 +1,224 @@
+"""The commands. Each is thin and imports its room when it is called, so that --help is quick
+and `play` never meets torch. Here alone: prints, logging, and the end of every error."""
+
+import json
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from trainjourney import __version__
+from trainjourney.errors import TrainjourneyError
+
+app = typer.Typer(
+    help="Trainjourney: an endless train window, dreamed live by a model.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"terminal_width": 80},
+)
+
+Engine = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The bundle: a name under engines/, or a folder.")
+]
+Backend = Annotated[
+    str | None, typer.Option(metavar="NAME", help="What runs it: auto, openvino, onnxruntime.")
+]
+Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, bf16 or f32.")]
+Threads = Annotated[int | None, typer.Option(metavar="N", help="Processor threads; 0 is auto.")]
+ConfigFile = Annotated[
+    Path | None,
+    typer.Option("--config", metavar="FILE", help="Settings; else ./config.toml, if there."),
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting. May be repeated."),
+]
+Run = Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of the training.")]
+
+
+def main() -> None:
+    """Run a command. An operator's mistake ends in one line and exit code 2."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    try:
+        app()
+    except TrainjourneyError as err:
+        print(f"trainjourney: {err}", file=sys.stderr)
+        sys.exit(err.exit_code)
+
+
+@app.callback(invoke_without_command=True)
+def about(
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if version:
+        print(f"trainjourney {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def play(
+    engine: Engine = None,
+    start: Annotated[
+        str | None, typer.Option(metavar="PICTURE", help="A picture to start from.")
+    ] = None,
+    look: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A look of the bundle's bank.")
+    ] = None,
+    speed: Annotated[
+        float | None, typer.Option(metavar="X", help="x cruising; 0 stands, below 0 backwards.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="N", help="The same seed makes the same film.")
+    ] = None,
+    frames: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="End after this many frames.")
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(metavar="FILM", help="Write film.mp4, or null for nowhere.")
+    ] = None,
+    window: Annotated[
+        bool | None, typer.Option("--window/--fullscreen", help="How the window opens.")
+    ] = None,
+    config: ConfigFile = None,
+    sets: Sets = None,
+) -> None:
+    """Open the window and let the journey run.
+
+    With --output the frames go there, and the window opens only if asked for.
+    Keys: Esc quits, F fullscreen, H figures, 1-9 looks, arrows speed.
+    """
+    settings = {
+        "engine.name": engine,
+        "journey.start": start,
+        "journey.look": look,
+        "journey.speed": speed,
+        "journey.seed": seed,
+        "window.fullscreen": None if window is None else not window,
+    }
+    loaded = _load(config, sets, settings)
+    from trainjourney.show.play import play as run
+
+    run(loaded, output=output, frames=frames, window=output is None or window is not None)
+
+
+@app.command()
+def bench(
+    engine: Engine = None,
+    backend: Backend = None,
+    precision: Precision = None,
+    threads: Threads = None,
+    config: ConfigFile = None,
+    sets: Sets = None,
+) -> None:
+    """Measure how fast a bundle runs on this machine. The last line is JSON."""
+    settings = {
+        "engine.name": engine,
+        "engine.backend": backend,
+        "engine.precision": precision,
+        "engine.threads": threads,
+    }
+    loaded = _load(config, sets, settings)
+    from trainjourney.inference.bench import bench as run
+
+    figures = run(loaded)
+    for name, value in figures.items():
+        print(f"{name:>12}  {_words(value)}")
+    print(json.dumps(figures))
+
+
+@app.command()
+def doctor(engine: Engine = None, config: ConfigFile = None, sets: Sets = None) -> None:
+    """Tell what this machine has, and what would cure each lack.
+
+    Exit code 0 if `trainjourney play` can run here, else 1.
+    """
+    loaded = _load(config, sets, {"engine.name": engine})
+    from trainjourney.show.doctor import examine, playable
+
+    findings = examine(loaded)
+    for found in findings:
+        print(f"{'ok' if found.good else '--'}  {found.name:<12}{found.fact}")
+        if found.cure:
+            print(f"{'':16}{found.cure}")
+    can_play = playable(findings)
+    print("This machine can play." if can_play else "This machine cannot play yet.")
+    raise typer.Exit(0 if can_play else 1)
+
+
+@app.command()
+def train(
+    model: Annotated[Literal["pocket"], typer.Argument(help="What to train.", metavar="pocket")],
+    preset: Annotated[
+        str, typer.Option(metavar="NAME", help="Its size: tiny (seconds) to the shipped one.")
+    ] = "shipped",
+    run: Run = Path("runs/pocket"),
+    minutes: Annotated[
+        float | None, typer.Option(metavar="X", min=0, help="Stop after this long; go on later.")
+    ] = None,
+    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu or cuda.")] = "auto",
+) -> None:
+    """Train a model on the scenery, every stage in order. The same words resume it."""
+    with _extra("train"):
+        from trainjourney.training.pocket import train_pocket
+
+        assert model == "pocket"
+        train_pocket(preset, run, minutes, device)
+
+
+@app.command()
+def export(
+    out: Annotated[
+        Path, typer.Argument(metavar="BUNDLE", help="The folder to write, as engines/mine.")
+    ],
+    run: Run = Path("runs/pocket"),
+) -> None:
+    """Write a training as a bundle that can be played."""
+    with _extra("train"):
+        from trainjourney.training.export import export_bundle
+
+        export_bundle(run, out)
+
+
+@app.command()
+def scenery(
+    sheet: Annotated[Path, typer.Option(metavar="PICTURE", help="The PNG to write.")],
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Another seed, other rides.")] = 1,
+) -> None:
+    """Draw the worlds that the pocket learns from on one sheet."""
+    from trainjourney.scenery.sheet import draw_sheet
+
+    draw_sheet(sheet, seed)
+
+
+def _load(path: Path | None, sets: list[str] | None, options: dict[str, Any]) -> Any:
+    from trainjourney.config import load
+
+    return load(path, sets or [], options)
+
+
+@contextmanager
+def _extra(name: str) -> Iterator[None]:
+    """Say which extra to install where a library is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as err:
+        if (err.name or "trainjourney").startswith("trainjourney"):
+            raise
+        message = f"{err.name} is not installed here; type: pip install '.[{name}]'"
+        raise TrainjourneyError(message) from err
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{key} {_words(part)}" for key, part in value.items())
+    return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+if __name__ == "__main__":
+    main()
