@@ -1,0 +1,107 @@
+"""Rendered country on disk: strips of planes, pictures of them and their styles, in shards.
+
+A shard is one .npz-free folder of .npy files written once and memory-mapped ever after, so that
+rendering can be killed, resumed and shared between processes.
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import array_api_compat.numpy as xp
+import numpy as np
+from numpy.typing import NDArray
+
+from ..model.planes import HEIGHT, MATERIALS, PLANES, ROWS, VIEW_W, WIDTH
+from ..scenery.layout import plan
+from ..scenery.strips import paint, store
+from ..scenery.style import NAMES, Style
+from ..scenery.view import look_through, textures
+from ..scenery.worlds import draw_style
+
+CELLS = 576  # length of a strip, cells
+BORDER = 288  # in a melt shard: the cell where the previous style's country ends
+PICTURES = (
+    3  # per style: two of its own country, one of its country in the previous style's colours
+)
+
+
+def shard_name(kind: str, seed: int) -> str:
+    """Folder of a shard; kind "ride" (one style all along) or "melt" (another style's country first)."""
+    assert kind in ("ride", "melt"), kind
+    return f"{kind}{seed:04d}"
+
+
+def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELLS) -> None:
+    """Render `count` styles into `root`; does nothing where the shard is already there."""
+    folder = root / shard_name(kind, seed)
+    if folder.exists():
+        return
+    border = 2 * BORDER if kind == "melt" else 0
+    rng = np.random.default_rng([seed, 4242 + border])
+    texture = textures()
+    n = len(PLANES)
+    strips = np.zeros((count, n, MATERIALS, ROWS, cells), np.uint8)
+    frames = np.zeros((count, PICTURES, HEIGHT, WIDTH, 3), np.uint8)
+    starts = np.zeros((count, PICTURES, n), np.float32)
+    styles = np.zeros((count, len(NAMES)), np.float32)
+    before = draw_style(rng)
+    for i in range(count):
+        style = draw_style(rng)
+        painted = []
+        for p in range(n):
+
+            def style_at(x: float, new: Style = style, old: Style = before) -> Style:
+                return old if x < border else new
+
+            full = paint(xp, [plan(seed * 1000 + i + border, p, 2 * cells, style_at)])
+            strips[i, p] = np.round(store(xp, full)[0] * 255.0)
+            painted.append(full[0])
+        for k in range(PICTURES):
+            low = border // 2 if k < 2 else 0
+            starts[i, k] = rng.uniform(low, cells - VIEW_W - 2, n)
+            drawn = style if k < 2 or border or i == 0 else before
+            view = look_through(xp, painted, [2.0 * s for s in starts[i, k]], drawn, texture)
+            frames[i, k] = np.round(np.asarray(view.frame) * 255.0)
+        styles[i], before = style.values, style
+    part = folder.with_name(folder.name + f".{os.getpid()}.part")
+    part.mkdir(parents=True)
+    for name, array in (
+        ("strips", strips),
+        ("frames", frames),
+        ("starts", starts),
+        ("styles", styles),
+    ):
+        np.save(part / f"{name}.npy", array)
+    try:
+        part.rename(folder)
+    except OSError:  # another process was first
+        shutil.rmtree(part)
+
+
+@dataclass(frozen=True)
+class Shards:
+    """All shards of a folder, memory-mapped; style i is (shard, row)."""
+
+    strips: list[NDArray[np.uint8]]  # each [n, planes, MATERIALS, ROWS, cells]
+    frames: list[NDArray[np.uint8]]  # each [n, PICTURES, H, W, 3]
+    starts: list[NDArray[np.float32]]  # each [n, PICTURES, planes], cells
+    styles: NDArray[np.float32]  # [all, len(NAMES)]
+    where: list[tuple[int, int]]
+    melts: NDArray[np.bool_]  # [all] another style's country lies before BORDER
+
+    def __len__(self) -> int:
+        return len(self.where)
+
+
+def open_shards(folder: Path) -> Shards:
+    """Memory-map every finished shard of `folder`."""
+    found = sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.endswith(".part"))
+    parts = [
+        [np.load(d / f"{name}.npy", mmap_mode="r") for d in found]
+        for name in ("strips", "frames", "starts", "styles")
+    ]
+    where = [(s, i) for s, styles in enumerate(parts[3]) for i in range(len(styles))]
+    melts = np.array([found[s].name.startswith("melt") for s, _ in where])
+    return Shards(parts[0], parts[1], parts[2], np.concatenate(parts[3]), where, melts)

@@ -1,0 +1,103 @@
+"""Stage 5, the encoder: one picture to the planes it might be made of, hidden parts included."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..model.codec import Codec
+from ..model.encoder import Encoder
+from ..model.planes import MATERIALS, PLANES, VIEW_W
+from .codec_stage import draw_masks
+from .dataset import Shards
+
+
+class EncoderStage:
+    """Cross-entropy of every plane's materials through the frozen codec."""
+
+    name = "encoder"
+
+    def __init__(self, shards: Shards, codec: Codec, batch: int = 6) -> None:
+        self.encoder = Encoder()
+        self.codec, self.shards, self.batch = codec.eval().requires_grad_(False), shards, batch
+
+    def modules(self) -> dict[str, nn.Module]:
+        """The encoder."""
+        return {"encoder": self.encoder}
+
+    def batch_of(self, rng: torch.Generator, count: int) -> tuple[Tensor, Tensor]:
+        """Pictures [B, 3, 128, 256] and the masks behind them [B, planes, MATERIALS, 64, VIEW_W]."""
+        n = torch.randint(len(self.shards), (count,), generator=rng).tolist()
+        k = torch.randint(3, (count,), generator=rng).tolist()
+        masks, pictures = [], []
+        for a, b in zip(n, k, strict=True):
+            s, i = self.shards.where[a]
+            start = np.round(self.shards.starts[s][i, b]).astype(int).tolist()
+            strips = self.shards.strips[s][i]
+            masks.append(np.stack([strips[p, :, :, x : x + VIEW_W] for p, x in enumerate(start)]))
+            pictures.append(np.array(self.shards.frames[s][i, b]))
+        small = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255.0
+        small = F.avg_pool2d(small, 2)
+        gain = 1.0 + 0.12 * torch.randn(count, 3, 1, 1, generator=rng)
+        small = small * gain + 0.04 * torch.randn(count, 1, 1, 1, generator=rng)
+        small = small + 0.03 * torch.rand(count, 1, 1, 1, generator=rng) * torch.randn(
+            small.shape, generator=rng
+        )
+        target = torch.from_numpy(np.stack(masks)).float() / 255.0
+        if torch.rand((), generator=rng) < 0.5:
+            small, target = small.flip(3), target.flip(4)
+        return small.clamp(0, 1), target
+
+    def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """One batch; what is hidden behind nearer planes counts a quarter."""
+        pictures, target = self.batch_of(rng, self.batch)
+        b, n = target.shape[:2]
+        latent = self.encoder(pictures)
+        plane = torch.arange(n).repeat(b)
+        raw = latent.flatten(0, 1) * self.codec.std[plane][:, :, None, None]
+        raw = raw + self.codec.mean[plane][:, :, None, None]
+        logits = self.codec.logits(raw, plane).float().unflatten(0, (b, n))
+        nothing = (1 - target.sum(2, keepdim=True)).clamp(0, 1)
+        cross = -(torch.cat([target, nothing], 2) * logits.log_softmax(2)).sum(2)
+        weight = visibility(target) * 0.75 + 0.25
+        loss = (cross * weight).mean() * 4.0
+        return {"loss": loss + 1e-3 * latent.float().square().mean(), "cross": cross.mean()}
+
+    def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
+        """Four pictures; below each its planes as found, nearest last."""
+        pictures, target = self.batch_of(torch.Generator().manual_seed(4), 4)
+        latent = ema["encoder"](pictures)
+        plane = torch.arange(len(PLANES)).repeat(4)
+        found = self.codec.decode(latent.flatten(0, 1).float(), plane).unflatten(0, (4, -1))
+        columns = []
+        for i in range(4):
+            top = (pictures[i].permute(1, 2, 0) * 255).byte().numpy()
+            sheets = [
+                np.concatenate([draw_masks(target[i, p]), draw_masks(found[i, p])], 1)[:, ::2]
+                for p in range(len(PLANES))
+            ]
+            columns.append(np.concatenate([top, *sheets], 0))
+        Image.fromarray(np.concatenate(columns, 1)).save(path)
+
+
+def visibility(masks: Tensor) -> Tensor:
+    """How much of every plane's every cell is seen past nearer planes, [B, planes, 64, VIEW_W]."""
+    b, n, _, rows, width = masks.shape
+    assert masks.shape[2] == MATERIALS
+    clear = torch.ones(b, 2 * rows, width)
+    seen = []
+    for p in reversed(range(n)):
+        plane = PLANES[p]
+        cover = masks[:, p].sum(1)
+        tall = cover.repeat_interleave(plane.stretch, 1)
+        here = clear[:, plane.top : plane.top + tall.shape[1]]
+        share = here.reshape(b, rows, plane.stretch, width).mean(2)
+        seen.append(share)
+        below = tall[:, -1:].expand(b, 2 * rows - plane.top - tall.shape[1], width) * (p > 0)
+        clear = torch.cat(
+            [clear[:, : plane.top], here * (1 - tall), clear[:, plane.top + tall.shape[1] :] * (1 - below)], 1
+        )
+    return torch.stack(seen[::-1], 1)

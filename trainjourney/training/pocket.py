@@ -1,0 +1,101 @@
+"""The pocket from nothing: render, then five stages in order, each resuming where it stood."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from .checkpoint import load_weights, save_weights
+from .codec_stage import CodecStage
+from .dataset import Shards, open_shards, render_shard, shard_name
+from .decoder_stage import DecoderStage
+from .dream_stage import DreamStage, all_embeddings, strip_latents
+from .encoder_stage import EncoderStage
+from .look_stage import LookStage, small_pictures
+from .options import remember_options
+from .presets import Preset, find_preset
+from .progress import Bar
+from .runner import run_stage
+from .stage import Stage
+
+STAGES = ("look", "codec", "decoder", "dream", "encoder")
+
+
+def train_pocket(
+    preset: str,
+    run: Path,
+    minutes: float | None = None,
+    device: str = "cpu",
+    only: tuple[str, ...] = STAGES,
+    threads: int = 0,
+) -> None:
+    """Train the pocket in the folder `run`. `minutes` bounds the training time of all stages together.
+
+    Raises TrainingError. Killed at any time, the same call goes on.
+    """
+    options = find_preset(preset)
+    run.mkdir(parents=True, exist_ok=True)
+    remember_options(run, {"preset": preset, **asdict(options)}, free=("steps", "minutes", "lr"))
+    shards = _render(options, run / "data")
+    for name in STAGES:
+        if name not in only:
+            continue
+        schedule = options.schedules[name]
+        if minutes is not None:
+            schedule = replace(
+                schedule, steps=10**7, warmup=60, minutes=minutes * options.share[name]
+            )
+        stage = _build(name, options, shards, run)
+        result = run_stage(stage, schedule, run, device, progress=Bar(), threads=threads)
+        if result.ended != "done":
+            return
+        if isinstance(stage, CodecStage):
+            _whiten(stage, run)
+
+
+def _render(options: Preset, data: Path) -> Shards:
+    """Render what is missing of the dataset, with a line a minute."""
+    bar = Bar()
+    wanted = [("ride", i) for i in range(options.rides)] + [("melt", i) for i in range(options.melts)]
+    data.mkdir(parents=True, exist_ok=True)
+    missing = [(k, i) for k, i in wanted if not (data / shard_name(k, i)).exists()]
+    if missing:
+        bar.start("render")
+        for n, (kind, i) in enumerate(missing):
+            render_shard(data, kind, i, options.styles)
+            bar.show((n + 1) / len(missing), f"{shard_name(kind, i)}")
+        bar.close()
+    return open_shards(data)
+
+
+def stage_weights(run: Path, name: str) -> Path:
+    """Averaged weights of a finished stage."""
+    return run / name / "weights.safetensors"
+
+
+def _build(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
+    """A stage with what it needs of the earlier ones."""
+    pictures = small_pictures(shards, run / "pictures.npy")
+    if name == "look":
+        return LookStage(shards, pictures, batch=min(56, len(shards) - 1))
+    if name == "codec":
+        return CodecStage(shards)
+    look = LookStage(shards, pictures)
+    load_weights(stage_weights(run, "look"), look.modules())
+    if name == "decoder":
+        return DecoderStage(shards, pictures, look.embedder)
+    codec = CodecStage(shards).codec
+    load_weights(stage_weights(run, "codec"), {"codec": codec})
+    if name == "encoder":
+        return EncoderStage(shards, codec)
+    latents = strip_latents(shards, codec, run / "latents.npy")
+    embeddings = all_embeddings(pictures, look.embedder)
+    return DreamStage(
+        shards, latents, embeddings, codec, width=options.width, deep=options.deep, blocks=options.blocks
+    )
+
+
+def _whiten(stage: CodecStage, run: Path) -> None:
+    """Measure the codec's latent once, on its averaged weights, and keep it beside them."""
+    path = stage_weights(run, "codec")
+    load_weights(path, {"codec": stage.codec})
+    stage.whiten(stage.codec)
+    save_weights(path, {"codec": stage.codec})

@@ -1,0 +1,52 @@
+"""Presets of the pocket: how much country is rendered and how long every stage learns."""
+
+from dataclasses import dataclass
+
+from ..errors import TrainingError
+from .stage import Schedule
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Shards of 20 styles, network sizes and a schedule per stage; minutes are of training alone."""
+
+    rides: int
+    melts: int
+    styles: int  # per shard
+    width: int
+    deep: int
+    blocks: int
+    schedules: dict[str, Schedule]
+    share: dict[str, float]  # of the whole training time, where it is given in minutes
+
+
+_SHARE = {"look": 0.08, "codec": 0.1, "decoder": 0.16, "dream": 0.54, "encoder": 0.12}
+
+
+def _schedules(steps: dict[str, int], **more: float) -> dict[str, Schedule]:
+    rates = {"look": 1e-3, "codec": 1.5e-3, "decoder": 2e-3, "dream": 6e-4, "encoder": 1e-3}
+    return {
+        k: Schedule(steps=n, lr=rates[k], ema=0.998 if k == "dream" else 0.995, **more)  # type: ignore[arg-type]
+        for k, n in steps.items()
+    }
+
+
+PRESETS = {
+    "tiny": Preset(
+        1, 1, 2, 32, 32, 1,
+        _schedules({"look": 3, "codec": 3, "decoder": 2, "dream": 3, "encoder": 2}),
+        _SHARE,
+    ),
+    "pocket": Preset(
+        80, 30, 20, 128, 256, 2,
+        _schedules({"look": 2500, "codec": 3500, "decoder": 4000, "dream": 40000, "encoder": 5000}),
+        _SHARE,
+    ),
+}  # fmt: skip
+
+
+def find_preset(name: str) -> Preset:
+    """The preset of that name. Raises TrainingError."""
+    if name not in PRESETS:
+        raise TrainingError(f"no preset '{name}': choose one of {', '.join(PRESETS)}")
+    return PRESETS[name]
