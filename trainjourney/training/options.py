@@ -1,0 +1,69 @@
+"""Options of a run: written to the run folder once, and held equal whenever it goes on."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from trainjourney.errors import TrainingError
+from trainjourney.training.checkpoint import replacing
+
+FILE = "options.json"
+
+
+def remember_options(
+    folder: Path, options: Mapping[str, Any], free: Collection[str] = ("steps", "minutes")
+) -> None:
+    """Write the resolved options to `folder`, or check them against those already there.
+
+    `options` is nested tables of plain values. An option whose last name is in `free` may
+    change between resumes (the file then says the newest). Raises TrainingError.
+    """
+    path = folder / FILE
+    now = _flat(json.loads(json.dumps(options)))
+    if path.exists():
+        then = _flat(read_options(folder))
+        for key in sorted(then.keys() | now.keys()):
+            if key.rsplit(".", 1)[-1] in free:
+                continue
+            if then.get(key) != now.get(key):
+                raise TrainingError(_difference(path, key, then, now))
+        if then == now:
+            return
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")
+
+
+def read_options(folder: Path) -> dict[str, Any]:
+    """The options a run was started with. Raises TrainingError."""
+    path = folder / FILE
+    try:
+        options = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as err:
+        raise TrainingError(f"{path}: no such file; give the folder of a training") from err
+    except (OSError, ValueError) as err:
+        raise TrainingError(f"{path}: cannot be read ({err}); train in a new folder") from err
+    if not isinstance(options, dict):
+        raise TrainingError(f"{path}: holds no table of options; train in a new folder")
+    return options
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in table.items():
+        if isinstance(value, dict):
+            flat.update(_flat(value, f"{prefix}{key}."))
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
+
+
+def _difference(path: Path, key: str, then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    before = json.dumps(then[key]) if key in then else "not there"
+    after = json.dumps(now[key]) if key in now else "not there"
+    return (
+        f"{path}: this training was started with {key} = {before}, now it is {after}; "
+        f"set {key} back to {before} to go on with it, or train in a new folder"
+    )

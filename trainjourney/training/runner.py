@@ -1,0 +1,334 @@
+"""Runner: trains one stage to its end through kills, stops and numbers that are not finite."""
+
+from __future__ import annotations
+
+import copy
+import json
+import math
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from trainjourney.errors import TrainingError
+from trainjourney.training.checkpoint import (
+    load_checkpoint,
+    parameter_names,
+    replacing,
+    save_checkpoint,
+    save_weights,
+)
+from trainjourney.training.history import History, draw_history
+from trainjourney.training.progress import Silent, Watcher
+from trainjourney.training.stage import Schedule, Stage
+
+CHECKPOINT, WEIGHTS, DONE = "checkpoint.safetensors", "weights.safetensors", "done.json"
+BAD_STEPS = 20
+"""So many steps in a row with a loss or gradient that is not finite end the training."""
+_SMOOTHING = 0.98
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How a stage ended: `done`, or stopped by the `deadline` or by a `signal`, to be resumed."""
+
+    name: str
+    ended: Literal["done", "deadline", "signal"]
+    step: int
+    elapsed_s: float
+    skipped: int
+    """Steps left out because a loss or gradient was not finite."""
+    losses: dict[str, float]
+    """The latest losses, smoothed; those of before where a finished stage was skipped."""
+    ema: dict[str, nn.Module]
+    """The averaged networks, in eval, on the device."""
+    folder: Path
+
+
+@dataclass
+class _Tally:
+    """What a checkpoint notes beside the tensors."""
+
+    step: int = 0
+    elapsed_s: float = 0.0
+    updates: int = 0
+    skipped: int = 0
+    skipped_in_a_row: int = 0
+
+
+def run_stage(
+    stage: Stage,
+    schedule: Schedule,
+    folder: Path,
+    device: str | torch.device = "cpu",
+    deadline: Callable[[], bool] | None = None,
+    progress: Watcher | None = None,
+    *,
+    seed: int = 0,
+    threads: int = 0,
+    clock: Callable[[], float] = time.monotonic,
+) -> StageResult:
+    """Train `stage` in `folder`/<its name> to the end of its schedule, from where it stood.
+
+    Leaves there checkpoint.safetensors (resume), weights.safetensors (averaged), losses.csv
+    and .png, samples/, and done.json at the end. A finished stage is not trained again, but
+    goes on where the schedule now asks for more. Stops after a checkpoint when `deadline()`
+    says so, and at SIGINT or SIGTERM. `threads`: torch's, 0 as it is. Raises TrainingError.
+    """
+    run = _Run(stage, schedule, folder / stage.name, torch.device(device), seed)
+    if threads > 0:
+        torch.set_num_threads(threads)
+    watcher = progress or Silent()
+    watcher.start(stage.name)
+    try:
+        if run.is_done():
+            run.restore()
+            watcher.note(f"finished before, at step {run.tally.step}")
+            return run.result("done")
+        with _stop_signals() as stopped:
+            return run.train(stopped, deadline or (lambda: False), watcher, clock)
+    finally:
+        watcher.close()
+
+
+class _Run:
+    """One stage in training; owns its networks' averages, optimizer and tally."""
+
+    def __init__(
+        self, stage: Stage, schedule: Schedule, folder: Path, device: torch.device, seed: int
+    ) -> None:
+        self.stage, self.schedule, self.folder, self.device = stage, schedule, folder, device
+        self.seed = seed
+        self.modules = stage.modules()
+        for module in self.modules.values():
+            module.to(device).train()
+        self.ema = copy.deepcopy(self.modules)  # in one go: what is shared stays shared
+        for module in self.ema.values():
+            module.eval().requires_grad_(False)
+        self.optimizer = _optimizer(self.modules, schedule)
+        self.tally = _Tally()
+        self.losses: dict[str, float] = {}
+
+    def is_done(self) -> bool:
+        """Finished before, and the schedule asks for no more than that."""
+        path = self.folder / DONE
+        if not path.exists():
+            return False
+        done = json.loads(path.read_text(encoding="utf-8"))
+        return self.schedule.fraction(done["step"], done["elapsed_s"]) >= 1.0
+
+    def restore(self) -> None:
+        """Go back to the checkpoint, if there is one."""
+        path = self.folder / CHECKPOINT
+        if not path.exists():
+            return
+        notes = load_checkpoint(path, self.modules, self.ema, self.optimizer)
+        self.losses = notes.pop("losses")
+        self.tally = _Tally(**notes)
+
+    def train(
+        self,
+        stopped: threading.Event,
+        deadline: Callable[[], bool],
+        watcher: Watcher,
+        clock: Callable[[], float],
+    ) -> StageResult:
+        """The loop."""
+        self.restore()
+        (self.folder / DONE).unlink(missing_ok=True)
+        if self.tally.step:
+            watcher.note(f"goes on from step {self.tally.step}")
+        history = History(self.folder / "losses.csv", self.tally.step)
+        tally, schedule = self.tally, self.schedule
+        saved_s = sampled_s = last_s = clock()
+        unsaved, checked = False, False
+        while schedule.fraction(tally.step, tally.elapsed_s) < 1.0:
+            if stopped.is_set() or deadline():
+                if unsaved:
+                    self.save()
+                return self.result("signal" if stopped.is_set() else "deadline")
+            lr = schedule.rate(tally.step, tally.elapsed_s)
+            shown = self.step(lr)
+            if not checked:
+                checked = self._note_strays(watcher)
+            tally.elapsed_s += clock() - last_s
+            last_s = clock()
+            history.add(tally.step, tally.elapsed_s, lr, shown)
+            self._smooth(shown)
+            watcher.show(schedule.fraction(tally.step, tally.elapsed_s), self._line(lr))
+            unsaved = True
+            if tally.skipped_in_a_row >= BAD_STEPS:
+                raise TrainingError(
+                    f"{self.folder}: {BAD_STEPS} steps in a row up to step {tally.step} had a loss "
+                    "or gradient that is not finite; train again with a lower learning rate "
+                    "(it goes on from the last checkpoint)"
+                )
+            if clock() - saved_s >= schedule.checkpoint_s:
+                self.save()
+                saved_s, unsaved = clock(), False
+            if clock() - sampled_s >= schedule.sample_s:
+                self.sample()
+                sampled_s = clock()
+        self.save()
+        self.sample()
+        with replacing(self.folder / DONE) as temporary:
+            temporary.write_text(json.dumps(asdict(tally)) + "\n", encoding="utf-8")
+        return self.result("done")
+
+    def step(self, lr: float) -> dict[str, float]:
+        """One batch and, where all is finite, one update; gives what to show."""
+        tally = self.tally
+        rng = _seeded(self.seed, tally.step, self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.schedule.bf16):
+            losses = self.stage.losses(tally.step, rng)
+        loss = losses["loss"]
+        assert loss.shape == (), loss.shape
+        shown = _numbers(losses)
+        norm = math.nan
+        self.optimizer.zero_grad(set_to_none=True)
+        if math.isfinite(shown["loss"]):
+            loss.float().backward()  # type: ignore[no-untyped-call]
+            norm = self._clip()
+        tally.step += 1
+        if math.isfinite(norm):
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+            self.optimizer.step()
+            tally.updates += 1
+            tally.skipped_in_a_row = 0
+            _average(self.ema, self.modules, self.schedule.decay(tally.updates))
+        else:
+            tally.skipped += 1
+            tally.skipped_in_a_row += 1
+        return {**shown, "grad_norm": norm}
+
+    def save(self) -> None:
+        """Checkpoint, averaged weights and plot."""
+        notes = {**asdict(self.tally), "losses": self.losses}
+        path = self.folder / CHECKPOINT
+        save_checkpoint(path, self.modules, self.ema, self.optimizer, notes)
+        save_weights(self.folder / WEIGHTS, self.ema, asdict(self.tally))
+        draw_history(self.folder / "losses.csv", self.folder / "losses.png")
+
+    def sample(self) -> None:
+        """Let the stage draw a sheet; the next step seeds all chance anew, so none is spent."""
+        samples = self.folder / "samples"
+        samples.mkdir(parents=True, exist_ok=True)
+        with torch.no_grad():
+            self.stage.sample(samples / f"{self.tally.step:07d}.png", self.ema)
+        for module in self.modules.values():
+            module.train()
+
+    def result(self, ended: Literal["done", "deadline", "signal"]) -> StageResult:
+        tally = self.tally
+        return StageResult(
+            name=self.stage.name,
+            ended=ended,
+            step=tally.step,
+            elapsed_s=tally.elapsed_s,
+            skipped=tally.skipped,
+            losses=dict(self.losses),
+            ema=self.ema,
+            folder=self.folder,
+        )
+
+    def _clip(self) -> float:
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        limit = self.schedule.grad_clip or math.inf
+        return float(nn.utils.clip_grad_norm_(parameters, limit))
+
+    def _note_strays(self, watcher: Watcher) -> bool:
+        """Say once which parameters no gradient reaches: most often the autocast cache."""
+        names = parameter_names(self.modules)
+        parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
+        strays = [names[id(p)] for p in parameters if p.grad is None]
+        if strays and len(strays) < len(parameters):
+            watcher.note(f"no gradient reaches {len(strays)} parameters, as {strays[0]}")
+        return len(strays) < len(parameters)
+
+    def _smooth(self, shown: dict[str, float]) -> None:
+        for name, value in shown.items():
+            if math.isfinite(value):
+                before = self.losses.get(name, value)
+                self.losses[name] = _SMOOTHING * before + (1.0 - _SMOOTHING) * value
+
+    def _line(self, lr: float) -> str:
+        tally = self.tally
+        losses = " ".join(f"{name} {value:.4g}" for name, value in self.losses.items())
+        bad = f" skipped {tally.skipped}" if tally.skipped else ""
+        return f"step {tally.step} lr {lr:.2e} {losses}{bad} {tally.elapsed_s / 60.0:.1f} min"
+
+
+def _optimizer(modules: dict[str, nn.Module], schedule: Schedule) -> torch.optim.AdamW:
+    """AdamW over every parameter that wants a gradient, once each."""
+    found = {id(p): p for m in modules.values() for p in m.parameters() if p.requires_grad}
+    assert found, "a stage without parameters"
+    groups: list[dict[str, Any]] = [
+        {"params": [p for p in found.values() if p.ndim >= 2]},
+        {"params": [p for p in found.values() if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        [group for group in groups if group["params"]],
+        lr=schedule.lr,
+        betas=(0.9, schedule.beta2),
+        weight_decay=schedule.weight_decay,
+        fused=True,
+    )
+
+
+@torch.no_grad()
+def _average(ema: dict[str, nn.Module], modules: dict[str, nn.Module], decay: float) -> None:
+    """ema = decay * ema + (1 - decay) * now; buffers are copied."""
+    ours: list[Tensor] = []
+    theirs: list[Tensor] = []
+    seen: set[int] = set()
+    for name, module in modules.items():
+        for mean, now in zip(ema[name].parameters(), module.parameters(), strict=True):
+            if id(mean) not in seen and mean.is_floating_point():
+                seen.add(id(mean))
+                ours.append(mean)
+                theirs.append(now)
+        for kept, buffer in zip(ema[name].buffers(), module.buffers(), strict=True):
+            kept.copy_(buffer)
+    torch._foreach_lerp_(ours, theirs, 1.0 - decay)
+
+
+def _seeded(seed: int, step: int, device: torch.device) -> torch.Generator:
+    """The chance of one step as a pure function of seed and step, torch's global one too."""
+    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + 1) % 2**63
+    torch.manual_seed(mixed)
+    return torch.Generator(device=device).manual_seed(mixed)
+
+
+def _numbers(losses: dict[str, Tensor]) -> dict[str, float]:
+    values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
+    return dict(zip(losses, values, strict=True))
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGINT or SIGTERM sets; the second of a kind acts as it always did."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, _: object) -> None:
+        stopped.set()
+        signal.signal(number, before[signal.Signals(number)])
+
+    for number in before:
+        signal.signal(number, stop)
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
