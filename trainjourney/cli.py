@@ -155,13 +155,13 @@ def doctor(engine: Engine = None, config: ConfigFile = None, sets: Sets = None) 
 def train(
     model: Annotated[Literal["pocket"], typer.Argument(help="What to train.", metavar="pocket")],
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help="Its size: tiny (seconds) to the shipped one.")
-    ] = "shipped",
+        str, typer.Option(metavar="NAME", help="pocket, or tiny to try it in seconds.")
+    ] = "pocket",
     run: Run = Path("runs/pocket"),
     minutes: Annotated[
         float | None, typer.Option(metavar="X", min=0, help="Stop after this long; go on later.")
     ] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="auto, cpu or cuda.")] = "auto",
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Train a model on the scenery, every stage in order. The same words resume it."""
     with _extra("train"):

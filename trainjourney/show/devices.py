@@ -34,7 +34,7 @@ def see() -> str:
     for kind, ask in asks.items():
         try:
             names[kind] = ask()
-        except (ImportError, RuntimeError, NotImplementedError):  # pygame.error is a RuntimeError
+        except (ImportError, RuntimeError):  # pygame.error is a RuntimeError
             names[kind] = ""
     return json.dumps(names)
 
