@@ -34,9 +34,8 @@ def test_every_command_is_in_the_help_without_torch() -> None:
 
 
 def test_the_list_of_commands_is_whole() -> None:
-    assert [
-        command.callback.__name__ for command in app.registered_commands if command.callback
-    ] == (COMMANDS)
+    calls = [command.callback for command in app.registered_commands]
+    assert [call.__name__ for call in calls if call] == COMMANDS
 
 
 def test_help_of_play_names_every_option_of_the_readme() -> None:
