@@ -1,56 +1,72 @@
-"""The codec of a plane: material masks of a tile to a latent an eighth its size, and back."""
+"""The codec of a plane: material masks of a tile to a latent a quarter its size, and back.
+
+Into the latent: principal components of 4x4 patches, a basis per plane, fitted and never trained,
+so that a cell's code depends on that cell alone. Back: the same basis, then a network that
+sharpens it into one material or another.
+"""
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .layers import conv
 from .planes import MATERIALS, PLANES
 
-LATENT = 16  # channels
-DOWN = 8  # cells per latent cell
+LATENT = 12  # channels
+DOWN = 4  # cells per latent cell
+PATCH = MATERIALS * DOWN * DOWN
 
 
 class Codec(nn.Module):
-    """Masks [B, MATERIALS, 64, W] <-> latent [B, LATENT, 8, W/8], told which plane it is."""
+    """Masks [B, MATERIALS, 64, W] <-> latent [B, LATENT, 16, W/4], told which plane it is."""
 
-    def __init__(self, width: int = 32) -> None:
+    def __init__(self, width: int = 48) -> None:
         super().__init__()
-        w = width
-        self.planes = len(PLANES)
-        self.into = nn.Sequential(
-            conv(MATERIALS, w, 3, 2), nn.SiLU(), conv(w, w), nn.SiLU(),
-            conv(w, 2 * w, 3, 2), nn.SiLU(), conv(2 * w, 2 * w), nn.SiLU(),
-            conv(2 * w, 4 * w, 3, 2), nn.SiLU(),
-        )  # fmt: skip
-        self.into_plane = nn.Embedding(self.planes, 4 * w)
-        self.into_end = nn.Sequential(conv(4 * w, 4 * w), nn.SiLU(), conv(4 * w, LATENT))
-        self.out_start = conv(LATENT, 4 * w)
-        self.out_plane = nn.Embedding(self.planes, 4 * w)
-        self.out = nn.Sequential(
-            nn.SiLU(), conv(4 * w, 4 * w), nn.SiLU(), conv(4 * w, 8 * w), nn.PixelShuffle(2),
-            conv(2 * w, 2 * w), nn.SiLU(), conv(2 * w, 4 * w), nn.PixelShuffle(2),
-            conv(w, w), nn.SiLU(), conv(w, 4 * (MATERIALS + 1)), nn.PixelShuffle(2),
-        )  # fmt: skip
+        n, w = len(PLANES), width
+        self.plane = nn.Embedding(n, 2 * w)
+        self.start = conv(LATENT, 2 * w)
+        self.middle = nn.Sequential(nn.SiLU(), conv(2 * w, 2 * w), nn.SiLU(), conv(2 * w, 4 * w))
+        self.end = nn.Sequential(
+            nn.SiLU(), conv(w, w), nn.SiLU(), conv(w, 4 * (MATERIALS + 1)), nn.PixelShuffle(2)
+        )
         self.mean: Tensor
-        self.std: Tensor
-        self.register_buffer("mean", torch.zeros(self.planes, LATENT))
-        self.register_buffer("std", torch.ones(self.planes, LATENT))
-
-    def encode_raw(self, masks: Tensor, plane: Tensor) -> Tensor:
-        """Latent before whitening; masks 0..1, plane [B] int64."""
-        x = self.into(masks * 2.0 - 1.0) + self.into_plane(plane)[:, :, None, None]
-        return self.into_end(x)
-
-    def logits(self, raw: Tensor, plane: Tensor) -> Tensor:
-        """[B, MATERIALS + 1, 64, W] logits from a latent before whitening; the last is 'nothing'."""
-        return self.out(self.out_start(raw) + self.out_plane(plane)[:, :, None, None])
+        self.basis: Tensor
+        self.scale: Tensor
+        self.register_buffer("mean", torch.zeros(n, PATCH))
+        self.register_buffer("basis", torch.zeros(n, LATENT, PATCH))  # orthonormal rows
+        self.register_buffer("scale", torch.ones(n, LATENT))  # what a component is divided by
 
     def encode(self, masks: Tensor, plane: Tensor) -> Tensor:
-        """Whitened latent, about N(0, 1)."""
-        mean, std = self.mean[plane][:, :, None, None], self.std[plane][:, :, None, None]
-        return (self.encode_raw(masks, plane) - mean) / std
+        """Latent of masks 0..1, planes [B] int64; a strong component has spread 1, weak ones less."""
+        patches = F.pixel_unshuffle(masks, DOWN)
+        b, _, h, w = patches.shape
+        centred = patches.flatten(2) - self.mean[plane][:, :, None]
+        return ((self.basis[plane] @ centred) / self.scale[plane][:, :, None]).view(b, LATENT, h, w)
+
+    def logits(self, latent: Tensor, plane: Tensor) -> Tensor:
+        """[B, MATERIALS + 1, 64, W]; the last is 'nothing'."""
+        b, _, h, w = latent.shape
+        spread = latent.flatten(2) * self.scale[plane][:, :, None]
+        patches = self.basis[plane].transpose(1, 2) @ spread + self.mean[plane][:, :, None]
+        rough = F.pixel_shuffle(patches.view(b, PATCH, h, w), DOWN)
+        rough = torch.cat([rough, 1.0 - rough.sum(1, keepdim=True)], 1)
+        x = self.start(latent) + self.plane(plane)[:, :, None, None]
+        sharper: Tensor = self.end(F.pixel_shuffle(self.middle(x), 2))
+        return 8.0 * rough + sharper
 
     def decode(self, latent: Tensor, plane: Tensor) -> Tensor:
-        """Masks [B, MATERIALS, 64, W] 0..1 from a whitened latent."""
-        mean, std = self.mean[plane][:, :, None, None], self.std[plane][:, :, None, None]
-        return self.logits(latent * std + mean, plane).softmax(1)[:, :MATERIALS]
+        """Masks [B, MATERIALS, 64, W] 0..1 from a latent."""
+        return self.logits(latent, plane).softmax(1)[:, :MATERIALS]
+
+    @torch.no_grad()
+    def fit(self, plane: int, masks: Tensor) -> None:
+        """Take the principal components of masks [N, MATERIALS, 64, W] as the basis of a plane."""
+        patches = F.pixel_unshuffle(masks, DOWN).permute(0, 2, 3, 1).reshape(-1, PATCH).double()
+        mean = patches.mean(0)
+        centred = patches - mean
+        power, vectors = torch.linalg.eigh(centred.T @ centred / len(centred))
+        spread = power.flip(0)[:LATENT].clamp(min=1e-8).sqrt()
+        self.mean[plane] = mean.float()
+        self.basis[plane] = vectors.flip(1)[:, :LATENT].T.float()
+        # hardly whitened: the weakest components keep less than the strongest (picture.md, 3)
+        self.scale[plane] = (spread**0.65 * spread[0] ** 0.35).clamp(min=1e-3).float()

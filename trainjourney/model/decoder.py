@@ -1,4 +1,4 @@
-"""The decoder: planes seen through the window at their distance, painted in the look of an embedding.
+"""The decoder: planes seen through the window at their distance, painted in a look.
 
 Compositing is exact ("over", Porter & Duff 1984); the network learns the palette of every
 material, the sky behind, the light of the sun, and the hand that drew it all.
@@ -29,19 +29,24 @@ def _sky_rows() -> Tensor:
 class Composite(nn.Module):
     """Lay the planes over one another, back to front, each channel by channel."""
 
-    def forward(self, masks: Tensor, extra: Tensor, codes: Tensor, sky: Tensor) -> tuple[Tensor, Tensor]:
-        """One view, [B, CODE + E, VIEW_H, VIEW_W] and each plane's share of it [B, planes, VIEW_H, VIEW_W].
+    def forward(
+        self, masks: Tensor, extra: Tensor, codes: Tensor, sky: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """View [B, CODE + E, VIEW_H, VIEW_W] and each plane's share of it [B, planes, VIEW_H, VIEW_W].
 
         masks [B, planes, MATERIALS, ROWS, VIEW_W]; extra [B, planes, E, ROWS, VIEW_W], laid by the
         same cover; codes [B, planes, MATERIALS, CODE]; sky [B, CODE, VIEW_H, 1].
         """
         b, e = masks.shape[0], extra.shape[2]
         backdrop = sky.expand(b, CODE, VIEW_H, VIEW_W)
-        seen = torch.cat([backdrop, torch.zeros_like(backdrop[:, :1]).expand(b, e, VIEW_H, VIEW_W)], 1)
+        seen = torch.cat(
+            [backdrop, torch.zeros_like(backdrop[:, :1]).expand(b, e, VIEW_H, VIEW_W)], 1
+        )
         shares: list[Tensor] = []
         for p, plane in enumerate(PLANES):
             cover = masks[:, p].sum(1, keepdim=True)
-            paint = (codes[:, p].transpose(1, 2) @ masks[:, p].flatten(2)).unflatten(2, (ROWS, VIEW_W))
+            paint = codes[:, p].transpose(1, 2) @ masks[:, p].flatten(2)
+            paint = paint.view(b, CODE, ROWS, VIEW_W)
             layer = torch.cat([paint, extra[:, p] * (1.0 if p == 0 else cover), cover], 1)
             if plane.stretch > 1:
                 layer = layer.repeat_interleave(plane.stretch, dim=2)
@@ -82,10 +87,13 @@ class Decoder(nn.Module):
         self.register_buffer("depth", depth)
         self.register_buffer("grain", torch.zeros(len(PLANES), GRAIN, ROWS, VIEW_W))
 
-    def forward(self, masks: Tensor, phase: Tensor, grain: Tensor, residual: Tensor, embedding: Tensor) -> Tensor:
+    def forward(
+        self, masks: Tensor, phase: Tensor, grain: Tensor, residual: Tensor, embedding: Tensor
+    ) -> Tensor:
         """masks [B, planes, MATERIALS, ROWS, VIEW_W] 0..1 already at their sub-cell place;
         phase [B, planes] the fraction of a cell; grain [B, planes, GRAIN, ROWS, VIEW_W];
-        residual [B, planes, 3, ROWS, VIEW_W] colour to be added, already faded; embedding [B, SIZE].
+        residual [B, planes, RESIDUAL, ROWS, VIEW_W] colour to be added, already faded;
+        embedding [B, SIZE].
         """
         b, n = masks.shape[:2]
         scaled = embedding * SIZE**0.5
@@ -101,7 +109,10 @@ class Decoder(nn.Module):
         wide = _spread(disc, 7)
         near = _spread(disc, 3)
         light = nn.functional.interpolate(
-            torch.cat([wide * 3.0, near, disc], 1), scale_factor=4.0, mode="bilinear", align_corners=False
+            torch.cat([wide * 3.0, near, disc], 1),
+            scale_factor=4.0,
+            mode="bilinear",
+            align_corners=False,
         )
         light = nn.functional.pad(light, (0, 0, 0, VIEW_H - ROWS))
         k = self.mood(scaled)
@@ -110,7 +121,9 @@ class Decoder(nn.Module):
             scale, shift = self.films[i](k)[..., None, None].chunk(2, 1)
             x = x + block(nn.functional.silu(x * (1.0 + scale) + shift))
         scale, shift = self.films[-1](k)[..., None, None].chunk(2, 1)
-        fine = nn.functional.pixel_shuffle(self.end(nn.functional.silu(x * (1.0 + scale) + shift)), 2)
+        fine = nn.functional.pixel_shuffle(
+            self.end(nn.functional.silu(x * (1.0 + scale) + shift)), 2
+        )
         rgb = nn.functional.interpolate(seen[:, :3] + left, scale_factor=2.0, mode="nearest")
         return rgb + fine
 

@@ -18,7 +18,8 @@ class ChannelNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, H, W] -> same."""
-        return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-5) * self.gain
+        out: Tensor = x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-5) * self.gain
+        return out
 
 
 class Block(nn.Module):

@@ -1,4 +1,4 @@
-"""The multiplane camera: eight sheets of country, each with its own parallax, band of rows and materials.
+"""The multiplane camera: eight sheets of country, each with its parallax, rows and materials.
 
 A sheet (plane) is stored as `MATERIALS` soft masks on `ROWS` x ring columns, at half the frame's
 resolution. What a material looks like is decided by the embedding at decode time, never stored.
@@ -19,7 +19,7 @@ LAND = ("ground", "stripe", "leaf lit", "leaf shade", "wall", "roof", "light", "
 
 @dataclass(frozen=True)
 class Plane:
-    """One sheet: `parallax` 1 moves with the track; `top` is the view row of its first stored row."""
+    """One sheet; one of `parallax` 1 moves with the track."""
 
     name: str
     parallax: float

@@ -20,9 +20,7 @@ def euler(tile: Tensor, velocity: Tensor, step: Tensor, steps: int = STEPS) -> T
     return tile + stride * velocity
 
 
-def sample(
-    field: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int = STEPS
-) -> Tensor:
+def sample(field: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int = STEPS) -> Tensor:
     """A whole tile from noise [B, ...]: field(tile, time [B]) is the velocity."""
     tile = noise
     for i in range(steps):

@@ -1,6 +1,6 @@
 """Rendered country on disk: strips of planes, pictures of them and their styles, in shards.
 
-A shard is one .npz-free folder of .npy files written once and memory-mapped ever after, so that
+A shard is one folder of .npy files written once and memory-mapped ever after, so that
 rendering can be killed, resumed and shared between processes.
 """
 
@@ -22,13 +22,11 @@ from ..scenery.worlds import draw_style
 
 CELLS = 576  # length of a strip, cells
 BORDER = 288  # in a melt shard: the cell where the previous style's country ends
-PICTURES = (
-    3  # per style: two of its own country, one of its country in the previous style's colours
-)
+PICTURES = 3  # per style: two of its own country, one in the previous style's colours
 
 
 def shard_name(kind: str, seed: int) -> str:
-    """Folder of a shard; kind "ride" (one style all along) or "melt" (another style's country first)."""
+    """Folder of a shard: "ride" (one style all along) or "melt" (another style's country first)."""
     assert kind in ("ride", "melt"), kind
     return f"{kind}{seed:04d}"
 

@@ -1,4 +1,4 @@
-"""Stage 3, the decoder: true planes and an embedding to the rendered picture, at any sub-cell place."""
+"""Stage 3, the decoder: true planes and an embedding to the picture, at any sub-cell place."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from .look_stage import vary
 
 
 def lerp_columns(sheet: Tensor, fraction: Tensor) -> Tensor:
-    """[..., planes, C, R, W + 1] at a fraction of a cell [..., planes] -> [..., planes, C, R, W]."""
+    """[..., planes, C, R, W + 1] at fractions of a cell [..., planes] -> [..., planes, C, R, W]."""
     f = fraction[..., None, None, None]
     return sheet[..., :-1] * (1.0 - f) + sheet[..., 1:] * f
 

@@ -1,4 +1,4 @@
-"""Stage 4, the network that dreams tiles: flow matching beside a context that may be noisy or absent."""
+"""Stage 4, the network that dreams tiles: flow matching beside a context, maybe noisy or absent."""
 
 from pathlib import Path
 
@@ -8,42 +8,21 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..model.codec import DOWN, LATENT, Codec
+from ..model.codec import DOWN, Codec
 from ..model.denoiser import between, draw_times, roughen, velocity
 from ..model.embedder import SIZE, Embedder
-from ..model.network import CONTEXT, TALL, TILE, Network
+from ..model.network import CONTEXT, TILE, Network
 from ..model.planes import PLANES
 from ..model.sampler import sample
 from .codec_stage import draw_masks
 from .dataset import BORDER, CELLS, Shards
-
-SHIFT = 4  # cells by which the second coding of every strip is moved
-
-
-@torch.no_grad()
-def strip_latents(shards: Shards, codec: Codec, cache: Path) -> Tensor:
-    """Every strip coded twice, as it is and mirrored: [N, 2, planes, LATENT, 8, 72] float16; cached."""
-    if cache.exists():
-        kept = torch.from_numpy(np.load(cache))
-        if len(kept) == len(shards):
-            return kept
-    plane = torch.arange(len(PLANES))
-    out = np.zeros((len(shards), 2, len(PLANES), LATENT, TALL, CELLS // DOWN), np.float16)
-    for n, (s, i) in enumerate(shards.where):
-        masks = torch.from_numpy(np.array(shards.strips[s][i])).float() / 255.0
-        moved = torch.roll(masks.flip(3), SHIFT, 3)
-        for k, m in enumerate((masks, moved)):
-            with torch.autocast("cpu", torch.bfloat16):
-                out[n, k] = codec.encode(m, plane).float().half().numpy()
-    np.save(cache, out)
-    return torch.from_numpy(out)
 
 
 @torch.no_grad()
 def all_embeddings(pictures: Tensor, embedder: Embedder) -> Tensor:
     """Embeddings of every style's two pictures and their mirror images, [N, 4, SIZE]."""
     out = []
-    for part in pictures.split(64):
+    for part in torch.split(pictures, 64):
         x = part.flatten(0, 1).float() / 255.0
         e = torch.stack([embedder(x), embedder(x.flip(3))], 1)
         out.append(e.view(len(part), 4, SIZE))
@@ -56,11 +35,11 @@ class DreamStage:
     name = "dream"
 
     def __init__(
-        self, shards: Shards, latents: Tensor, embeddings: Tensor, codec: Codec,
-        batch: int = 64, width: int = 128, deep: int = 256, blocks: int = 2,
+        self, shards: Shards, embeddings: Tensor, codec: Codec, batch: int = 48, width: int = 64,
+        blocks: int = 2,
     ) -> None:  # fmt: skip
-        self.network = Network(width, deep, blocks)
-        self.shards, self.latents, self.embeddings = shards, latents, embeddings
+        self.network = Network(width, blocks)
+        self.shards, self.embeddings = shards, embeddings
         self.codec, self.batch = codec.eval().requires_grad_(False), batch
         self.melts = torch.from_numpy(shards.melts)
 
@@ -70,44 +49,29 @@ class DreamStage:
 
     def batch_of(self, rng: torch.Generator, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Context, tile, plane and embedding of `count` places."""
-        n = torch.randint(len(self.latents), (count,), generator=rng)
-        mirrored = torch.randint(2, (count,), generator=rng)
+        n = torch.randint(len(self.shards), (count,), generator=rng)
         melt = self.melts[n]
-        mirrored = torch.where(melt, 0, mirrored)  # the new country lies to the right only
+        # the train may run backwards: mirrored country, but a melt's new country lies to the right
+        mirrored = (torch.rand(count, generator=rng) < 0.5) & ~melt
         plane = torch.randint(len(PLANES), (count,), generator=rng)
-        columns = self.latents.shape[-1] - CONTEXT - TILE
-        free = torch.randint(1, columns, (count,), generator=rng)
-        border = BORDER // DOWN
+        context_cells, cells = CONTEXT * DOWN, (CONTEXT + TILE) * DOWN
+        free = torch.randint(CELLS - cells, (count,), generator=rng)
+        later = torch.randint(BORDER, CELLS - cells, (count,), generator=rng)
         at_border = torch.rand(count, generator=rng) < 0.6
-        later = torch.randint(border, columns, (count,), generator=rng)
-        at = torch.where(melt, torch.where(at_border, border - CONTEXT, later), free)
-        tiles, contexts = [], []
-        for a, m, p, x in zip(
-            n.tolist(), mirrored.tolist(), plane.tolist(), at.tolist(), strict=True
-        ):
-            tiles.append(self.latents[a, m, p, :, :, x + CONTEXT : x + CONTEXT + TILE].float())
-            contexts.append(self._crop(a, p, x * DOWN, bool(m)))
-        with torch.no_grad():
-            context = self.codec.encode(torch.stack(contexts), plane).float()
-        torch.clear_autocast_cache()
+        at = torch.where(melt, torch.where(at_border, BORDER - context_cells, later), free)
+        crops = []
+        for a, p, x in zip(n.tolist(), plane.tolist(), at.tolist(), strict=True):
+            s, i = self.shards.where[a]
+            crops.append(np.array(self.shards.strips[s][i, p, :, :, x : x + cells]))
+        masks = torch.from_numpy(np.stack(crops)).float() / 255.0
+        masks = torch.where(mirrored[:, None, None, None], masks.flip(3), masks)
+        with torch.autocast("cpu", enabled=False):
+            latent = self.codec.encode(masks, plane)
         moment = torch.randint(4, (count,), generator=rng)
         embedding = self.embeddings[n, moment]
-        embedding = embedding + 0.3 / SIZE**0.5 * torch.rand(count, 1, generator=rng) * torch.randn(
-            embedding.shape, generator=rng
-        )
-        return context, torch.stack(tiles), plane, F.normalize(embedding)
-
-    def _crop(self, style: int, plane: int, x: int, mirrored: bool) -> Tensor:
-        """Masks left of a tile, as the show will see them: nothing beyond the last column."""
-        s, i = self.shards.where[style]
-        strip = self.shards.strips[s][i, plane]
-        width = CONTEXT * DOWN
-        if mirrored:  # latents of the mirrored coding stand SHIFT cells to the right
-            lo = CELLS - (x - SHIFT) - width
-            part = strip[:, :, lo : lo + width][:, :, ::-1]
-        else:
-            part = strip[:, :, x : x + width]
-        return torch.from_numpy(np.ascontiguousarray(part)).float() / 255.0
+        stray = torch.randn(embedding.shape, generator=rng) / SIZE**0.5
+        embedding = embedding + 0.3 * torch.rand(count, 1, generator=rng) * stray
+        return latent[..., :CONTEXT], latent[..., CONTEXT:], plane, F.normalize(embedding)
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch: context noise U(0, 0.7) on half, no context 10 %, any look 8 %."""
@@ -132,13 +96,20 @@ class DreamStage:
         network, rng = ema["network"], torch.Generator().manual_seed(9)
         context, tile, plane, embedding = self.batch_of(rng, 48)
         order = plane.argsort()
-        context, tile, plane, embedding = context[order], tile[order], plane[order], embedding[order]
+        context, tile, plane, embedding = (
+            context[order],
+            tile[order],
+            plane[order],
+            embedding[order],
+        )
         seen, told, calm = [context], torch.ones(48), torch.zeros(48)
         for _ in range(2):
             last = seen[-1][..., -CONTEXT:]
             noise = torch.randn(tile.shape, generator=rng)
             seen.append(
-                sample(lambda x, t: network(x, t, last, told, calm, plane, embedding).float(), noise)
+                sample(
+                    lambda x, t: network(x, t, last, told, calm, plane, embedding).float(), noise
+                )
             )
         masks = self.codec.decode(torch.cat(seen, 3), plane)
         true = self.codec.decode(torch.cat([context, tile], 3), plane)

@@ -57,9 +57,8 @@ class EncoderStage:
         b, n = target.shape[:2]
         latent = self.encoder(pictures)
         plane = torch.arange(n).repeat(b)
-        raw = latent.flatten(0, 1) * self.codec.std[plane][:, :, None, None]
-        raw = raw + self.codec.mean[plane][:, :, None, None]
-        logits = self.codec.logits(raw, plane).float().unflatten(0, (b, n))
+        logits = self.codec.logits(latent.flatten(0, 1), plane).float()
+        logits = logits.view(b, n, *logits.shape[1:])
         nothing = (1 - target.sum(2, keepdim=True)).clamp(0, 1)
         cross = -(torch.cat([target, nothing], 2) * logits.log_softmax(2)).sum(2)
         weight = visibility(target) * 0.75 + 0.25
@@ -71,7 +70,8 @@ class EncoderStage:
         pictures, target = self.batch_of(torch.Generator().manual_seed(4), 4)
         latent = ema["encoder"](pictures)
         plane = torch.arange(len(PLANES)).repeat(4)
-        found = self.codec.decode(latent.flatten(0, 1).float(), plane).unflatten(0, (4, -1))
+        found = self.codec.decode(latent.flatten(0, 1).float(), plane)
+        found = found.reshape(4, len(PLANES), *found.shape[1:])
         columns = []
         for i in range(4):
             top = (pictures[i].permute(1, 2, 0) * 255).byte().numpy()
@@ -98,6 +98,11 @@ def visibility(masks: Tensor) -> Tensor:
         seen.append(share)
         below = tall[:, -1:].expand(b, 2 * rows - plane.top - tall.shape[1], width) * (p > 0)
         clear = torch.cat(
-            [clear[:, : plane.top], here * (1 - tall), clear[:, plane.top + tall.shape[1] :] * (1 - below)], 1
+            [
+                clear[:, : plane.top],
+                here * (1 - tall),
+                clear[:, plane.top + tall.shape[1] :] * (1 - below),
+            ],
+            1,
         )
     return torch.stack(seen[::-1], 1)

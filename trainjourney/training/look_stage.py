@@ -1,4 +1,4 @@
-"""Stage 1, the image encoder: two moments of one ride embed alike, and the embedding tells the style."""
+"""Stage 1, the image encoder: two moments of a ride embed alike, and tell the style."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from .dataset import Shards
 
 
 def small_pictures(shards: Shards, cache: Path) -> Tensor:
-    """Every style's two own pictures at the embedder's size, uint8 [N, 2, 3, 64, 128]; cached on disk."""
+    """Every style's two own pictures, uint8 [N, 2, 3, PICTURE_H, PICTURE_W]; cached on disk."""
     if cache.exists():
         kept = torch.from_numpy(np.load(cache))
         if len(kept) == len(shards):
@@ -82,14 +82,13 @@ class LookStage:
         return {"loss": 0.25 * nce + style, "nce": nce, "style": style}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
-        """Validation pictures, each beside its nearest three among 400 strangers by the embedding."""
+        """Validation pictures, each beside the three of 400 whose embeddings are nearest."""
         shown = self.pictures[-8:, 0]
         mine = shown.float() / 255.0
         others = self.pictures[:400, 1]
         embed = ema["embedder"]
         near = (embed(mine) @ embed(others.float() / 255.0).T).topk(3).indices
         rows = [
-            torch.cat([shown[i], *(others[j] for j in near[i])], dim=2)
-            for i in range(len(mine))
+            torch.cat([shown[i], *(others[j] for j in near[i])], dim=2) for i in range(len(mine))
         ]
         Image.fromarray(torch.cat(rows, 1).permute(1, 2, 0).numpy()).save(path)

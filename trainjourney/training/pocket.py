@@ -3,11 +3,11 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
-from .checkpoint import load_weights, save_weights
+from .checkpoint import load_weights
 from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard, shard_name
 from .decoder_stage import DecoderStage
-from .dream_stage import DreamStage, all_embeddings, strip_latents
+from .dream_stage import DreamStage, all_embeddings
 from .encoder_stage import EncoderStage
 from .look_stage import LookStage, small_pictures
 from .options import remember_options
@@ -27,7 +27,7 @@ def train_pocket(
     only: tuple[str, ...] = STAGES,
     threads: int = 0,
 ) -> None:
-    """Train the pocket in the folder `run`. `minutes` bounds the training time of all stages together.
+    """Train the pocket in the folder `run`; `minutes` bounds the training of all stages together.
 
     Raises TrainingError. Killed at any time, the same call goes on.
     """
@@ -47,14 +47,14 @@ def train_pocket(
         result = run_stage(stage, schedule, run, device, progress=Bar(), threads=threads)
         if result.ended != "done":
             return
-        if isinstance(stage, CodecStage):
-            _whiten(stage, run)
 
 
 def _render(options: Preset, data: Path) -> Shards:
     """Render what is missing of the dataset, with a line a minute."""
     bar = Bar()
-    wanted = [("ride", i) for i in range(options.rides)] + [("melt", i) for i in range(options.melts)]
+    wanted = [("ride", i) for i in range(options.rides)] + [
+        ("melt", i) for i in range(options.melts)
+    ]
     data.mkdir(parents=True, exist_ok=True)
     missing = [(k, i) for k, i in wanted if not (data / shard_name(k, i)).exists()]
     if missing:
@@ -86,16 +86,5 @@ def _build(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
     load_weights(stage_weights(run, "codec"), {"codec": codec})
     if name == "encoder":
         return EncoderStage(shards, codec)
-    latents = strip_latents(shards, codec, run / "latents.npy")
     embeddings = all_embeddings(pictures, look.embedder)
-    return DreamStage(
-        shards, latents, embeddings, codec, width=options.width, deep=options.deep, blocks=options.blocks
-    )
-
-
-def _whiten(stage: CodecStage, run: Path) -> None:
-    """Measure the codec's latent once, on its averaged weights, and keep it beside them."""
-    path = stage_weights(run, "codec")
-    load_weights(path, {"codec": stage.codec})
-    stage.whiten(stage.codec)
-    save_weights(path, {"codec": stage.codec})
+    return DreamStage(shards, embeddings, codec, width=options.width, blocks=options.blocks)

@@ -8,13 +8,12 @@ from .stage import Schedule
 
 @dataclass(frozen=True)
 class Preset:
-    """Shards of 20 styles, network sizes and a schedule per stage; minutes are of training alone."""
+    """How many shards, the network's size, and a schedule per stage."""
 
     rides: int
     melts: int
     styles: int  # per shard
     width: int
-    deep: int
     blocks: int
     schedules: dict[str, Schedule]
     share: dict[str, float]  # of the whole training time, where it is given in minutes
@@ -33,12 +32,12 @@ def _schedules(steps: dict[str, int], **more: float) -> dict[str, Schedule]:
 
 PRESETS = {
     "tiny": Preset(
-        1, 1, 2, 32, 32, 1,
+        1, 1, 2, 16, 1,
         _schedules({"look": 3, "codec": 3, "decoder": 2, "dream": 3, "encoder": 2}),
         _SHARE,
     ),
     "pocket": Preset(
-        80, 30, 20, 128, 256, 2,
+        80, 30, 20, 64, 2,
         _schedules({"look": 2500, "codec": 3500, "decoder": 4000, "dream": 40000, "encoder": 5000}),
         _SHARE,
     ),

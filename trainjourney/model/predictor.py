@@ -1,0 +1,84 @@
+"""`predictor.onnx`: one frame of travel, and one sampling step on the tile that is needed soonest."""
+
+import torch
+from torch import Tensor, nn
+
+from .codec import DOWN, Codec
+from .denoiser import roughen
+from .network import CONTEXT, Network
+from .planes import MATERIALS, PLANES, TRAVEL
+from .ring import CELL, CHANNELS, CONTEXT_CELLS, RING, TILE_CELLS, P, from_columns
+from .runway import Road, choose, lay, roll
+
+STRIDE = 1.0 / 8.0  # of time in a frame at cruising speed: eight steps a tile
+SEAM = 4  # latent columns of context decoded along with a tile, so that no seam shows
+
+
+class PredictorGraph(nn.Module):
+    """State, noise, embedding, speed, dream -> next state."""
+
+    parallax: Tensor
+    span: Tensor
+
+    def __init__(self, network: Network, codec: Codec) -> None:
+        super().__init__()
+        self.network, self.codec = network, codec
+        self.register_buffer("parallax", torch.tensor([p.parallax for p in PLANES]))
+        self.register_buffer("span", torch.arange(CONTEXT_CELLS, dtype=torch.int32))
+
+    def forward(
+        self, ring: Tensor, position: Tensor, ahead: Tensor, behind: Tensor, tile: Tensor,
+        job: Tensor, time: Tensor, painted: Tensor, look: Tensor, fade: Tensor, origin: Tensor,
+        noise: Tensor, embedding: Tensor, speed: Tensor, dream: Tensor,
+    ) -> tuple[Tensor, ...]:  # fmt: skip
+        """One frame; the outputs are the state in the order of STATE."""
+        way = (speed * TRAVEL * CELL * self.parallax).round().to(torch.int32)
+        road = roll(Road(position, ahead, behind), way)
+        idle = job[3:] < 1
+        job = torch.where(idle, choose(road, painted, embedding, speed, self.parallax), job)
+        tile = torch.where(idle[:, None, None], noise[0], tile)
+        time = torch.where(idle, torch.zeros_like(time), time)
+
+        number = job[:1].long()
+        context = self.codec.encode(self._context(ring, job), number)
+        level = (0.6 * dream).reshape(1)
+        rough = roughen(context, level, noise[1][None, :, :, :CONTEXT])
+        field = self.network(
+            tile[None], time, rough, torch.ones_like(time), level, number, embedding[None]
+        )
+        stride = torch.minimum(self._stride(road, job, speed), 1.0 - time)
+        tile, time = tile + stride * field[0], time + stride
+
+        done = ((time > 0.999).to(torch.int32) * job[3])[0]
+        joined = torch.cat([context[..., -SEAM:], tile[None]], 3)
+        masks = self.codec.decode(joined, number)[0, :, :, SEAM * DOWN :]
+        ring, road, laid = lay(ring, road, job, masks, done)
+        row = torch.arange(2 * P, dtype=torch.int32) == job[0] + P * job[1]
+        painted = torch.where((row & (laid > 0))[:, None], embedding[None], painted)
+        job = torch.cat([job[:3], (job[3] * (1 - done)).reshape(1)])
+
+        faith = ((embedding * origin).sum() * 2.5 - 1.25).clamp(0.0, 1.0)
+        fade = fade * (1.0 - 0.01 * dream)
+        fade = torch.minimum(fade, fade + 0.1 * (faith - fade))
+        look = embedding + 0.0 * look
+        return (
+            ring, road.position, road.ahead, road.behind, tile, job, time, painted, look, fade,
+            origin + 0.0,
+        )  # fmt: skip
+
+    def _context(self, ring: Tensor, job: Tensor) -> Tensor:
+        """Masks of the country the tile is to continue, mirrored where it grows to the left."""
+        plane, side, column = job[0], job[1], job[2]
+        right = column - CONTEXT_CELLS + self.span
+        left = column + TILE_CELLS + CONTEXT_CELLS - 1 - self.span
+        at = torch.where(side > 0, left, right) % RING + plane * RING
+        columns = ring[at.long()].float() / 255.0
+        return from_columns(columns[None], CHANNELS)[:, :MATERIALS]
+
+    def _stride(self, road: Road, job: Tensor, speed: Tensor) -> Tensor:
+        """Of time in this frame, [1]: longer at speed, and where hardly any country is left."""
+        mine = torch.arange(P, dtype=torch.int32) == job[0]
+        margin = (road.margin(job[1]) * mine).sum()
+        pressed = (margin < TILE_CELLS * CELL // 8).float() * 2.0
+        stride = (speed.abs() / 1.15 + pressed).clamp(min=1.0, max=4.0) * STRIDE
+        return stride.reshape(1)

@@ -1,0 +1,44 @@
+"""The ring that holds the country: its layout, and the state of the pocket by name."""
+
+from torch import Tensor
+
+from .codec import DOWN, LATENT
+from .decoder import RESIDUAL
+from .embedder import SIZE
+from .network import CONTEXT, TALL, TILE
+from .planes import MATERIALS, PLANES, ROWS, VIEW_W
+
+P = len(PLANES)
+RING = 768  # columns of every plane's ring
+CELL = 4096  # position units in one cell: integers, so that no precision is ever lost
+TILE_CELLS, CONTEXT_CELLS = TILE * DOWN, CONTEXT * DOWN
+CHANNELS = MATERIALS + RESIDUAL
+STATE: dict[str, tuple[tuple[int, ...], str]] = {
+    "ring": ((P * RING, CHANNELS * ROWS), "uint8"),  # a row is one column of one plane
+    "position": ((P,), "int32"),  # left edge of the window, 1/CELL cells, modulo the ring
+    "ahead": ((P,), "int32"),  # painted country right of the window, 1/CELL cells
+    "behind": ((P,), "int32"),  # and left of it
+    "tile": ((LATENT, TALL, TILE), "float32"),  # the tile being dreamt
+    "job": ((4,), "int32"),  # its plane, side (1 left), ring column, 1 if begun
+    "time": ((1,), "float32"),  # how far it is, 0 noise, 1 done
+    "painted": (
+        (2 * P, SIZE),
+        "float32",
+    ),  # the look each plane's runway was dreamt in, right, left
+    "look": ((SIZE,), "float32"),  # the embedding the window is painted in
+    "fade": ((1,), "float32"),  # how much of the start picture's own colour is left
+    "origin": ((SIZE,), "float32"),  # the start picture's embedding
+}
+NOISE = (2, LATENT, TALL, TILE)  # for a new tile; for roughening its context
+BEYOND = RING - VIEW_W  # cells of the ring outside the window
+
+
+def to_columns(planes: Tensor) -> Tensor:
+    """[P, C, ROWS, W] -> [P, W, C * ROWS], as the ring keeps it."""
+    return planes.permute(0, 3, 1, 2).flatten(2)
+
+
+def from_columns(columns: Tensor, channels: int) -> Tensor:
+    """[P, W, C * ROWS] -> [P, C, ROWS, W]."""
+    p, w, _ = columns.shape
+    return columns.view(p, w, channels, ROWS).permute(0, 2, 3, 1)

@@ -1,0 +1,156 @@
+"""A trained run to a bundle: four graphs, the looks, the weights, a card; checked before it is kept."""
+
+import datetime
+import tempfile
+import warnings
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from .. import __version__
+from ..inference.write import write_bundle
+from ..model.codec import Codec
+from ..model.decoder import Decoder, grain_cells
+from ..model.embedder import PICTURE_H, PICTURE_W, SIZE, Embedder
+from ..model.encoder import Encoder
+from ..model.graphs import DecoderGraph, EncoderGraph, PictureGraph
+from ..model.network import Network
+from ..model.planes import HEIGHT, TRAVEL, WIDTH
+from ..model.predictor import PredictorGraph
+from ..model.ring import NOISE, STATE
+from ..scenery.ride import Ride
+from ..scenery.view import textures
+from ..scenery.worlds import WORLDS
+from .checkpoint import load_weights, save_weights
+from .options import read_options
+from .pocket import stage_weights
+from .presets import find_preset
+
+OPSET = 18
+DECODED = ("ring", "position", "look", "fade")  # the part of the state that the decoder sees
+
+
+def load_networks(run: Path) -> dict[str, nn.Module]:
+    """The averaged networks of a run by their names in weights.safetensors. Raises TrainingError."""
+    preset = find_preset(str(read_options(run)["preset"]))
+    networks: dict[str, nn.Module] = {
+        "embedder": Embedder(),
+        "codec": Codec(),
+        "decoder": Decoder(),
+        "network": Network(preset.width, preset.blocks),
+        "encoder": Encoder(),
+    }
+    stages = ("look", "codec", "decoder", "dream", "encoder")
+    for stage, (name, network) in zip(stages, networks.items(), strict=True):
+        load_weights(stage_weights(run, stage), {name: network})
+        network.eval().requires_grad_(False)
+    return networks
+
+
+def build_graphs(networks: dict[str, nn.Module]) -> dict[str, nn.Module]:
+    """The four graphs of the bundle, as torch modules."""
+    embedder, codec, decoder = networks["embedder"], networks["codec"], networks["decoder"]
+    network, encoder = networks["network"], networks["encoder"]
+    assert isinstance(embedder, Embedder) and isinstance(codec, Codec)
+    assert isinstance(decoder, Decoder) and isinstance(network, Network)
+    assert isinstance(encoder, Encoder)
+    decoder.grain.copy_(grain_cells(torch.from_numpy(textures())))
+    return {
+        "encoder": EncoderGraph(encoder, codec, decoder, embedder).eval(),
+        "predictor": PredictorGraph(network, codec).eval(),
+        "decoder": DecoderGraph(decoder).eval(),
+        "embedder": PictureGraph(embedder).eval(),
+    }
+
+
+def sample_inputs(graphs: dict[str, nn.Module], frame: Tensor) -> dict[str, dict[str, Tensor]]:
+    """Honest inputs of every graph by name, for tracing and for parity, from one frame."""
+    with torch.no_grad():
+        state = dict(zip(STATE, graphs["encoder"](frame), strict=True))
+    rng = torch.Generator().manual_seed(1)
+    controls = {
+        "noise": torch.randn(NOISE, generator=rng),
+        "embedding": state["look"],
+        "speed": torch.tensor(1.0),
+        "dream": torch.tensor(0.1),
+    }
+    small = torch.nn.functional.avg_pool2d(frame.permute(2, 0, 1)[None].float(), 4)[0]
+    return {
+        "encoder": {"frame": frame},
+        "predictor": {**state, **controls},
+        "decoder": {k: state[k] for k in DECODED},
+        "embedder": {"picture": small.permute(1, 2, 0).round().byte()},
+    }
+
+
+def write_graph(
+    graph: nn.Module, inputs: dict[str, Tensor], outputs: list[str], path: Path
+) -> None:
+    """One graph as ONNX with static shapes."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            graph, tuple(inputs.values()), str(path), input_names=list(inputs),
+            output_names=outputs, opset_version=OPSET, dynamo=False,
+        )  # fmt: skip
+
+
+OUTPUTS = {
+    "encoder": list(STATE),
+    "predictor": [f"next.{k}" for k in STATE],
+    "decoder": ["frame"],
+    "embedder": ["embedding"],
+}
+
+
+def draw_looks(folder: Path, graph: nn.Module) -> tuple[list[str], np.ndarray]:
+    """Render every world's picture into `folder` and embed it: names and embeddings [n, SIZE]."""
+    names, embeddings = list(WORLDS), []
+    for i, name in enumerate(names):
+        frame = Ride(100 + i, WORLDS[name]).frame()
+        picture = Image.fromarray((np.asarray(frame) * 255.0).round().astype(np.uint8))
+        picture.save(folder / f"{name}.jpg", quality=90)
+        small = picture.resize((PICTURE_W, PICTURE_H), Image.Resampling.BOX)
+        with torch.no_grad():
+            embeddings.append(graph(torch.from_numpy(np.array(small))).numpy())
+    return names, np.stack(embeddings).astype(np.float32)
+
+
+def export_bundle(run: Path, out: Path) -> None:
+    """Write the bundle `out` from the training in `run`. Raises TrainingError, BundleError."""
+    networks = load_networks(run)
+    graphs = build_graphs(networks)
+    style = WORLDS["meadow"]
+    frame = torch.from_numpy((Ride(7, style).frame() * 255.0).round().astype(np.uint8))
+    inputs = sample_inputs(graphs, frame)
+    with tempfile.TemporaryDirectory() as scratch:
+        work = Path(scratch)
+        for name, graph in graphs.items():
+            write_graph(graph, inputs[name], OUTPUTS[name], work / f"{name}.onnx")
+        save_weights(work / "weights.safetensors", networks)
+        (work / "looks").mkdir()
+        names, embeddings = draw_looks(work / "looks", graphs["embedder"])
+        card = out / "CARD.md"
+        (work / "CARD.md").write_text(card.read_text() if card.exists() else f"# {out.name}\n")
+        manifest = {
+            "format": 1,
+            "name": out.name,
+            "licence": "Apache-2.0",
+            "frame": {"width": WIDTH, "height": HEIGHT, "fps": 30},
+            "embedding": {"size": SIZE, "picture_width": PICTURE_W, "picture_height": PICTURE_H},
+            "noise": {"shape": list(NOISE)},
+            "ranges": {"speed": [-2.0, 2.0], "dream": [0.0, 1.0], "travel_px": 2.0 * TRAVEL},
+            "state": [
+                {"name": k, "shape": list(shape), "dtype": dtype}
+                for k, (shape, dtype) in STATE.items()
+            ],
+            "training": {
+                **read_options(run),
+                "date": datetime.date.today().isoformat(),
+                "version": __version__,
+            },
+        }
+        write_bundle(out, manifest, work, names, embeddings)
