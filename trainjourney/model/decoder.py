@@ -32,7 +32,7 @@ class Composite(nn.Module):
     def forward(
         self, masks: Tensor, extra: Tensor, codes: Tensor, sky: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """View [B, CODE + E, VIEW_H, VIEW_W] and each plane's share of it [B, planes, VIEW_H, VIEW_W].
+        """View [B, CODE + E, VIEW_H, VIEW_W] and the planes' shares [B, planes, VIEW_H, VIEW_W].
 
         masks [B, planes, MATERIALS, ROWS, VIEW_W]; extra [B, planes, E, ROWS, VIEW_W], laid by the
         same cover; codes [B, planes, MATERIALS, CODE]; sky [B, CODE, VIEW_H, 1].

@@ -22,7 +22,8 @@ class PictureGraph(nn.Module):
 
     def forward(self, picture: Tensor) -> Tensor:
         """Embed one picture."""
-        return self.embedder(picture.permute(2, 0, 1)[None].float() / 255.0)[0]
+        embedding: Tensor = self.embedder(picture.permute(2, 0, 1)[None].float() / 255.0)[0]
+        return embedding
 
 
 class DecoderGraph(nn.Module):
@@ -32,6 +33,7 @@ class DecoderGraph(nn.Module):
         super().__init__()
         self.decoder = decoder
         self.base: Tensor
+        self.span: Tensor
         self.grain: Tensor
         self.register_buffer("base", torch.arange(P, dtype=torch.int32)[:, None])
         self.register_buffer("span", torch.arange(VIEW_W + 1, dtype=torch.int32)[None])
@@ -51,7 +53,7 @@ class DecoderGraph(nn.Module):
         weave = weave.view(P, VIEW_W + 1, -1)
         weave = weave[:, :-1] * (1.0 - f) + weave[:, 1:] * f
         sheets = from_columns(near, CHANNELS)[None]
-        picture = self.decoder(
+        picture: Tensor = self.decoder(
             sheets[:, :, :MATERIALS] / 255.0,
             phase[None],
             from_columns(weave, GRAIN)[None],
@@ -70,6 +72,7 @@ class EncoderGraph(nn.Module):
         super().__init__()
         self.encoder, self.codec, self.decoder, self.embedder = encoder, codec, decoder, embedder
         self.composite = Composite()
+        self.plane_numbers: Tensor
         self.register_buffer("plane_numbers", torch.arange(P))
 
     def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
@@ -112,7 +115,7 @@ class EncoderGraph(nn.Module):
         out = []
         for p, plane in enumerate(PLANES):
             share = shares[0, p] if p else 1.0 - shares[0, 1:].sum(0)
-            weighted = torch.cat([missing * (share * 1.5).clamp(max=1.0), share[None] * 0.0])[:3]
+            weighted = missing * (share * 1.5).clamp(max=1.0)
             rows = weighted[:, plane.top : plane.top + ROWS * plane.stretch]
-            out.append(rows.unflatten(1, (ROWS, plane.stretch)).mean(2))
+            out.append(rows.reshape(RESIDUAL, ROWS, plane.stretch, VIEW_W).mean(2))
         return out

@@ -39,4 +39,5 @@ class Block(nn.Module):
         """x [B, C, H, W], condition [B, K] -> [B, C, H, W]."""
         scale, shift = self.film(condition)[..., None, None].chunk(2, dim=1)
         h = self.first(self.norm(x)) * (1.0 + scale) + shift
-        return x + self.second(nn.functional.silu(h))
+        out: Tensor = x + self.second(nn.functional.silu(h))
+        return out

@@ -1,4 +1,4 @@
-"""`predictor.onnx`: one frame of travel, and one sampling step on the tile that is needed soonest."""
+"""`predictor.onnx`: a frame of travel, and a sampling step on the tile that is needed soonest."""
 
 import torch
 from torch import Tensor, nn

@@ -21,10 +21,7 @@ STATE: dict[str, tuple[tuple[int, ...], str]] = {
     "tile": ((LATENT, TALL, TILE), "float32"),  # the tile being dreamt
     "job": ((4,), "int32"),  # its plane, side (1 left), ring column, 1 if begun
     "time": ((1,), "float32"),  # how far it is, 0 noise, 1 done
-    "painted": (
-        (2 * P, SIZE),
-        "float32",
-    ),  # the look each plane's runway was dreamt in, right, left
+    "painted": ((2 * P, SIZE), "float32"),  # the look each runway was dreamt in, right, left
     "look": ((SIZE,), "float32"),  # the embedding the window is painted in
     "fade": ((1,), "float32"),  # how much of the start picture's own colour is left
     "origin": ((SIZE,), "float32"),  # the start picture's embedding

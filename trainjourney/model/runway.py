@@ -66,8 +66,10 @@ def choose(
 def lay(
     ring: Tensor, road: Road, job: Tensor, masks: Tensor, done: Tensor
 ) -> tuple[Tensor, Road, Tensor]:
-    """Lay a finished tile of masks [MATERIALS, ROWS, TILE_CELLS], where its place is still beyond the
-    window and within or at the end of its plane's country. Gives the ring, the road and 1 if laid.
+    """Lay a finished tile of masks [MATERIALS, ROWS, TILE_CELLS]; gives ring, road and 1 if laid.
+
+    It is laid where its place is still beyond the window and within, or at the end of, its
+    plane's country.
     """
     numbers = torch.arange(P, dtype=torch.int32)
     plane, side, column = job[0], job[1], job[2]

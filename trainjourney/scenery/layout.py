@@ -1,4 +1,4 @@
-"""Where everything stands: the plan of one plane, drawn up from a seed before anything is painted."""
+"""Where everything stands: the plan of a plane, drawn from a seed before it is painted."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -27,7 +27,7 @@ class Stand:
 
 @dataclass
 class Layout:
-    """Plan of a strip `width` px long: terrain line (px from the strip's top), noises and things."""
+    """Plan of a strip `width` px long: terrain line, noises and things; y from the strip's top."""
 
     plane: int
     width: int
@@ -56,7 +56,8 @@ def waves(rng: np.random.Generator, width: int, period: float, octaves: int, gai
         f = f * f * (3.0 - 2.0 * f)
         out += a * (knots[i] * (1.0 - f) + knots[i + 1] * f)
         total, a = total + a, a * gain
-    return out / total
+    out /= total
+    return out
 
 
 def _amounts(style_at: StyleAt, width: int, name: str) -> Floats:
@@ -85,7 +86,8 @@ def _peaks(rng: np.random.Generator, width: int, style_at: StyleAt, base: float)
     flat = 0.15 + (0.6 + 0.2 * np.round(2 * soft) / 2) * t * t * (3 - 2 * t)
     h = (1 - mesa) * h + mesa * (flat + 0.02 * waves(rng, width, 9.0, 2, 0.5))
     h = (1 - volcano) * h + volcano * np.maximum(cone, 0.25 * soft)
-    return (base - 4.0 - 88.0 * tall * h).astype(np.float32)
+    line: Floats = (base - 4.0 - 88.0 * tall * h).astype(np.float32)
+    return line
 
 
 def _pick(rng: np.random.Generator, style: Style, plane: int) -> str | None:
@@ -111,16 +113,17 @@ def _pick(rng: np.random.Generator, style: Style, plane: int) -> str | None:
 
 _UNIT = {3: 26.0, 4: 44.0, 5: 72.0}  # px, height of a tree in the land planes
 _SIZE = {
-    "round": 1.0, "bush": 0.5, "conifer": 1.05, "poplar": 1.15, "bare": 1.0, "palm": 1.05, "cactus": 0.75,
-    "rock": 0.5, "house": 0.52, "church": 0.95, "tower": 1.35, "lighthouse": 1.4, "boat": 0.6, "torii": 0.72,
-    "haystack": 0.4,
+    "round": 1.0, "bush": 0.5, "conifer": 1.05, "poplar": 1.15, "bare": 1.0, "palm": 1.05,
+    "cactus": 0.75, "rock": 0.5, "house": 0.52, "church": 0.95, "tower": 1.35,
+    "lighthouse": 1.4, "boat": 0.6, "torii": 0.72, "haystack": 0.4,
 }  # fmt: skip
 
 
 def _stand_things(
     rng: np.random.Generator, plane: int, width: int, line: Floats, style_at: StyleAt
 ) -> list[Stand]:
-    unit, out = _UNIT[plane], []
+    unit = _UNIT[plane]
+    out: list[Stand] = []
     x = rng.uniform(-unit, unit)
     while x < width + unit:
         style = style_at(x)
@@ -170,7 +173,7 @@ def _sky(rng: np.random.Generator, lay: Layout, style_at: StyleAt) -> None:
         )
         x += rng.uniform(520.0, 760.0)
     n = int(lay.width * 0.16)
-    stars = np.stack([rng.uniform(0, lay.width, n), rng.uniform(0, 112, n) , rng.random(n)], 1)
+    stars = np.stack([rng.uniform(0, lay.width, n), rng.uniform(0, 112, n), rng.random(n)], 1)
     keep = [rng.random() < style_at(float(x)).amount("stars") for x in stars[:, 0]]
     lay.stars = stars[np.array(keep, bool)].astype(np.float32)
 
@@ -194,7 +197,13 @@ def _track(rng: np.random.Generator, lay: Layout, style_at: StyleAt) -> None:
             at = x + rng.uniform(0.0, 200.0)
             if at < lay.width:
                 lay.stands.append(
-                    Stand("bush", at, float(lay.line[int(at)]) + 4, rng.uniform(26, 58), rng.random(24).astype(np.float32))
+                    Stand(
+                        "bush",
+                        at,
+                        float(lay.line[int(at)]) + 4,
+                        rng.uniform(26, 58),
+                        rng.random(24).astype(np.float32),
+                    )
                 )
         x += rng.uniform(350.0, 900.0)
     lay.wires = style_at(lay.width / 2).amount("wires")
@@ -221,16 +230,28 @@ def plan(seed: int, plane: int, width: int, style_at: StyleAt) -> Layout:
         period = {2: 190.0, 3: 220.0, 4: 260.0, 5: 300.0, 6: 240.0, 7: 130.0}[plane]
         line = base - height * rolling * flat * (0.5 + waves(rng, width, period, 3, 0.4))
         if plane == 2:  # the edge of distant woods
-            wood = np.clip(_amounts(style_at, width, "kind.round") + _amounts(style_at, width, "kind.conifer"), 0, 1.5)
-            line = line - flat * wood * 2.2 * np.abs(waves(rng, width, 9.0, 2, 0.6)) * (waves(rng, width, 90.0, 2, 0.5) > 0)
+            wood = np.clip(
+                _amounts(style_at, width, "kind.round") + _amounts(style_at, width, "kind.conifer"),
+                0,
+                1.5,
+            )
+            line = line - flat * wood * 2.2 * np.abs(waves(rng, width, 9.0, 2, 0.6)) * (
+                waves(rng, width, 90.0, 2, 0.5) > 0
+            )
         if plane == 7:
             grass = _amounts(style_at, width, "grass")
-            line = line - grass * 9.0 * np.abs(waves(rng, width, 5.0, 2, 0.7)) + 10.0 * (1 - np.clip(grass * 1.5, 0, 1))
+            line = (
+                line
+                - grass * 9.0 * np.abs(waves(rng, width, 5.0, 2, 0.7))
+                + 10.0 * (1 - np.clip(grass * 1.5, 0, 1))
+            )
         line = line.astype(np.float32)
     smooth = np.convolve(np.pad(np.clip(line, -50, 400), 12, "edge"), np.ones(25) / 25, "valid")
     lit = np.clip(-np.gradient(smooth) * 1.6, -1, 1).astype(np.float32)
     lattice = rng.uniform(-1, 1, (34, width // 24 + 4)).astype(np.float32)
-    lay = Layout(plane, width, line, lit, snow, lattice, float(_amounts(style_at, width, "stripes").mean()))
+    lay = Layout(
+        plane, width, line, lit, snow, lattice, float(_amounts(style_at, width, "stripes").mean())
+    )
     if p.name == "sky":
         _sky(rng, lay, style_at)
     elif plane in _UNIT:
@@ -240,7 +261,11 @@ def plan(seed: int, plane: int, width: int, style_at: StyleAt) -> Layout:
         while x < width:  # a far skyline or a hamlet
             s = style_at(x)
             kind = "tower" if rng.random() < s.amount("kind.tower") * 0.6 else None
-            if kind is None and rng.random() < 0.25 * s.amount("kind.house") and s.amount("water") < 0.6:
+            if (
+                kind is None
+                and rng.random() < 0.25 * s.amount("kind.house")
+                and s.amount("water") < 0.6
+            ):
                 kind = "house"
             if kind:
                 size = rng.uniform(16, 34) if kind == "tower" else rng.uniform(5, 8)

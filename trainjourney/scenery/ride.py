@@ -19,7 +19,7 @@ MARGIN = 64  # px kept on either side of the window's way
 
 @dataclass
 class Ride:
-    """One ride from `seed` in `style`; `other` reigns from a boundary onward where a melt is wanted.
+    """One ride from `seed` in `style`; where a melt is wanted, `other` reigns beyond a boundary.
 
     `reach` is how far it may travel either way, in px at parallax 1. `xp` and `device` choose the
     array library (array_api_compat.numpy or .torch).
@@ -59,9 +59,7 @@ class Ride:
 
     def starts(self) -> list[float]:
         """Left edge of the window on every plane's strip, px."""
-        return [
-            o + self.distance * p.parallax for o, p in zip(self._origin, PLANES, strict=True)
-        ]
+        return [o + self.distance * p.parallax for o, p in zip(self._origin, PLANES, strict=True)]
 
     def view(self) -> View:
         """Picture and truth at the present distance and melt."""
@@ -85,4 +83,5 @@ def new_pixels(before: View, after: View, speed: float) -> NDArray[np.bool_]:
     back = np.round(np.arange(WIDTH)[None] - flow(after, speed)).astype(np.int64)
     inside = (back >= 0) & (back < WIDTH)
     was = np.take_along_axis(np.asarray(before.plane), np.clip(back, 0, WIDTH - 1), axis=1)
-    return ~inside | (was != np.asarray(after.plane))
+    new: NDArray[np.bool_] = ~inside | (was != np.asarray(after.plane))
+    return new

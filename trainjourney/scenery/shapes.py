@@ -36,7 +36,7 @@ def capsule(
 def gable(
     xp: Any, u: Array, v: Array, cx: Array, base: Array, half: Array, top: Array, ridge: Array
 ) -> Array:
-    """Distance to a trapezium standing on `base`: half width `half` below, `ridge` at height `top`."""
+    """Distance to a trapezium from `base` up to `top`: half width `half` below, `ridge` above."""
     slope = (half - ridge) / xp.maximum(top - base, 1e-3 + 0.0 * (top - base))
     side = (xp.abs(u - cx) - half + slope * (v - base)) / xp.sqrt(1.0 + slope * slope)
     return xp.maximum(side, xp.maximum(base - v, v - top))

@@ -1,4 +1,4 @@
-"""Planes painted as soft material masks, batched; the same code on numpy and on torch (any device)."""
+"""Planes painted as soft material masks, batched; one code for numpy and torch (any device)."""
 
 from typing import Any
 
@@ -54,7 +54,12 @@ def _terrain(xp: Any, device: Any, lays: list[Layout], height: int) -> Array:
     noise = _lattice(xp, grid, xp.clip(depth, 0.0, 300.0) / far, x / 24.0 + 0.0 * depth)
     if PLANES[plane].name == "mountains":
         lean = xp.where(lit > 0, 1.0 + 0.0 * lit, -1.0 + 0.0 * lit)
-        crag = _lattice(xp, grid, xp.clip(depth, 0.0, 300.0) / 16.0 + 3.0, (x + lean * 0.7 * depth + 90.0) / 13.0)
+        crag = _lattice(
+            xp,
+            grid,
+            xp.clip(depth, 0.0, 300.0) / 16.0 + 3.0,
+            (x + lean * 0.7 * depth + 90.0) / 13.0,
+        )
         light = _smooth(xp, -0.1, 0.1, lit * 0.8 + 0.55 * crag + 0.08)
         snow = _tensor(xp, device, np.stack([la.snow for la in lays]))[:, None, :]
         white = _smooth(xp, -1.5, 1.5, snow - y + 9.0 * noise)
@@ -70,7 +75,9 @@ def _terrain(xp: Any, device: Any, lays: list[Layout], height: int) -> Array:
     stripe = _smooth(xp, 0.0, 0.16, 0.75 * noise + 0.45 * fields - 0.62 + 0.55 * want)
     stripe = stripe * _smooth(xp, 0.5, 3.0, depth) * 0.92
     if plane == 6:  # the ballast of the next track
-        rail = _smooth(xp, 1.0, 0.0, xp.abs(y - 244.0) - 1.2) + _smooth(xp, 1.0, 0.0, xp.abs(y - 250.0) - 1.2)
+        rail = _smooth(xp, 1.0, 0.0, xp.abs(y - 244.0) - 1.2) + _smooth(
+            xp, 1.0, 0.0, xp.abs(y - 250.0) - 1.2
+        )
         stripe = xp.where(y > 234.0, 0.92 + 0.0 * stripe, stripe)
         out[DARK] = solid * xp.clip(rail, 0.0, 1.0)
         solid = solid - out[DARK]
@@ -78,8 +85,10 @@ def _terrain(xp: Any, device: Any, lays: list[Layout], height: int) -> Array:
     return xp.stack(out, axis=1)
 
 
-def _draw_kind(xp: Any, device: Any, kind: str, stands: list[Stand]) -> tuple[Array, list[tuple[int, int]]]:
-    """Patches of every stand of one kind, [N, MATERIALS, h, w], and their corners (x, y) in the strip."""
+def _draw_kind(
+    xp: Any, device: Any, kind: str, stands: list[Stand]
+) -> tuple[Array, list[tuple[int, int]]]:
+    """Patches of the stands of one kind, [N, MATERIALS, h, w], and their corners (x, y)."""
     half, top, bottom = THINGS[kind].extent
     most = max(s.size for s in stands)
     pw, ph = int(2 * half * most) + 4, int((top + bottom) * most) + 4
@@ -136,7 +145,7 @@ def _over(xp: Any, strip: Array, material: int, mask: Array) -> Array:
 
 
 def _railside(xp: Any, device: Any, lay: Layout, strip: Array) -> Array:
-    """Fences, poles with sagging wires, platforms, bridges and tunnels of one strip [1, M, 256, width]."""
+    """Fences, poles and wires, platforms, bridges and tunnels of one strip [1, M, 256, width]."""
     height, width = strip.shape[2], strip.shape[3]
     y = xp.reshape(_tensor(xp, device, np.arange(height)), (1, height, 1))
     x = xp.reshape(_tensor(xp, device, np.arange(width)), (1, 1, width))
@@ -164,11 +173,15 @@ def _railside(xp: Any, device: Any, lay: Layout, strip: Array) -> Array:
             for post in np.arange(a, b, 80.0):
                 diagonal = xp.abs((x - post) - (y - 92.0) * 80.0 / 118.0) / 1.21
                 inside = block(post, min(post + 80, b), 92, 210)
-                beam = beam + block(post, post + 7, 88, 214) + xp.clip(3.0 - diagonal, 0, 1) * inside
+                beam = (
+                    beam + block(post, post + 7, 88, 214) + xp.clip(3.0 - diagonal, 0, 1) * inside
+                )
             strip = _over(xp, strip, DARK, xp.clip(beam, 0, 1))
         else:
             strip = _over(xp, strip, DARK, block(a, b, -2, 258))
-            strip = _over(xp, strip, WALL, block(a - 22, a + 6, 36, 258) + block(b - 6, b + 22, 36, 258))
+            strip = _over(
+                xp, strip, WALL, block(a - 22, a + 6, 36, 258) + block(b - 6, b + 22, 36, 258)
+            )
             for lamp in np.arange(a + 50, b - 30, 90.0):
                 strip = _over(xp, strip, LIGHT, block(lamp, lamp + 26, 84, 89))
     if lay.wires > 0.3:
@@ -187,7 +200,7 @@ def _railside(xp: Any, device: Any, lay: Layout, strip: Array) -> Array:
 
 
 def paint(xp: Any, lays: list[Layout], device: Any = None) -> Array:
-    """Paint layouts of one plane at the frame's resolution: [B, MATERIALS, 2 * ROWS * stretch, width].
+    """Paint layouts of one plane, in px: [B, MATERIALS, 2 * ROWS * stretch, width].
 
     `xp` is array_api_compat.numpy or array_api_compat.torch. Masks are 0..1 and sum to at most 1.
     """
@@ -214,6 +227,6 @@ def paint(xp: Any, lays: list[Layout], device: Any = None) -> Array:
 
 
 def store(xp: Any, strip: Array) -> Array:
-    """What the state keeps of a painted strip: [B, MATERIALS, ROWS, width / 2], the mean of its cells."""
+    """What the state keeps of a strip: the means of its cells, [B, MATERIALS, ROWS, width / 2]."""
     b, m, h, w = strip.shape
     return xp.mean(xp.reshape(strip, (b, m, ROWS, h // ROWS, w // 2, 2)), axis=(3, 5))

@@ -1,4 +1,4 @@
-"""One point in the space of worlds: colours, amounts and the hand that draws, all of them mixable."""
+"""One point in the space of worlds: colours, amounts and the hand that draws, all mixable."""
 
 from dataclasses import dataclass
 
@@ -33,7 +33,8 @@ AMOUNTS = {  # name: default
     "events": 1.0,
 }
 KINDS = (
-    "round bush conifer poplar bare palm cactus rock house church tower lighthouse boat torii haystack"
+    "round bush conifer poplar bare palm cactus rock house church tower lighthouse boat torii "
+    "haystack"
 ).split()
 HANDS = ("gouache", "ink", "print", "dots", "neon")
 NAMES = (

@@ -1,7 +1,8 @@
 """What stands in the country: each thing is a list of (material, distance) drawn in order.
 
 Coordinates are in units of the thing's size: (0, 0) is where it stands, v = 1 its usual top.
-`p` holds uniform random numbers, [N, 24, 1, 1]; `extent` is (half width, top, bottom) of the drawing.
+`p(i)` is the i-th of 24 uniform random numbers, [N, 1, 1]; `extent` is (half width, top, bottom)
+of the drawing.
 """
 
 from collections.abc import Callable
@@ -31,12 +32,25 @@ def _union(xp: Any, shapes: list[Array]) -> Array:
 
 
 def _puffs(
-    xp: Any, u: Array, v: Array, p: Any, cy: float, r: float, n: int, grow: float, du: float, dv: float
+    xp: Any,
+    u: Array,
+    v: Array,
+    p: Any,
+    cy: float,
+    r: float,
+    n: int,
+    grow: float,
+    du: float,
+    dv: float,
 ) -> Array:
     """A crown of n overlapping discs around (0, cy), scaled by `grow` and pushed by (du, dv)."""
     out = [circle(xp, u, v, du, cy + dv, r * 0.62 * grow)]
     for i in range(n):
-        cx, oy, k = (p(3 * i) - 0.5) * 1.5 * r, (p(3 * i + 1) - 0.45) * 1.2 * r, 0.42 + 0.28 * p(3 * i + 2)
+        cx, oy, k = (
+            (p(3 * i) - 0.5) * 1.5 * r,
+            (p(3 * i + 1) - 0.45) * 1.2 * r,
+            0.42 + 0.28 * p(3 * i + 2),
+        )
         out.append(circle(xp, u, v, cx + du, cy + oy + dv, r * k * grow))
     return _union(xp, out)
 
@@ -103,7 +117,8 @@ def _palm(xp: Any, u: Array, v: Array, p: Any) -> Parts:
             capsule(xp, u, v, lean * 0.3, 0.4, lean, 0.8, 0.024),
         ],
     )
-    back, front = [], []
+    back: list[Array] = []
+    front: list[Array] = []
     for i in range(8):
         reach = (0.12 + 0.045 * i) if i < 4 else (0.3 - 0.045 * (i - 4))
         side = -1.0 if i < 4 else 1.0
@@ -176,7 +191,9 @@ def _tower(xp: Any, u: Array, v: Array, p: Any) -> Parts:
     lit = mixed - xp.floor(mixed / 29.0) * 29.0
     pane = xp.maximum(xp.abs(cu - iu - 0.5) - 0.28, xp.abs(cv - iv - 0.5) - 0.3) * 0.08
     pane = xp.maximum(pane, xp.maximum(xp.abs(u) - w * 0.84, v - h + 0.06))
-    pane = xp.maximum(pane, xp.maximum(0.06 - v, xp.where(lit < 13.0, -1.0 + 0.0 * u, 1.0 + 0.0 * u)))
+    pane = xp.maximum(
+        pane, xp.maximum(0.06 - v, xp.where(lit < 13.0, -1.0 + 0.0 * u, 1.0 + 0.0 * u))
+    )
     mast = capsule(xp, u, v, 0.3 * w, h, 0.3 * w, h + 0.22 * p(4), 0.012)
     cap = box(xp, u, v, -0.2 * w, h, 0.5 * w, 0.04)
     return [
@@ -227,7 +244,10 @@ def _haystack(xp: Any, u: Array, v: Array, p: Any) -> Parts:
 def _cloud(xp: Any, u: Array, v: Array, p: Any) -> Parts:
     puffs, lit = [], []
     for i in range(7):
-        cx, r = (i - 3.0) * 0.28 + 0.2 * (p(i) - 0.5), (0.14 + 0.2 * p(i + 7)) * (1.0 - 0.09 * abs(i - 3.0))
+        cx, r = (
+            (i - 3.0) * 0.28 + 0.2 * (p(i) - 0.5),
+            (0.14 + 0.2 * p(i + 7)) * (1.0 - 0.09 * abs(i - 3.0)),
+        )
         puffs.append(circle(xp, u, v, cx, r * 0.55, r))
         lit.append(circle(xp, u, v, cx - 0.02, r * 0.55 + 0.07, r * 0.93))
     whole = xp.maximum(_union(xp, puffs), -v)

@@ -1,4 +1,4 @@
-"""The picture in the window: planes composited at their distance, coloured and drawn by a style's hand."""
+"""The picture in the window: planes composited, coloured and drawn by a style's hand."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,18 +15,24 @@ TEXTURE_W = 512
 
 
 def palette(style: Style) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Colour of every plane's every material under a style, haze included: [planes, MATERIALS, 3]."""
+    """Colour of every material under a style, haze included: [planes, MATERIALS, 3]."""
     c = style.colour
     out = np.zeros((len(PLANES), MATERIALS, 3), np.float32)
     out[0] = [c("cloud_lit"), c("cloud_shade"), c("sun"), c("halo"), c("sun"), c("cloud_lit")] + [
         c("cloud_shade")
     ] * 2
-    out[1] = [c("rock_lit"), c("rock_shade"), c("snow"), c("snow") * 0.55 + c("rock_shade") * 0.45] + [
-        c("wood"), c("haze"), c("rock_shade"), c("light")
-    ]
+    out[1] = [
+        c("rock_lit"),
+        c("rock_shade"),
+        c("snow"),
+        c("snow") * 0.55 + c("rock_shade") * 0.45,
+    ] + [c("wood"), c("haze"), c("rock_shade"), c("light")]
     for p, ground in _GROUNDS.items():
         out[p] = [c(f"{ground}_ground"), c(f"{ground}_stripe"), c("leaf_lit"), c("leaf_shade")] + [
-            c("wall"), c("roof"), c("light"), c("dark")
+            c("wall"),
+            c("roof"),
+            c("light"),
+            c("dark"),
         ]
     out[7] = [c("front_lit"), c("front_shade"), c("front_lit"), c("front_shade")] + [c("dark")] * 4
     for p, k in enumerate(_HAZE):
@@ -38,7 +44,7 @@ def palette(style: Style) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def textures(seed: int = 1) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Grain that travels with each plane, periodic in x: brush, dots, dot value; [3, HEIGHT, TEXTURE_W]."""
+    """Grain that travels with a plane, periodic in x: brush, dots, dot value; [3, H, TEXTURE_W]."""
     rng = np.random.default_rng(seed)
     h, w = HEIGHT, TEXTURE_W
     fy, fx = np.fft.fftfreq(h)[:, None] * h, np.fft.rfftfreq(w)[None] * w
@@ -96,7 +102,7 @@ def _columns(xp: Any, sheet: Array, start: float, width: int, wrap: bool = False
         at = xp.asarray((np.arange(width + 1) + i) % n, device=sheet.device)
         part = xp.take(sheet, at, axis=-1)
     else:
-        assert 0 <= i and i + width < n, f"window {i}+{width} beyond a strip of {n}"
+        assert i >= 0 and i + width < n, f"window {i}+{width} beyond a strip of {n}"
         part = sheet[..., i : i + width + 1]
     return part[..., :-1] * (1.0 - f) + part[..., 1:] * f
 
@@ -105,7 +111,9 @@ def _sky(style: Style) -> np.ndarray[Any, np.dtype[np.float32]]:
     y = np.clip(np.arange(HEIGHT)[:, None] / 128.0, 0, 1)
     a, b, c = (style.colour(f"sky_{k}")[None] for k in ("top", "mid", "low"))
     upper = a + (b - a) * np.clip(y / 0.55, 0, 1) ** 0.9
-    return np.where(y < 0.55, upper, b + (c - b) * np.clip((y - 0.55) / 0.45, 0, 1)).astype(np.float32)
+    return np.where(y < 0.55, upper, b + (c - b) * np.clip((y - 0.55) / 0.45, 0, 1)).astype(
+        np.float32
+    )
 
 
 def look_through(
@@ -178,7 +186,9 @@ def _glow(xp: Any, rgb: Array, sky: Array, style: Style, on: Any) -> Array:
     return rgb + (on(style.colour("halo"))[:, None, None] - rgb) * light
 
 
-def _draw(xp: Any, rgb: Array, tags: Array, label: Array, grain: Array, style: Style, on: Any) -> Array:
+def _draw(
+    xp: Any, rgb: Array, tags: Array, label: Array, grain: Array, style: Style, on: Any
+) -> Array:
     """The hand: brush, ink, woodblock, dots and neon, each by its weight over the flat picture."""
     hand = {h: max(0.0, style.amount(f"hand.{h}")) for h in HANDS}
     line_colour = on(style.colour("line"))[:, None, None]
@@ -209,7 +219,9 @@ def _draw(xp: Any, rgb: Array, tags: Array, label: Array, grain: Array, style: S
         near = 0.35 + 0.65 * xp.clip(label / 4.0, 0, 1)
         if hand["ink"]:
             wash = paper * (0.55 + 0.45 * luma)[None] + 0.05 * grain[0][None]
-            rgb = rgb + 0.42 * min(1.0, hand["ink"]) * (wash - rgb) * on([float(hand["ink"] <= 1.15)])
+            rgb = rgb + 0.42 * min(1.0, hand["ink"]) * (wash - rgb) * on(
+                [float(hand["ink"] <= 1.15)]
+            )
             pen = edge * (0.75 + 0.25 * xp.clip(grain[0], -1, 1)) * near
             rgb = rgb + (line_colour - rgb) * xp.clip(0.85 * hand["ink"] * pen, 0, 1)[None]
         if hand["print"]:
@@ -217,5 +229,7 @@ def _draw(xp: Any, rgb: Array, tags: Array, label: Array, grain: Array, style: S
         if hand["neon"]:
             tube = edge * near
             shine = _blur(xp, _blur(xp, edge, 3), 3) * near
-            rgb = rgb + hand["neon"] * (line_colour * 0.85 * shine[None] + (line_colour - rgb) * 0.6 * tube[None])
+            rgb = rgb + hand["neon"] * (
+                line_colour * 0.85 * shine[None] + (line_colour - rgb) * 0.6 * tube[None]
+            )
     return rgb

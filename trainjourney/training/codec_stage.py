@@ -1,4 +1,4 @@
-"""Stage 2, the codec of planes: a basis fitted to every plane, a network that sharpens the way back."""
+"""Stage 2, the codec of planes: a basis fitted to every plane, a network to sharpen its words."""
 
 from pathlib import Path
 

@@ -92,25 +92,23 @@ class DreamStage:
         return {"loss": error.mean(), "near": near.detach()}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
-        """Rows of one plane each: true context, dreamt tile, and a second tile that continues it."""
+        """Rows of one plane each: true context, dreamt tile, a second tile that continues it."""
         network, rng = ema["network"], torch.Generator().manual_seed(9)
         context, tile, plane, embedding = self.batch_of(rng, 48)
         order = plane.argsort()
         context, tile, plane, embedding = (
-            context[order],
-            tile[order],
-            plane[order],
-            embedding[order],
+            part[order] for part in (context, tile, plane, embedding)
         )
         seen, told, calm = [context], torch.ones(48), torch.zeros(48)
         for _ in range(2):
             last = seen[-1][..., -CONTEXT:]
             noise = torch.randn(tile.shape, generator=rng)
-            seen.append(
-                sample(
-                    lambda x, t: network(x, t, last, told, calm, plane, embedding).float(), noise
-                )
-            )
+
+            def field(x: Tensor, t: Tensor, last: Tensor = last) -> Tensor:
+                velocity: Tensor = network(x, t, last, told, calm, plane, embedding)
+                return velocity.float()
+
+            seen.append(sample(field, noise))
         masks = self.codec.decode(torch.cat(seen, 3), plane)
         true = self.codec.decode(torch.cat([context, tile], 3), plane)
         rows = []

@@ -29,7 +29,7 @@ class EncoderStage:
         return {"encoder": self.encoder}
 
     def batch_of(self, rng: torch.Generator, count: int) -> tuple[Tensor, Tensor]:
-        """Pictures [B, 3, 128, 256] and the masks behind them [B, planes, MATERIALS, 64, VIEW_W]."""
+        """Pictures [B, 3, 128, 256] and the masks behind [B, planes, MATERIALS, 64, VIEW_W]."""
         n = torch.randint(len(self.shards), (count,), generator=rng).tolist()
         k = torch.randint(3, (count,), generator=rng).tolist()
         masks, pictures = [], []
