@@ -1,0 +1,204 @@
+"""A bundle: one model on disk, found by name and checked to the last byte before it is opened."""
+
+import hashlib
+import io
+import math
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.lib import format as npy
+from numpy.typing import NDArray
+
+from trainjourney.errors import BundleError
+from trainjourney.inference.manifest import (
+    LOOKS,
+    MANIFEST,
+    Manifest,
+    StateTable,
+    read_manifest,
+)
+from trainjourney.types import Embedding
+
+__all__ = ["Bundle", "Look", "Manifest", "StateTable", "find_bundle", "list_bundles", "load_bundle"]
+
+MOST_MANIFEST_BYTES = 1 << 20
+MOST_FILE_BYTES = 8 << 30
+MOST_SMALL_BYTES = 64 << 20  # looks.npz, packed or unpacked, and one picture
+MOST_LOOKS = 4096
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A named picture with its embedding."""
+
+    name: str
+    embedding: Embedding  # [D], norm 1
+    picture: Path  # looks/NAME.jpg
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A checked bundle: every file had its sha256 when it was loaded."""
+
+    folder: Path
+    manifest: Manifest
+    looks: tuple[Look, ...]
+
+    def read_graph(self, name: str) -> bytes:
+        """The bytes of a graph ("predictor.onnx"), hashed as they are read. Raises BundleError."""
+        data = _read(self.folder, name, MOST_FILE_BYTES)
+        if hashlib.sha256(data).hexdigest() != self.manifest.files[name]:
+            raise _altered(self.folder, name)
+        return data
+
+    def look(self, name: str) -> Look:
+        """The look of that name. Raises BundleError."""
+        for look in self.looks:
+            if look.name == name:
+                return look
+        known = ", ".join(look.name for look in self.looks)
+        raise BundleError(f"{self.folder}: has no look '{name}'; give --look one of {known}")
+
+
+def cure(folder: Path) -> str:
+    """What to type when a bundle is not whole."""
+    return f"restore it (git checkout -- {folder}) or write it anew (trainjourney export)"
+
+
+def homes() -> list[Path]:
+    """The folders that hold bundles: of the current folder, of the clone, of the wheel."""
+    return [Path("engines"), PACKAGE.parent / "engines", PACKAGE / "engines"]
+
+
+def list_bundles() -> list[Path]:
+    """Every bundle's folder, first of its name wins; not checked."""
+    found: dict[str, Path] = {}
+    for home in homes():
+        for manifest in sorted(home.glob(f"*/{MANIFEST}")):
+            found.setdefault(manifest.parent.name, manifest.parent)
+    return list(found.values())
+
+
+def find_bundle(name_or_path: str) -> Path:
+    """The folder of a bundle: a name under engines/, or a path. Raises BundleError."""
+    if "/" not in name_or_path and "\\" not in name_or_path:
+        for home in homes():
+            if name_or_path and (home / name_or_path / MANIFEST).is_file():
+                return home / name_or_path
+    if name_or_path and (Path(name_or_path) / MANIFEST).is_file():
+        return Path(name_or_path)
+    known = ", ".join(path.name for path in list_bundles())
+    hint = f"there is --engine {known}" if known else "make one with trainjourney export"
+    raise BundleError(
+        f"no bundle '{name_or_path}' ({name_or_path}/{MANIFEST} is not there); {hint}"
+    )
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Read a bundle and check every file in it. Raises BundleError naming bundle and file."""
+    folder = Path(folder)
+    place, help_ = f"{folder}/{MANIFEST}", cure(folder)
+    raw = _read(folder, MANIFEST, MOST_MANIFEST_BYTES)
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as err:
+        raise BundleError(f"{place}: is not text ({err}); {help_}") from err
+    manifest = read_manifest(text, place, help_)
+    for name, digest in manifest.files.items():
+        if _hash(folder, name) != digest:
+            raise _altered(folder, name)
+    return Bundle(folder, manifest, _looks(folder, manifest))
+
+
+def _altered(folder: Path, name: str) -> BundleError:
+    return BundleError(f"{folder}/{name}: is not the file that {MANIFEST} lists; {cure(folder)}")
+
+
+def _size(folder: Path, name: str, most: int) -> int:
+    path = folder / name
+    try:
+        size = path.stat().st_size if path.is_file() else -1
+    except OSError as err:
+        raise BundleError(f"{path}: cannot be read ({err.strerror}); {cure(folder)}") from err
+    if size < 0:
+        raise BundleError(f"{path}: is missing; {cure(folder)}")
+    if size > most:
+        raise BundleError(f"{path}: is {size >> 20} MB, {most >> 20} at most; {cure(folder)}")
+    return size
+
+
+def _read(folder: Path, name: str, most: int) -> bytes:
+    _size(folder, name, most)
+    try:
+        with (folder / name).open("rb") as file:
+            return file.read(most)
+    except OSError as err:
+        reason = f"{folder}/{name}: cannot be read ({err.strerror})"
+        raise BundleError(f"{reason}; {cure(folder)}") from err
+
+
+def _hash(folder: Path, name: str) -> str:
+    small = name == LOOKS or name.startswith("looks/")
+    _size(folder, name, MOST_SMALL_BYTES if small else MOST_FILE_BYTES)
+    try:
+        with (folder / name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as err:
+        reason = f"{folder}/{name}: cannot be read ({err.strerror})"
+        raise BundleError(f"{reason}; {cure(folder)}") from err
+
+
+def _looks(folder: Path, manifest: Manifest) -> tuple[Look, ...]:
+    data = _read(folder, LOOKS, MOST_SMALL_BYTES)
+    if hashlib.sha256(data).hexdigest() != manifest.files[LOOKS]:
+        raise _altered(folder, LOOKS)
+    place = f"{folder}/{LOOKS}"
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names, vectors = _array(archive, "names"), _array(archive, "embeddings")
+    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as err:
+        raise BundleError(f"{place}: cannot be read ({err}); {cure(folder)}") from err
+    except (NotImplementedError, RuntimeError, SyntaxError) as err:  # zip features, odd headers
+        raise BundleError(f"{place}: cannot be read ({err}); {cure(folder)}") from err
+    n, size = len(names) if names.ndim == 1 else 0, manifest.embedding.size
+    if names.dtype.kind != "U" or not 1 <= n <= MOST_LOOKS or len(set(names.tolist())) < n:
+        raise BundleError(f"{place}: names are not 1 to {MOST_LOOKS} texts; {cure(folder)}")
+    if vectors.dtype != np.float32 or vectors.shape != (n, size):
+        raise BundleError(
+            f"{place}: embeddings are {vectors.dtype}{list(vectors.shape)}, "
+            f"float32{[n, size]} wanted; {cure(folder)}"
+        )
+    with np.errstate(over="ignore", invalid="ignore"):
+        norms = np.linalg.norm(vectors.astype(np.float64), axis=1)
+    if not bool(np.all(np.abs(norms - 1.0) < 1e-2)):
+        raise BundleError(f"{place}: embeddings are not of norm 1; {cure(folder)}")
+    vectors.flags.writeable = False
+    looks = []
+    for name, vector in zip(names.tolist(), vectors, strict=True):
+        picture = f"looks/{name}.jpg"
+        if picture not in manifest.files:
+            raise BundleError(f"{place}: look '{name[:80]}' has no {picture}; {cure(folder)}")
+        looks.append(Look(name, vector, folder / picture))
+    return tuple(looks)
+
+
+def _array(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
+    """One array of an npz. Its size is known before anything is allocated; never a pickle."""
+    if archive.getinfo(f"{name}.npy").file_size > MOST_SMALL_BYTES:
+        raise ValueError(f"{name} is larger than {MOST_SMALL_BYTES >> 20} MB unpacked")
+    with archive.open(f"{name}.npy") as member:
+        data = io.BytesIO(member.read(MOST_SMALL_BYTES))
+    version = npy.read_magic(data)
+    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = header(data)
+    if dtype.hasobject or dtype.itemsize == 0:
+        raise ValueError(f"{name} holds {dtype}, not numbers or texts")
+    if math.prod(shape) * dtype.itemsize != len(data.getvalue()) - data.tell():
+        raise ValueError(f"{name} is not as large as it says")
+    data.seek(0)
+    array: NDArray[np.generic] = npy.read_array(data, allow_pickle=False)
+    return array

@@ -1,0 +1,182 @@
+"""The engine: a bundle's four graphs on one backend, ready to be called frame by frame."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainjourney.errors import BackendError
+from trainjourney.inference.bundle import Bundle
+from trainjourney.inference.graph import Graph
+from trainjourney.inference.manifest import GRAPHS, Manifest
+from trainjourney.types import Embedding, Frame, State
+
+BACKENDS = ("openvino", "onnxruntime")  # by preference
+PRECISIONS = ("bf16", "f32")
+
+
+class Engine(Protocol):
+    """Runs a bundle.
+
+    A state that `predict` gives stands in the engine's own memory until the next but one
+    `predict`; copy it to keep it longer. Frames, embeddings and encoded states are the caller's.
+    `decode` of a state may run in one thread while `predict` goes on from it in another.
+    """
+
+    backend: str
+    precision: str
+
+    def encode(self, frame: Frame) -> State: ...
+
+    def predict(
+        self,
+        state: State,
+        noise: NDArray[np.float32],
+        embedding: Embedding,
+        speed: float,
+        dream: float,
+    ) -> State: ...
+
+    def decode(self, state: State) -> Frame: ...
+
+    def embed(self, picture: Frame) -> Embedding: ...
+
+
+def open_engine(
+    bundle: Bundle, backend: str = "auto", precision: str = "auto", threads: int = 0
+) -> Engine:
+    """Open a bundle on "openvino" or "onnxruntime", in "bf16" or "f32".
+
+    Auto: openvino where it is installed, else onnxruntime; bf16 where the processor has it in
+    hardware and the backend uses it, else f32. What is asked for and is not there is refused.
+    Raises BackendError, BundleError.
+    """
+    chosen = choose_backend(backend)
+    if precision not in ("auto", *PRECISIONS):
+        raise BackendError(f"no precision '{precision}'; give auto, bf16 or f32")
+    opener, precision = _OPENERS[chosen](precision, threads)
+    with ThreadPoolExecutor(len(GRAPHS)) as pool:  # compiling leaves Python's lock alone
+        encoder, predictor, decoder, embedder = pool.map(lambda name: opener(bundle, name), GRAPHS)
+    return GraphEngine(bundle.manifest, chosen, precision, encoder, predictor, decoder, embedder)
+
+
+def choose_backend(backend: str) -> str:
+    """The backend that a word means on this machine. Raises BackendError."""
+    if backend not in ("auto", *BACKENDS):
+        raise BackendError(f"no backend '{backend}'; give auto, openvino or onnxruntime")
+    there = [name for name in BACKENDS if find_spec(name)]
+    if backend == "auto" and there:
+        return there[0]
+    if backend in there:
+        return backend
+    name = "openvino" if backend == "auto" else backend
+    instead = f", or give --set engine.backend={there[0]}" if there else ""
+    raise BackendError(f"{name} is not installed here; type: pip install {name}{instead}")
+
+
+class GraphEngine:
+    """The engine of every backend that runs graphs over numpy arrays."""
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        backend: str,
+        precision: str,
+        encoder: Graph,
+        predictor: Graph,
+        decoder: Graph,
+        embedder: Graph,
+    ) -> None:
+        self.backend, self.precision = backend, precision
+        self._manifest = manifest
+        self._encoder, self._predictor = encoder, predictor
+        self._decoder, self._embedder = decoder, embedder
+        self._names = [entry.name for entry in manifest.state]
+        self._turns = [self._room(), self._room()]  # states are predicted into these by turns
+        self._turn = 0
+
+    def encode(self, frame: Frame) -> State:
+        """A state whose window shows `frame` [H, W, 3]."""
+        ports = self._encoder.outputs
+        state = {name: ports[name].empty() for name in self._names}
+        self._encoder.run(self._fitted(self._encoder, frame=frame), state)
+        return state
+
+    def predict(
+        self,
+        state: State,
+        noise: NDArray[np.float32],
+        embedding: Embedding,
+        speed: float,
+        dream: float,
+    ) -> State:
+        """The next state, in the engine's own memory until the next but one call."""
+        given = self._fitted(
+            self._predictor,
+            **state,
+            noise=noise,
+            embedding=embedding,
+            speed=np.array(speed, np.float32),
+            dream=np.array(dream, np.float32),
+        )
+        self._turn = 1 - self._turn
+        if self._shared(given, self._turns[self._turn]):
+            self._turn = 1 - self._turn
+        following = self._turns[self._turn]
+        if self._shared(given, following):  # a state put together from both turns
+            given = {name: array.copy() for name, array in given.items()}
+        self._predictor.run(given, {f"next.{name}": following[name] for name in self._names})
+        return dict(following)
+
+    def decode(self, state: State) -> Frame:
+        """The frame [H, W, 3] that a state shows."""
+        frame = self._decoder.outputs["frame"].empty()
+        seen = {name: state[name] for name in self._decoder.inputs}
+        self._decoder.run(self._fitted(self._decoder, **seen), {"frame": frame})
+        return frame
+
+    def embed(self, picture: Frame) -> Embedding:
+        """The embedding [D] of a picture of the size that the manifest says."""
+        embedding = self._embedder.outputs["embedding"].empty()
+        self._embedder.run(self._fitted(self._embedder, picture=picture), {"embedding": embedding})
+        return embedding
+
+    def _room(self) -> State:
+        ports = self._predictor.outputs
+        return {name: ports[f"next.{name}"].empty() for name in self._names}
+
+    def _shared(self, given: dict[str, NDArray[Any]], room: State) -> bool:
+        """Whether any of the given tensors stands in that memory."""
+        return any(np.may_share_memory(given[name], room[name]) for name in self._names)
+
+    @staticmethod
+    def _fitted(graph: Graph, **given: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """The given tensors, held against the graph's inputs; made contiguous if they are not."""
+        assert given.keys() == graph.inputs.keys(), (sorted(given), sorted(graph.inputs))
+        for name, port in graph.inputs.items():
+            array = given[name]
+            told = f"{name} is {array.dtype}{list(array.shape)}, not {port}"
+            assert array.shape == port.shape and array.dtype == port.dtype, told
+            if not array.flags.c_contiguous:
+                given[name] = np.ascontiguousarray(array)
+        return given
+
+
+def _open_openvino(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+    from trainjourney.inference.openvino_backend import OpenVino
+
+    opener = OpenVino(precision, threads)
+    return opener.open, opener.precision
+
+
+def _open_onnxruntime(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+    from trainjourney.inference.onnxruntime_backend import OnnxRuntime
+
+    opener = OnnxRuntime(precision, threads)
+    return opener.open, opener.precision
+
+
+_OPENERS = {"openvino": _open_openvino, "onnxruntime": _open_onnxruntime}

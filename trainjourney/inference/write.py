@@ -1,0 +1,85 @@
+"""Write a bundle: beside its place first, checked there, then put into it whole."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainjourney.errors import BundleError
+from trainjourney.inference.bundle import load_bundle
+from trainjourney.inference.manifest import FORMAT, LOOKS, MANIFEST, to_toml
+
+
+def write_bundle(
+    folder: Path,
+    table: Mapping[str, Any],
+    source: Path,
+    names: Sequence[str],
+    embeddings: NDArray[np.float32],
+) -> None:
+    """Make the bundle `folder` from every file in `source` and the looks `names`, `embeddings`.
+
+    `table` is the manifest without [files]; `source` holds the four graphs and looks/NAME.jpg.
+    A bundle that stood there is replaced only by one that loads; a kill leaves the one or the
+    other. Raises BundleError.
+    """
+    folder = folder.resolve()
+    part = folder.with_name(f".{folder.name}.part-{os.getpid()}")
+    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
+        raise BundleError(f"{folder}: is there and is no bundle; give another folder to write to")
+    try:
+        _fill(part, table, source, names, embeddings)
+        _check(part, folder)
+        if folder.exists():
+            folder.rename(old)
+        part.rename(folder)
+    except OSError as err:
+        if old.exists() and not folder.exists():
+            old.rename(folder)
+        reason = f"{folder}: cannot be written ({err.strerror or err})"
+        raise BundleError(f"{reason}; free the disk or give another folder") from err
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _fill(
+    part: Path,
+    table: Mapping[str, Any],
+    source: Path,
+    names: Sequence[str],
+    embeddings: NDArray[np.float32],
+) -> None:
+    shutil.rmtree(part, ignore_errors=True)
+    shutil.copytree(source, part)
+    with (part / LOOKS).open("wb") as file:
+        np.savez(file, names=np.array(list(names), dtype=np.str_), embeddings=embeddings)
+    paths = sorted(path for path in part.rglob("*") if path.is_file())
+    files = {path.relative_to(part).as_posix(): _digest(path) for path in paths}
+    files.pop(MANIFEST, None)
+    whole = {"format": FORMAT, **table, "files": files}
+    training = whole.pop("training", {})
+    text = to_toml({**whole, "training": training})  # the long free part last
+    with (part / MANIFEST).open("w", encoding="utf-8", newline="\n") as out:
+        out.write(text)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check(part: Path, folder: Path) -> None:
+    try:
+        load_bundle(part)
+    except BundleError as err:
+        reason = str(err).rpartition(";")[0].replace(str(part), str(folder))
+        raise BundleError(f"{reason}; nothing was written, mend what is being exported") from err
