@@ -1,0 +1,1 @@
+"""The table of parameters and what turns them."""

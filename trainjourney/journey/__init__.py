@@ -1,0 +1,1 @@
+"""The artwork, pure: the world, what steers it, when its frames are due."""

@@ -1,0 +1,1 @@
+"""What takes frames: the window, the film, nothing."""

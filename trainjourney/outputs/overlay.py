@@ -1,0 +1,26 @@
+"""The overlay: a line of small quiet text over the picture."""
+
+from PIL import Image, ImageDraw, ImageFont
+
+_TEXT_PX = 13
+_PAD_X, _PAD_Y = 10, 6
+_PAPER = (12, 14, 18, 112)
+_INK = (255, 255, 255, 215)
+_SHARPER = 4  # drawn this much larger, for smooth corners
+
+
+def draw_label(text: str) -> Image.Image:
+    """The text in white on a dark, see-through slip with round corners, RGBA."""
+    font = ImageFont.load_default(_TEXT_PX)
+    width = round(font.getlength(text)) + 2 * _PAD_X
+    height = _TEXT_PX + 2 * _PAD_Y
+    large = (width * _SHARPER, height * _SHARPER)
+    slip = Image.new("L", large)
+    corner = height * _SHARPER // 2
+    ImageDraw.Draw(slip).rounded_rectangle((0, 0, *(side - 1 for side in large)), corner, 255)
+    shape = slip.resize((width, height), Image.Resampling.LANCZOS)
+    label = Image.new("RGBA", (width, height), _PAPER[:3])
+    label.putalpha(shape.point([value * _PAPER[3] // 255 for value in range(256)]))
+    ink = Image.new("RGBA", (width, height), (*_INK[:3], 0))
+    ImageDraw.Draw(ink).text((_PAD_X, height / 2), text, _INK, font, anchor="lm")
+    return Image.alpha_composite(label, ink)

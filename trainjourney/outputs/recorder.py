@@ -1,0 +1,173 @@
+"""The film: frames as H.264, playable whenever it ends, be it by kill or by a full disk.
+
+An mp4 is written in fragments of a second, each playable once it is on disk; closing it writes the
+one index of a plain mp4 over them. After the first failed write nothing more is written, so that
+what is on the disk by then stays as it is.
+"""
+
+import errno
+import os
+from fractions import Fraction
+from pathlib import Path
+from typing import Protocol
+
+import av
+import numpy as np
+
+from trainjourney.errors import OutputError
+from trainjourney.types import Frame
+
+# suffix -> container and its options
+CONTAINERS: dict[str, tuple[str, dict[str, str]]] = {
+    ".mp4": ("mp4", {"movflags": "+hybrid_fragmented"}),
+    ".mov": ("mov", {"movflags": "+hybrid_fragmented"}),
+    ".mkv": ("matroska", {}),
+}
+_BT709 = 1  # the colour code for HD, told to the player and used for the way from RGB
+
+
+class Quality(Protocol):
+    """As much of the film's settings as is needed here."""
+
+    @property
+    def crf(self) -> int: ...
+
+    @property
+    def preset(self) -> str: ...
+
+
+class Recorder:
+    """Films the frames that it is shown."""
+
+    def __init__(self, path: Path, width: int, height: int, fps: float, quality: Quality) -> None:
+        """Open the film. Raises OutputError, before any frame, where it cannot be written."""
+        self.path, self.frames = path, 0
+        self._shape = (height, width, 3)
+        self._disk = _Disk(path)
+        container, options = CONTAINERS[path.suffix.lower()]
+        self._film = av.open(
+            self._disk, "w", format=container, options=options | {"flush_packets": "1"}
+        )
+        rate = Fraction(fps).limit_denominator(1001)
+        self._stream = self._film.add_stream("libx264", rate=rate)
+        self._stream.width, self._stream.height = width + width % 2, height + height % 2
+        self._stream.pix_fmt = "yuv420p"
+        self._stream.time_base = 1 / rate
+        self._stream.options = {"crf": str(quality.crf), "preset": quality.preset}
+        coder = self._stream.codec_context
+        coder.gop_size = max(1, round(fps))  # a key frame, hence a fragment, a second
+        coder.colorspace = coder.color_primaries = coder.color_trc = _BT709
+        coder.color_range = 1  # 16..235
+
+    def show(self, frame: Frame) -> None:
+        """Film one frame. Raises OutputError when the disk refuses."""
+        assert frame.shape == self._shape and frame.dtype == np.uint8, (frame.shape, frame.dtype)
+        high, wide, _ = self._shape
+        if high % 2 or wide % 2:  # H.264 wants even sides: the last row or column twice
+            frame = np.pad(frame, ((0, high % 2), (0, wide % 2), (0, 0)), mode="edge")
+        picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
+        picture = picture.reformat(format="yuv420p", dst_colorspace=_BT709, dst_color_range=1)
+        picture.pts, picture.time_base = self.frames, self._stream.time_base
+        self._write(picture)
+        self.frames += 1
+
+    def close(self) -> None:
+        """End the film; no frame is missing. Raises OutputError when the disk refuses."""
+        if self._disk.closed:
+            return
+        failed = self._disk.broken
+        try:
+            if self.frames and not failed:
+                self._write(None)
+            self._film.close()
+            self._disk.check()
+        except OSError as err:
+            if not failed:  # else it has been told
+                raise self._disk.error(self.frames, err) from err
+        finally:
+            self._disk.close()
+            if not self.frames and not failed:
+                self.path.unlink(missing_ok=True)
+
+    def _write(self, picture: av.VideoFrame | None) -> None:
+        try:
+            for packet in self._stream.encode(picture):
+                self._film.mux(packet)
+            self._disk.check()
+        except OSError as err:
+            raise self._disk.error(self.frames, err) from err
+
+
+class _Disk:
+    """The file under the film. Once a write failed, all later ones fail, and nothing changes."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.broken: OSError | None = None
+        if path.suffix.lower() not in CONTAINERS:
+            known = ", ".join(CONTAINERS)
+            raise OutputError(
+                f"{path}: no film ends in '{path.suffix}'; name it with one of {known}"
+            )
+        if not path.parent.is_dir():
+            raise OutputError(f"{path}: no such folder; type: mkdir -p {path.parent}")
+        try:
+            self._file = path.open("wb", buffering=0)
+        except OSError as err:
+            raise OutputError(
+                f"{path}: cannot be written ({_reason(err)}); give --output another place"
+            ) from err
+
+    @property
+    def closed(self) -> bool:
+        return self._file.closed
+
+    def write(self, data: bytes) -> int:
+        if self.broken:
+            raise self.broken
+        try:
+            left = memoryview(data)
+            while left:  # a raw file may take less than it is given, most of all the last time
+                left = left[self._file.write(left) :]
+        except OSError as err:
+            self.broken = err
+            raise
+        return len(data)
+
+    def seekable(self) -> bool:
+        return self._file.seekable()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def check(self) -> None:
+        """Raise what a write met, should the container have kept it to itself."""
+        if self.broken:
+            raise self.broken
+
+    def close(self) -> None:
+        try:
+            self._file.close()
+        except OSError as err:
+            self.broken = self.broken or err
+
+    def error(self, frames: int, err: OSError) -> OutputError:
+        """The one line for a film that the disk would not take."""
+        err = self.broken or err
+        self.broken = err
+        cure = {
+            errno.ENOSPC: "make room",
+            errno.EFBIG: "raise the limit on file size (ulimit -f)",
+            errno.EDQUOT: "make room in your quota",
+        }.get(err.errno or 0, "look after the disk")
+        return OutputError(
+            f"{self.path}: {_reason(err)} after {frames} frames; what was filmed until then plays; "
+            f"{cure}, or give --output another place"
+        )
+
+
+def _reason(err: OSError) -> str:
+    return (err.strerror or str(err)).lower()

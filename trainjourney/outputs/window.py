@@ -1,0 +1,179 @@
+"""The window: frames on this machine's screen, keys from its keyboard. The one owner of pygame.
+
+It keeps to what pygame and pygame-ce share, and lives on the main thread, as SDL asks.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from trainjourney.errors import DisplayError
+from trainjourney.outputs.overlay import draw_label
+from trainjourney.types import Frame
+
+os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+
+import pygame
+
+_REPEATING = {"up", "down", "left", "right", "[", "]", ",", "."}  # held down, they go on
+_NO_SCREEN = ("dummy", "offscreen", "evdev")  # SDL drivers that show nothing
+
+
+class WindowSettings(Protocol):
+    """As much of the config as the window needs."""
+
+    @property
+    def scale(self) -> float: ...
+
+    @property
+    def fullscreen(self) -> bool: ...
+
+    @property
+    def vsync(self) -> bool: ...
+
+    @property
+    def overlay(self) -> bool: ...
+
+
+class Window:
+    """An Output that shows the newest frame. All its methods belong to the main thread.
+
+    Esc closes it, F takes the whole screen and gives it back, H shows `note` in a corner; other
+    keys are handed on by `pump()`.
+    """
+
+    def __init__(self, width: int, height: int, settings: WindowSettings) -> None:
+        """Open the window for frames of that size. Raises DisplayError."""
+        self._frame_size = (width, height)
+        self._size = (round(width * settings.scale), round(height * settings.scale))
+        self._vsync = settings.vsync
+        self.fullscreen, self.overlay = settings.fullscreen, settings.overlay
+        self.closed = False
+        self._note = ""
+        self._label: pygame.Surface | None = None  # the note, drawn
+        self._picture: pygame.Surface | None = None  # the newest frame
+        self._held: set[str] = set()
+        try:
+            _look_for_screen()
+            pygame.display.init()
+            if pygame.display.get_driver() in _NO_SCREEN and "SDL_VIDEODRIVER" not in os.environ:
+                raise pygame.error("no screen found")
+            pygame.display.set_caption("Trainjourney")
+            self._open()
+        except pygame.error as err:
+            pygame.display.quit()
+            raise DisplayError(
+                f"no window can be opened here ({err}); make a film: trainjourney play "
+                "--output film.mp4, or lend it a screen: xvfb-run -a trainjourney play"
+            ) from err
+        pygame.display.set_allow_screensaver(False)
+        pygame.key.set_repeat(350, 60)
+
+    @property
+    def note(self) -> str:
+        """What the overlay says."""
+        return self._note
+
+    @note.setter
+    def note(self, text: str) -> None:
+        if text != self._note:
+            self._note, self._label = text, None
+
+    def show(self, frame: Frame) -> None:
+        """Put a frame on the screen; with vsync, at the screen's next refresh."""
+        height, width, _ = frame.shape
+        assert (width, height) == self._frame_size, (frame.shape, self._frame_size)
+        raw = pygame.image.frombuffer(np.ascontiguousarray(frame).data, (width, height), "RGB")
+        self._picture = raw.convert()
+        self._draw()
+
+    def pump(self) -> list[str]:
+        """Take in what happened to the window; returns the keys pressed that are not its own."""
+        keys: list[str] = []
+        stale = False
+        for event in pygame.event.get():
+            if event.type == pygame.QUIT:
+                self.closed = True
+            elif event.type == pygame.KEYUP:
+                self._held.discard(_name(event.key))
+            elif event.type == pygame.KEYDOWN:
+                key = _name(event.key)
+                if key in self._held and key not in _REPEATING:
+                    continue
+                self._held.add(key)
+                if key in ("escape", "f", "h"):
+                    self._press(key)
+                    stale = True
+                else:
+                    keys.append(key)
+            elif event.type in (pygame.VIDEORESIZE, pygame.VIDEOEXPOSE):
+                stale = True
+        if stale and not self.closed:
+            self._draw()
+        return keys
+
+    def close(self) -> None:
+        """Take the window off the screen."""
+        self.closed = True
+        pygame.display.quit()
+
+    def _press(self, key: str) -> None:
+        if key == "escape":
+            self.closed = True
+        elif key == "h":
+            self.overlay = not self.overlay
+        else:
+            if not self.fullscreen:
+                self._size = pygame.display.get_window_size()
+            self.fullscreen = not self.fullscreen
+            self._open()
+
+    def _open(self) -> None:
+        size, flags = self._size, pygame.RESIZABLE
+        if self.fullscreen:
+            size, flags = (0, 0), pygame.FULLSCREEN
+        try:
+            pygame.display.set_mode(size, flags, vsync=int(self._vsync))
+        except pygame.error:  # no vsync here: the pacing of the frames is all there is
+            pygame.display.set_mode(size, flags)
+        pygame.mouse.set_visible(not self.fullscreen)
+
+    def _draw(self) -> None:
+        screen = pygame.display.get_surface()
+        assert screen is not None, "drawn after close"
+        screen.fill((0, 0, 0))
+        left, top, width, height = _fit(self._frame_size, screen.get_size())
+        if self._picture:
+            view = screen.subsurface((left, top, width, height))
+            pygame.transform.smoothscale(self._picture, (width, height), view)
+        if self.overlay and self._note:
+            if self._label is None:
+                label = draw_label(self._note)
+                self._label = pygame.image.frombuffer(label.tobytes(), label.size, "RGBA")
+            room = top + height - self._label.get_height()
+            screen.blit(self._label, (left + 14, max(room - 14, 0)))
+        pygame.display.flip()
+
+
+def _fit(picture: tuple[int, int], room: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the largest such picture in the middle of the room."""
+    scale = min(room[0] / picture[0], room[1] / picture[1])
+    width = max(1, min(room[0], round(picture[0] * scale)))
+    height = max(1, min(room[1], round(picture[1] * scale)))
+    return (room[0] - width) // 2, (room[1] - height) // 2, width, height
+
+
+def _name(key: int) -> str:
+    """pygame's name of a key; those of the number block by what stands on them."""
+    name = str(pygame.key.name(key))
+    return name[1:-1] if len(name) == 3 and name[0] + name[-1] == "[]" else name
+
+
+def _look_for_screen() -> None:
+    """Fail early where SDL would only complain: a Linux without a display server or a console."""
+    told = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER"))
+    if sys.platform == "linux" and not told and not any(Path("/dev/dri").glob("card*")):
+        raise pygame.error("DISPLAY is not set")
