@@ -37,7 +37,7 @@ class Codec(nn.Module):
         self.register_buffer("scale", torch.ones(n, LATENT))  # what a component is divided by
 
     def encode(self, masks: Tensor, plane: Tensor) -> Tensor:
-        """Latent of masks 0..1, plane [B] int64; the strongest component has spread 1, others less."""
+        """Latent of masks 0..1, plane [B] int64; the strongest component has spread 1."""
         patches = F.pixel_unshuffle(masks, DOWN)
         b, _, h, w = patches.shape
         centred = patches.flatten(2) - self.mean[plane][:, :, None]

@@ -64,6 +64,7 @@ def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELL
             frames[i, k] = np.round(np.asarray(view.frame) * 255.0)
         styles[i], before = style.values, style
     part = folder.with_name(folder.name + f".{os.getpid()}.part")
+    shutil.rmtree(part, ignore_errors=True)  # of a killed process that had our number
     part.mkdir(parents=True)
     for name, array in (
         ("strips", strips),

@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from ..model.codec import Codec
 from .checkpoint import load_weights
 from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard, shard_name
@@ -82,7 +83,7 @@ def _build(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
     load_weights(stage_weights(run, "look"), look.modules())
     if name == "decoder":
         return DecoderStage(shards, pictures, look.embedder)
-    codec = CodecStage(shards).codec
+    codec = Codec()
     load_weights(stage_weights(run, "codec"), {"codec": codec})
     if name == "encoder":
         return EncoderStage(shards, codec)
