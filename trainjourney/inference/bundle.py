@@ -3,6 +3,7 @@
 import hashlib
 import io
 import math
+import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ MOST_MANIFEST_BYTES = 1 << 20
 MOST_FILE_BYTES = 8 << 30
 MOST_SMALL_BYTES = 64 << 20  # looks.npz, packed or unpacked, and one picture
 MOST_LOOKS = 4096
+# in ONNX (protobuf), an entry of external_data: field 1 "location", field 2 a path under 128 bytes;
+# a longer one is read as cut short and so is refused like any other stranger
+_LOCATION = re.compile(rb"\x0a\x08location\x12[\x00-\xff]([^\x0a\x12\x1a\x00]*)")
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -48,12 +52,22 @@ class Bundle:
     manifest: Manifest
     looks: tuple[Look, ...]
 
-    def read_graph(self, name: str) -> bytes:
-        """The bytes of a graph ("predictor.onnx"), hashed as they are read. Raises BundleError."""
+    def graph(self, name: str) -> tuple[Path, str]:
+        """Path of a graph ("predictor.onnx") and one digest of all it is made of.
+
+        A graph's constants may lie in other files of the bundle (ONNX external data); a graph that
+        points anywhere else is refused. Raises BundleError.
+        """
         data = _read(self.folder, name, MOST_FILE_BYTES)
         if hashlib.sha256(data).hexdigest() != self.manifest.files[name]:
             raise _altered(self.folder, name)
-        return data
+        lent = sorted({found.decode("utf-8", "replace") for found in _LOCATION.findall(data)})
+        for other in lent:
+            if other not in self.manifest.files:
+                reason = f"{self.folder}/{name}: points to '{other[:80]}', no file of the bundle"
+                raise BundleError(f"{reason}; {cure(self.folder)}")
+        parts = [self.manifest.files[part] for part in (name, *lent)]
+        return self.folder / name, hashlib.sha256("".join(parts).encode()).hexdigest()
 
     def look(self, name: str) -> Look:
         """The look of that name. Raises BundleError."""

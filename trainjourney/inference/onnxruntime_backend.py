@@ -38,9 +38,9 @@ class OnnxRuntime:
 
     def open(self, bundle: Bundle, name: str) -> "OnnxRuntimeGraph":
         """One graph of a bundle. Raises BundleError."""
-        data = bundle.read_graph(name)
+        path, _ = bundle.graph(name)
         try:
-            session = ort.InferenceSession(data, self._options, providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(path, self._options, providers=["CPUExecutionProvider"])
         except FAILURES as err:
             raise BundleError(
                 f"{bundle.folder}/{name}: onnxruntime cannot read it ({_short(err)}); "

@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trainjourney.errors import BackendError, BundleError
 from trainjourney.inference.bundle import Bundle, cure
 from trainjourney.inference.graph import Arrays, Port, Ports, check_ports, wanted_ports
@@ -23,6 +25,7 @@ except ImportError as err:
 log = logging.getLogger(__name__)
 
 DTYPES = {"u8": "uint8", "f32": "float32", "i32": "int32"}
+HEAD = 64  # bytes before the compiled graph in a file of the cache: its sha256, and room
 MOST_KEPT = 16  # compiled graphs in the cache; the one longest unused goes first
 
 
@@ -49,19 +52,19 @@ class OpenVino:
 
     def open(self, bundle: Bundle, name: str) -> "OpenVinoGraph":
         """One graph of a bundle. Raises BackendError, BundleError."""
-        kept = _cache_folder() / f"{self._key(bundle.manifest.files[name])}.blob"
-        compiled = self._restore(kept)
+        path, digest = bundle.graph(name)
+        kept = _cache_folder() / f"{self._key(digest)}.blob"
+        compiled, memory = self._restore(kept)
         if compiled is None:
-            compiled = self._compile(bundle, name)
+            compiled = self._compile(bundle, path, name)
             _keep(kept, compiled)
-        graph = OpenVinoGraph(compiled, *wanted_ports(bundle.manifest, name))
+        graph = OpenVinoGraph(compiled, memory, *wanted_ports(bundle.manifest, name))
         check_ports(bundle.manifest, bundle.folder, name, graph.inputs, graph.outputs)
         return graph
 
-    def _compile(self, bundle: Bundle, name: str) -> Any:
-        data = bundle.read_graph(name)
+    def _compile(self, bundle: Bundle, path: Path, name: str) -> Any:
         try:
-            model = self._core.read_model(data)
+            model = self._core.read_model(path)
         except RuntimeError as err:
             raise BundleError(
                 f"{bundle.folder}/{name}: openvino cannot read it ({_short(err)}); "
@@ -82,30 +85,34 @@ class OpenVino:
         parts = (digest, ov.__version__, sorted(self._options.items()), machine, flags)
         return hashlib.sha256(repr(parts).encode()).hexdigest()[:40]
 
-    def _restore(self, kept: Path) -> Any:
-        """The compiled graph from the cache, or None where there is none that is whole."""
+    def _restore(self, kept: Path) -> tuple[Any, Any]:
+        """The compiled graph from the cache and the memory it stands in; None, None if not whole.
+
+        openvino itself would take a cache with a damaged weight and dream nonsense.
+        """
         try:
-            data = kept.read_bytes()
+            file = np.memmap(kept, np.uint8, "c")
             os.utime(kept)
-        except OSError:
-            return None
-        if hashlib.sha256(data[32:]).digest() != data[:32]:
-            log.warning("%s is damaged; compiling anew", kept)
-            return None
+        except (OSError, ValueError):  # not there; empty
+            return None, None
         try:
-            return self._core.import_model(data[32:], "CPU", self._options)
-        except RuntimeError as err:
-            log.warning("%s is of no use here (%s); compiling anew", kept, _short(err))
-            return None
+            if hashlib.sha256(file[HEAD:]).digest() != file[:32].tobytes():
+                raise ValueError("damaged")
+            blob = ov.Tensor(np.asarray(file[HEAD:]), shared_memory=True)
+            return self._core.import_model(blob, "CPU", self._options), (blob, file)
+        except (RuntimeError, ValueError, TypeError) as err:
+            log.warning("%s is of no use (%s); compiling anew", kept, _short(err))
+            return None, None
 
 
 class OpenVinoGraph:
     """One compiled graph and its one request."""
 
-    def __init__(self, compiled: Any, wanted_in: Ports, wanted_out: Ports) -> None:
+    def __init__(self, compiled: Any, memory: Any, wanted_in: Ports, wanted_out: Ports) -> None:
         self.inputs, self._in_order = _named(compiled.inputs, wanted_in)
         self.outputs, self._out_order = _named(compiled.outputs, wanted_out)
         self._request = compiled.create_infer_request()
+        self._memory = memory  # its weights stand there
 
     def run(self, inputs: Arrays, outputs: Arrays) -> None:
         """Read and write the given arrays in place. Raises BackendError."""
@@ -169,7 +176,7 @@ def _keep(kept: Path, compiled: Any) -> None:
         compiled.export_model(blob)
         data = blob.getvalue()
         kept.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(hashlib.sha256(data).digest() + data)
+        part.write_bytes(hashlib.sha256(data).digest().ljust(HEAD, b"\0") + data)
         os.replace(part, kept)
         blobs = sorted(kept.parent.glob("*.blob"), key=lambda path: path.stat().st_mtime)
         for path in blobs[:-MOST_KEPT]:

@@ -57,12 +57,14 @@ def _fill(
     embeddings: NDArray[np.float32],
 ) -> None:
     shutil.rmtree(part, ignore_errors=True)
-    shutil.copytree(source, part)
+    for path in sorted(path for path in source.rglob("*") if path.is_file()):
+        copy = part / path.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, copy)  # without the source's rights, which may be narrow
     with (part / LOOKS).open("wb") as file:
         np.savez(file, names=np.array(list(names), dtype=np.str_), embeddings=embeddings)
-    paths = sorted(path for path in part.rglob("*") if path.is_file())
+    paths = sorted(path for path in part.rglob("*") if path.is_file() and path.name != MANIFEST)
     files = {path.relative_to(part).as_posix(): _digest(path) for path in paths}
-    files.pop(MANIFEST, None)
     whole = {"format": FORMAT, **table, "files": files}
     training = whole.pop("training", {})
     text = to_toml({**whole, "training": training})  # the long free part last
