@@ -1,12 +1,13 @@
 """The film: frames as H.264, playable whenever it ends, be it by kill or by a full disk.
 
 An mp4 is written in fragments of a second, each playable once it is on disk; closing it writes the
-one index of a plain mp4 over them. After the first failed write nothing more is written, so that
-what is on the disk by then stays as it is.
+one index of a plain mp4 over them. After the first failed write nothing more is written, and the
+torn fragment is cut off.
 """
 
 import errno
 import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
@@ -52,10 +53,11 @@ class Recorder:
         self._stream = self._film.add_stream("libx264", rate=rate)
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
-        self._stream.time_base = 1 / rate
+        self._tick = 1 / rate  # the container counts time its own way
         self._stream.options = {"crf": str(quality.crf), "preset": quality.preset}
         coder = self._stream.codec_context
         coder.gop_size = max(1, round(fps))  # a key frame, hence a fragment, a second
+        coder.max_b_frames = 0  # they would start a film that is written in fragments late
         coder.colorspace = coder.color_primaries = coder.color_trc = _BT709
         coder.color_range = 1  # 16..235
 
@@ -67,7 +69,7 @@ class Recorder:
             frame = np.pad(frame, ((0, high % 2), (0, wide % 2), (0, 0)), mode="edge")
         picture = av.VideoFrame.from_ndarray(np.ascontiguousarray(frame), format="rgb24")
         picture = picture.reformat(format="yuv420p", dst_colorspace=_BT709, dst_color_range=1)
-        picture.pts, picture.time_base = self.frames, self._stream.time_base
+        picture.pts, picture.time_base = self.frames, self._tick
         self._write(picture)
         self.frames += 1
 
@@ -81,20 +83,20 @@ class Recorder:
                 self._write(None)
             self._film.close()
             self._disk.check()
-        except OSError as err:
+        except (OSError, av.FFmpegError) as err:
             if not failed:  # else it has been told
                 raise self._disk.error(self.frames, err) from err
         finally:
             self._disk.close()
-            if not self.frames and not failed:
+            if self.frames == 0 or (self._disk.broken and self._disk.parts < 1):
                 self.path.unlink(missing_ok=True)
 
     def _write(self, picture: av.VideoFrame | None) -> None:
         try:
             for packet in self._stream.encode(picture):
                 self._film.mux(packet)
-            self._disk.check()
-        except OSError as err:
+                self._disk.keep()
+        except (OSError, av.FFmpegError) as err:
             raise self._disk.error(self.frames, err) from err
 
 
@@ -103,12 +105,12 @@ class _Disk:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.broken: OSError | None = None
+        self.broken: OSError | av.FFmpegError | None = None
+        self._whole_bytes = 0
+        self.parts = -1  # fragments that are whole; the header comes before the first
         if path.suffix.lower() not in CONTAINERS:
-            known = ", ".join(CONTAINERS)
-            raise OutputError(
-                f"{path}: no film ends in '{path.suffix}'; name it with one of {known}"
-            )
+            ends = " or ".join(CONTAINERS)
+            raise OutputError(f"{path}: is no film that can be made; let its name end in {ends}")
         if not path.parent.is_dir():
             raise OutputError(f"{path}: no such folder; type: mkdir -p {path.parent}")
         try:
@@ -148,13 +150,21 @@ class _Disk:
         if self.broken:
             raise self.broken
 
-    def close(self) -> None:
-        try:
-            self._file.close()
-        except OSError as err:
-            self.broken = self.broken or err
+    def keep(self) -> None:
+        """What is written by now is whole; a write that fails later does not take it away."""
+        self.check()
+        if self._file.tell() > self._whole_bytes:
+            self._whole_bytes = self._file.tell()
+            self.parts += 1
 
-    def error(self, frames: int, err: OSError) -> OutputError:
+    def close(self) -> None:
+        with suppress(OSError):  # what was to be told of the disk is told by now
+            if self.broken:
+                self._file.truncate(self._whole_bytes)
+        with suppress(OSError):
+            self._file.close()
+
+    def error(self, frames: int, err: OSError | av.FFmpegError) -> OutputError:
         """The one line for a film that the disk would not take."""
         err = self.broken or err
         self.broken = err
@@ -163,11 +173,12 @@ class _Disk:
             errno.EFBIG: "raise the limit on file size (ulimit -f)",
             errno.EDQUOT: "make room in your quota",
         }.get(err.errno or 0, "look after the disk")
+        left = "what was filmed until then plays" if self.parts > 0 else "too few to keep"
         return OutputError(
-            f"{self.path}: {_reason(err)} after {frames} frames; what was filmed until then plays; "
+            f"{self.path}: {_reason(err)} after {frames} frames, {left}; "
             f"{cure}, or give --output another place"
         )
 
 
-def _reason(err: OSError) -> str:
+def _reason(err: OSError | av.FFmpegError) -> str:
     return (err.strerror or str(err)).lower()

@@ -1,0 +1,81 @@
+"""The dreamed world: it goes on from the last good state whatever a step does."""
+
+import numpy as np
+import pytest
+from scripted import HEIGHT, SIZE, WIDTH, ScriptedEngine, scripted_manifest
+
+from trainjourney.errors import BackendError
+from trainjourney.journey.world import PATIENCE, DreamWorld
+from trainjourney.types import Controls, Frame
+
+LOOK = np.full(SIZE, 0.5, np.float32)
+CRUISE = Controls(LOOK, speed=1.0, dream=0.2)
+
+
+def start() -> Frame:
+    return np.random.default_rng(0).integers(0, 256, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+
+
+def world(engine: ScriptedEngine, seed: int = 1) -> DreamWorld:
+    the_world = DreamWorld(engine, scripted_manifest(), seed)
+    the_world.reset(start())
+    return the_world
+
+
+def test_steps_go_on_from_each_other() -> None:
+    the_world = world(ScriptedEngine())
+    for number in range(1, 5):
+        np.testing.assert_array_equal(the_world.step(CRUISE), np.roll(start(), -6 * number, axis=1))
+
+
+def test_noise_is_of_the_seed_and_the_frame() -> None:
+    engines = [ScriptedEngine() for _ in range(3)]
+    for engine, seed in zip(engines, (1, 1, 2), strict=True):
+        the_world = world(engine, seed)
+        for _ in range(3):
+            the_world.step(CRUISE)
+    one, same, other = ([noise.tobytes() for noise in engine.noises] for engine in engines)
+    assert one == same
+    assert len({*one, *other}) == 6
+
+
+def test_reset_starts_the_same_journey_again() -> None:
+    engine = ScriptedEngine()
+    the_world = world(engine)
+    first = [the_world.step(CRUISE) for _ in range(3)]
+    the_world.reset(start())
+    np.testing.assert_array_equal([the_world.step(CRUISE) for _ in range(3)], first)
+    np.testing.assert_array_equal(engine.noises[:3], engine.noises[3:])
+
+
+@pytest.mark.parametrize("fault", ["nan", "fail"])
+def test_a_bad_step_is_thrown_away_and_counted(
+    fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    the_world = world(ScriptedEngine(lambda number: fault if number in (2, 3) else ""))
+    frames = [the_world.step(CRUISE) for _ in range(6)]
+    np.testing.assert_array_equal(frames[2], frames[1])
+    np.testing.assert_array_equal(frames[3], frames[1])
+    np.testing.assert_array_equal(frames[5], np.roll(start(), -6 * 4, axis=1))
+    assert the_world.thrown == 2
+    assert len(caplog.records) == 1  # once for a row of them
+
+
+def test_a_world_that_never_recovers_says_so() -> None:
+    the_world = world(ScriptedEngine(lambda number: "nan" if number else ""))
+    with pytest.raises(BackendError, match="state 'place' is not finite; try --set engine"):
+        for _ in range(PATIENCE + 1):
+            the_world.step(CRUISE)
+    assert the_world.thrown == PATIENCE
+
+
+def test_controls_are_clipped_to_the_bundle_s_ranges() -> None:
+    engine = ScriptedEngine()
+    world(engine).step(Controls(LOOK, speed=9.0, dream=0.0))
+    assert engine.speeds == [2.0]
+
+
+def test_no_start_is_a_fog() -> None:
+    the_world = DreamWorld(ScriptedEngine(), scripted_manifest(), 0)
+    the_world.reset(None)
+    assert (the_world.step(CRUISE) == 128).all()
