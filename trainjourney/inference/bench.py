@@ -33,7 +33,7 @@ def bench(
     if frames < 1 or warmup < 0:
         raise BackendError(f"{frames} frames after {warmup} are no bench; give 1 or more")
     bundle = load_bundle(find_bundle(config.engine.name))
-    asked = [(config.engine.backend, config.engine.precision)]
+    asked: list[tuple[str, str]] = [(config.engine.backend, config.engine.precision)]
     asked += [(against, "auto")] if against else []
     drives, figures = [], []
     for backend, precision in asked:

@@ -96,7 +96,7 @@ class OpenVino:
         except (OSError, ValueError):  # not there; empty
             return None, None
         try:
-            if hashlib.sha256(file[HEAD:]).digest() != file[:32].tobytes():
+            if hashlib.sha256(file[HEAD:].data).digest() != file[:32].tobytes():
                 raise ValueError("damaged")
             blob = ov.Tensor(np.asarray(file[HEAD:]), shared_memory=True)
             return self._core.import_model(blob, "CPU", self._options), (blob, file)
