@@ -3,7 +3,6 @@
 import hashlib
 import io
 import math
-import re
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -29,9 +28,7 @@ MOST_MANIFEST_BYTES = 1 << 20
 MOST_FILE_BYTES = 8 << 30
 MOST_SMALL_BYTES = 64 << 20  # looks.npz, packed or unpacked, and one picture
 MOST_LOOKS = 4096
-# in ONNX (protobuf), an entry of external_data: field 1 "location", field 2 a path under 128 bytes;
-# a longer one is read as cut short and so is refused like any other stranger
-_LOCATION = re.compile(rb"\x0a\x08location\x12[\x00-\xff]([^\x0a\x12\x1a\x00]*)")
+_LOCATION = b"\x0a\x08location\x12"  # how ONNX (protobuf) begins to say where a tensor lies
 PACKAGE = Path(__file__).resolve().parents[1]
 
 
@@ -61,7 +58,7 @@ class Bundle:
         data = _read(self.folder, name, MOST_FILE_BYTES)
         if hashlib.sha256(data).hexdigest() != self.manifest.files[name]:
             raise _altered(self.folder, name)
-        lent = sorted({found.decode("utf-8", "replace") for found in _LOCATION.findall(data)})
+        lent = sorted(_lent(data))
         for other in lent:
             if other not in self.manifest.files:
                 reason = f"{self.folder}/{name}: points to '{other[:80]}', no file of the bundle"
@@ -126,6 +123,20 @@ def load_bundle(folder: Path) -> Bundle:
         if _hash(folder, name) != digest:
             raise _altered(folder, name)
     return Bundle(folder, manifest, _looks(folder, manifest))
+
+
+def _lent(graph: bytes) -> set[str]:
+    """Every file that the constants of a graph are said to lie in.
+
+    The length is one byte; a path of 128 bytes and more is read wrong and so fits no file either.
+    """
+    found, at = set(), graph.find(_LOCATION)
+    while at >= 0:
+        at += len(_LOCATION)
+        size = graph[at] if at < len(graph) else 0
+        found.add(graph[at + 1 : at + 1 + size].decode("utf-8", "replace"))
+        at = graph.find(_LOCATION, at)
+    return found
 
 
 def _altered(folder: Path, name: str) -> BundleError:

@@ -101,7 +101,7 @@ class Decoder(nn.Module):
         codes = codes.view(b, n, MATERIALS, CODE)
         sky = (self.rows @ sky.view(b, KNOTS, CODE)).transpose(1, 2)[..., None]
         flat = phase[:, :, None, None, None].expand(-1, -1, 1, ROWS, VIEW_W)
-        depth = self.depth.expand(b, -1, 1, ROWS, VIEW_W)
+        depth = flat * 0.0 + self.depth
         extra = torch.cat([grain, flat, depth, residual], 2)
         seen, _ = self.composite(masks, extra, codes, sky)
         seen, left = seen[:, :-RESIDUAL], seen[:, -RESIDUAL:]

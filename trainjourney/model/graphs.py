@@ -63,6 +63,11 @@ class DecoderGraph(nn.Module):
         return (picture[0].clamp(0, 1) * 255.0).round().permute(1, 2, 0).to(torch.uint8)
 
 
+def kept_nothing(view: Tensor) -> Tensor:
+    """A column of no residual for every plane, [P, 1, RESIDUAL * ROWS] uint8."""
+    return view[:, :1, : RESIDUAL * ROWS] * 0 + 128
+
+
 class EncoderGraph(nn.Module):
     """`encoder.onnx`: frame uint8 [H, W, 3] -> a state whose window shows it."""
 
@@ -84,19 +89,14 @@ class EncoderGraph(nn.Module):
         masks = (masks.clamp(0, 1) * 255.0).round()
         sheets = masks[None] / 255.0
         phase = torch.zeros(1, P)
-        none = torch.zeros(1, P, RESIDUAL, ROWS, VIEW_W)
+        none = sheets[:, :, :RESIDUAL] * 0.0  # made of the input: a constant would be stored
         said = self.decoder(sheets, phase, self.decoder.grain[None], none, look)
         missing = (small - F.avg_pool2d(said.clamp(0, 1), 2))[0]  # [3, VIEW_H, VIEW_W]
         residual = torch.stack(self._attach(sheets, missing))
         kept = ((residual.clamp(-1, 1) * 127.0).round() + 128.0).to(torch.uint8)
         view = to_columns(torch.cat([masks.to(torch.uint8), kept], 1))
-        blank = torch.cat(
-            [
-                torch.zeros(P, RING - VIEW_W, MATERIALS * ROWS, dtype=torch.uint8),
-                torch.full((P, RING - VIEW_W, RESIDUAL * ROWS), 128, dtype=torch.uint8),
-            ],
-            2,
-        )
+        empty = torch.cat([view[:, :1, : MATERIALS * ROWS] * 0, kept_nothing(view)], 2)
+        blank = empty.expand(P, RING - VIEW_W, CHANNELS * ROWS)
         ring = torch.cat([view, blank], 1).flatten(0, 1)
         zeros = torch.zeros(P, dtype=torch.int32)
         tile, job = torch.zeros(LATENT, TALL, TILE), torch.zeros(4, dtype=torch.int32)
@@ -111,7 +111,7 @@ class EncoderGraph(nn.Module):
         """What is missing, given to the plane that is seen there: [3, ROWS, VIEW_W] for each."""
         codes, sky = sheets.new_zeros(1, P, MATERIALS, 8), sheets.new_zeros(1, 8, 1, 1)
         sky = sky.expand(1, 8, sheets.shape[3] * 2, 1)
-        _, shares = self.composite(sheets, sheets.new_zeros(1, P, 1, ROWS, VIEW_W), codes, sky)
+        _, shares = self.composite(sheets, sheets[:, :, :1] * 0.0, codes, sky)
         out = []
         for p, plane in enumerate(PLANES):
             share = shares[0, p] if p else 1.0 - shares[0, 1:].sum(0)

@@ -1,4 +1,4 @@
-"""A trained run to a bundle: four graphs, the looks, the weights, a card; checked before it is kept."""
+"""A trained run to a bundle: four graphs, looks, weights and a card; checked before it is kept."""
 
 import datetime
 import tempfile
@@ -26,25 +26,29 @@ from ..scenery.view import textures
 from ..scenery.worlds import WORLDS
 from .checkpoint import load_weights, save_weights
 from .options import read_options
-from .pocket import stage_weights
-from .presets import find_preset
+from .pocket import STAGES, stage_weights
+from .presets import Preset, find_preset
+from .share import WEIGHTS, share_weights
 
 OPSET = 18
 DECODED = ("ring", "position", "look", "fade")  # the part of the state that the decoder sees
 
 
-def load_networks(run: Path) -> dict[str, nn.Module]:
-    """The averaged networks of a run by their names in weights.safetensors. Raises TrainingError."""
-    preset = find_preset(str(read_options(run)["preset"]))
-    networks: dict[str, nn.Module] = {
+def fresh_networks(preset: Preset) -> dict[str, nn.Module]:
+    """Untrained networks of a preset by their names in weights.safetensors, in stage order."""
+    return {
         "embedder": Embedder(),
         "codec": Codec(),
         "decoder": Decoder(),
         "network": Network(preset.width, preset.blocks),
         "encoder": Encoder(),
     }
-    stages = ("look", "codec", "decoder", "dream", "encoder")
-    for stage, (name, network) in zip(stages, networks.items(), strict=True):
+
+
+def load_networks(run: Path) -> dict[str, nn.Module]:
+    """The averaged networks of a run. Raises TrainingError."""
+    networks = fresh_networks(find_preset(str(read_options(run)["preset"])))
+    for stage, (name, network) in zip(STAGES, networks.items(), strict=True):
         load_weights(stage_weights(run, stage), {name: network})
         network.eval().requires_grad_(False)
     return networks
@@ -130,9 +134,11 @@ def export_bundle(run: Path, out: Path) -> None:
         work = Path(scratch)
         for name, graph in graphs.items():
             write_graph(graph, inputs[name], OUTPUTS[name], work / f"{name}.onnx")
-        save_weights(work / "weights.safetensors", networks)
         (work / "looks").mkdir()
         names, embeddings = draw_looks(work / "looks", graphs["embedder"])
+        save_weights(work / WEIGHTS, {k: n.half() for k, n in networks.items()})
+        for name in graphs:
+            share_weights(work, f"{name}.onnx")
         card = out / "CARD.md"
         (work / "CARD.md").write_text(card.read_text() if card.exists() else f"# {out.name}\n")
         manifest = {
