@@ -37,6 +37,9 @@ def gable(
     xp: Any, u: Array, v: Array, cx: Array, base: Array, half: Array, top: Array, ridge: Array
 ) -> Array:
     """Distance to a trapezium from `base` up to `top`: half width `half` below, `ridge` above."""
-    slope = (half - ridge) / xp.maximum(top - base, 1e-3 + 0.0 * (top - base))
+    rise = top - base
+    if isinstance(rise, float):  # torch knows the maximum of arrays only
+        rise = xp.asarray(rise, dtype=xp.float64)
+    slope = (half - ridge) / xp.maximum(rise, 1e-3 + 0.0 * rise)
     side = (xp.abs(u - cx) - half + slope * (v - base)) / xp.sqrt(1.0 + slope * slope)
     return xp.maximum(side, xp.maximum(base - v, v - top))
