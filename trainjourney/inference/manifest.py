@@ -103,14 +103,14 @@ def read_manifest(text: str, place: str, cure: str) -> Manifest:
     version = table.get("format")
     if version != FORMAT or isinstance(version, bool):
         raise BundleError(
-            f"{place}: is of format {version!r}, this program reads format {FORMAT}; "
+            f"{place}: is of format {version!r:.40}, this program reads format {FORMAT}; "
             f"pip install --upgrade trainjourney, or {cure}"
         )
     try:
         manifest = Manifest.model_validate(table)
     except ValidationError as err:
         first = err.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = repr(".".join(str(part) for part in first["loc"]))[1:-1][:120]
         raise BundleError(f"{place}: {where}: {first['msg']}; {cure}") from err
     if flaw := _flaw(manifest):
         raise BundleError(f"{place}: {flaw}; {cure}")

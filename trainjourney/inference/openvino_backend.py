@@ -6,6 +6,7 @@ import logging
 import os
 import platform
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -183,4 +184,6 @@ def _keep(kept: Path, compiled: Any) -> None:
             path.unlink(missing_ok=True)
     except (OSError, RuntimeError) as err:
         log.warning("%s cannot be kept (%s); the next start will compile again", kept, _short(err))
-        part.unlink(missing_ok=True)
+    finally:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
