@@ -9,11 +9,12 @@ _INK = (255, 255, 255, 215)
 _SHARPER = 4  # drawn this much larger, for smooth corners
 
 
-def draw_label(text: str) -> Image.Image:
+def draw_label(text: str, scale: float = 1.0) -> Image.Image:
     """The text in white on a dark, see-through slip with round corners, RGBA."""
-    font = ImageFont.load_default(_TEXT_PX)
-    width = round(font.getlength(text)) + 2 * _PAD_X
-    height = _TEXT_PX + 2 * _PAD_Y
+    text_px, pad_x, pad_y = (round(side * scale) for side in (_TEXT_PX, _PAD_X, _PAD_Y))
+    font = ImageFont.load_default(text_px)
+    width = round(font.getlength(text)) + 2 * pad_x
+    height = text_px + 2 * pad_y
     large = (width * _SHARPER, height * _SHARPER)
     slip = Image.new("L", large)
     corner = height * _SHARPER // 2
@@ -22,5 +23,5 @@ def draw_label(text: str) -> Image.Image:
     label = Image.new("RGBA", (width, height), _PAPER[:3])
     label.putalpha(shape.point([value * _PAPER[3] // 255 for value in range(256)]))
     ink = Image.new("RGBA", (width, height), (*_INK[:3], 0))
-    ImageDraw.Draw(ink).text((_PAD_X, height / 2), text, _INK, font, anchor="lm")
+    ImageDraw.Draw(ink).text((pad_x, height / 2), text, _INK, font, anchor="lm")
     return Image.alpha_composite(label, ink)

@@ -58,19 +58,15 @@ class Window:
         self._held: set[str] = set()
         try:
             _look_for_screen()
-            pygame.display.init()
+            self._open()
             if pygame.display.get_driver() in _NO_SCREEN and "SDL_VIDEODRIVER" not in os.environ:
                 raise pygame.error("no screen found")
-            pygame.display.set_caption("Trainjourney")
-            self._open()
         except pygame.error as err:
             pygame.display.quit()
             raise DisplayError(
                 f"no window can be opened here ({err}); make a film: trainjourney play "
                 "--output film.mp4, or lend it a screen: xvfb-run -a trainjourney play"
             ) from err
-        pygame.display.set_allow_screensaver(False)
-        pygame.key.set_repeat(350, 60)
 
     @property
     def note(self) -> str:
@@ -110,7 +106,7 @@ class Window:
                 else:
                     keys.append(key)
             elif event.type in (pygame.VIDEORESIZE, pygame.VIDEOEXPOSE):
-                stale = True
+                self._label, stale = None, True
         if stale and not self.closed:
             self._draw()
         return keys
@@ -132,6 +128,11 @@ class Window:
             self._open()
 
     def _open(self) -> None:
+        # Anew each time: an old window's place would be kept, and no window manager may mend it.
+        pygame.display.quit()
+        pygame.display.init()
+        pygame.display.set_caption("Trainjourney")
+        self._held.clear()
         size, flags = self._size, pygame.RESIZABLE
         if self.fullscreen:
             size, flags = (0, 0), pygame.FULLSCREEN
@@ -140,6 +141,8 @@ class Window:
         except pygame.error:  # no vsync here: the pacing of the frames is all there is
             pygame.display.set_mode(size, flags)
         pygame.mouse.set_visible(not self.fullscreen)
+        pygame.display.set_allow_screensaver(False)
+        pygame.key.set_repeat(350, 60)
 
     def _draw(self) -> None:
         screen = pygame.display.get_surface()
@@ -150,11 +153,13 @@ class Window:
             view = screen.subsurface((left, top, width, height))
             pygame.transform.smoothscale(self._picture, (width, height), view)
         if self.overlay and self._note:
+            scale = max(1.0, screen.get_height() / 1080)  # as small on a large screen
             if self._label is None:
-                label = draw_label(self._note)
+                label = draw_label(self._note, scale)
                 self._label = pygame.image.frombuffer(label.tobytes(), label.size, "RGBA")
+            edge = round(14 * scale)
             room = top + height - self._label.get_height()
-            screen.blit(self._label, (left + 14, max(room - 14, 0)))
+            screen.blit(self._label, (left + edge, max(room - edge, 0)))
         pygame.display.flip()
 
 

@@ -1,0 +1,295 @@
+"""The loop: under a fake clock, into a film, into a window on a real screen."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import numpy as np
+import pygame
+import pytest
+from PIL import Image
+from scripted import ScriptedEngine, scripted_manifest
+from test_board import board
+from tiny_bundle import write_tiny_bundle
+from xvfb import needs_xvfb, screen
+
+from trainjourney.config import Config, load
+from trainjourney.errors import ConfigError, OutputError, PictureError
+from trainjourney.journey.pacing import Pacer
+from trainjourney.journey.world import DreamWorld
+from trainjourney.outputs.null import NullOutput
+from trainjourney.show.meter import Meter
+from trainjourney.show.play import play, travel
+from trainjourney.show.slot import Slot
+from trainjourney.types import Change, Frame
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("engines") / "tiny")
+
+
+@pytest.fixture
+def config(tiny: Path) -> Config:
+    return configured(tiny)
+
+
+def configured(tiny: Path, **journey: object) -> Config:
+    options = {f"journey.{key}": value for key, value in journey.items()}
+    # One thread: the tests may share two cores with a training.
+    return load(None, ["engine.threads=1"], {"engine.name": str(tiny), **options})
+
+
+class Clock:
+    """A clock that moves when it is slept on, or when the world works."""
+
+    def __init__(self) -> None:
+        self.now_s = 50.0
+        self.slept: list[float] = []
+
+    def now(self) -> float:
+        return self.now_s
+
+    def sleep(self, wait_s: float) -> None:
+        self.slept.append(wait_s)
+        self.now_s += wait_s
+
+
+class Watcher(NullOutput):
+    """Notes when it was shown what."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self.clock, self.times, self.seen = clock, list[float](), list[Frame]()
+
+    def show(self, frame: Frame) -> None:
+        super().show(frame)
+        self.times.append(self.clock.now_s)
+        self.seen.append(frame)
+
+
+class ScriptedSource:
+    """Changes at polls of given numbers."""
+
+    def __init__(self, script: dict[int, Change]) -> None:
+        self.script, self.polls = script, -1
+
+    def poll(self) -> Iterator[Change]:
+        self.polls += 1
+        if self.polls in self.script:
+            yield self.script[self.polls]
+
+
+def scripted_world(clock: Clock, work_s: float) -> DreamWorld:
+    def work(number: int) -> str:
+        clock.now_s += work_s
+        return ""
+
+    world = DreamWorld(ScriptedEngine(work), scripted_manifest(), 0)
+    world.reset(np.zeros((32, 64, 3), np.uint8))
+    return world
+
+
+def test_with_a_pacer_frames_are_shown_evenly_and_late_by_none() -> None:
+    clock = Clock()
+    watcher, meter = Watcher(clock), Meter()
+    world = scripted_world(clock, 0.012)
+    travel(
+        world, board(), (), (watcher,), meter,
+        fps=30, frames=90, pacer=Pacer(30), now=clock.now, sleep=clock.sleep,
+    )  # fmt: skip
+    np.testing.assert_allclose(np.diff(watcher.times), 1 / 30, atol=1e-9)
+    assert meter.fps == pytest.approx(30.0)
+    assert meter.p99_ms == pytest.approx(12.0)
+    assert meter.summary().frames == 90
+
+
+def test_without_a_pacer_nothing_waits() -> None:
+    clock = Clock()
+    watcher = Watcher(clock)
+    travel(
+        scripted_world(clock, 0.005), board(), (), (watcher,), Meter(),
+        fps=30, frames=10, now=clock.now, sleep=clock.sleep,
+    )  # fmt: skip
+    assert not clock.slept
+    np.testing.assert_allclose(np.diff(watcher.times), 0.005)
+
+
+def test_a_change_acts_on_the_very_next_frame() -> None:
+    clock = Clock()
+    world = scripted_world(clock, 0.0)
+    engine = world.engine
+    assert isinstance(engine, ScriptedEngine)
+    source = ScriptedSource({5: Change("speed", 2.0, 0.0)})
+    travel(world, board(), (source,), (), Meter(), fps=30, frames=9, now=clock.now)
+    assert engine.speeds[:5] == [1.0] * 5
+    assert engine.speeds[5] > 1.0
+
+
+def test_stopped_ends_the_loop() -> None:
+    clock, meter = Clock(), Meter()
+    travel(
+        scripted_world(clock, 0.0), board(), (), (), meter,
+        fps=30, stopped=lambda: meter.frames == 7, now=clock.now,
+    )  # fmt: skip
+    assert meter.frames == 7
+
+
+def test_the_slot_keeps_the_newest_frame_and_gives_it_once() -> None:
+    slot = Slot()
+    one, other = np.zeros((2, 2, 3), np.uint8), np.ones((2, 2, 3), np.uint8)
+    assert slot.take(0.0) is None
+    slot.show(one)
+    slot.show(other)
+    assert slot.take(0.0) is other
+    assert slot.take(0.0) is None
+
+
+def read(path: Path) -> list[Frame]:
+    with av.open(str(path)) as container:
+        pictures = container.decode(video=0)
+        return [np.asarray(one.to_ndarray(format="rgb24"), np.uint8) for one in pictures]
+
+
+def test_a_film_has_exactly_the_frames_that_were_asked_for(config: Config, tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    summary = play(config, str(path), frames=75, window=False)
+    assert summary.frames == len(read(path)) == 75
+    assert "75 frames in" in str(summary)
+
+
+def test_the_same_seed_makes_the_same_film_and_another_another(tiny: Path, tmp_path: Path) -> None:
+    films = []
+    for name, seed in (("a", 5), ("b", 5), ("c", 6)):
+        play(configured(tiny, seed=seed), str(tmp_path / f"{name}.mp4"), 60, window=False)
+        films.append((tmp_path / f"{name}.mp4").read_bytes())
+    assert films[0] == films[1] != films[2]
+
+
+def test_a_journey_starts_in_the_picture_and_its_own_look(tiny: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    # Blocks survive the film's coding.
+    blocks = rng.integers(40, 200, (4, 8, 3), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+    Image.fromarray(blocks).save(tmp_path / "start.png")
+    path = tmp_path / "film.mp4"
+    play(configured(tiny, start=str(tmp_path / "start.png"), speed=0.0), str(path), 3, window=False)
+    assert np.abs(read(path)[0].astype(int) - blocks).mean() < 12
+
+
+@pytest.mark.parametrize(("look", "channel"), [("red", 0), ("Blue", 2), ("3", 2)])
+def test_a_journey_starts_in_the_look_s_picture(
+    tiny: Path, tmp_path: Path, look: str, channel: int
+) -> None:
+    path = tmp_path / "film.mp4"
+    play(configured(tiny, look=look), str(path), 2, window=False)
+    assert read(path)[0].reshape(-1, 3).mean(0).argmax() == channel
+
+
+def test_a_film_may_have_another_rate(config: Config, tmp_path: Path) -> None:
+    path = tmp_path / "film.mkv"
+    play(config.model_copy(update={"film": config.film.model_copy(update={"fps": 12})}),
+         str(path), 12, window=False)  # fmt: skip
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].average_rate == 12
+
+
+def test_null_is_an_output(config: Config) -> None:
+    assert play(config, "null", 40, window=False).frames == 40
+
+
+def test_what_is_wrong_is_told_before_anything_is_written(tiny: Path, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    with pytest.raises(ConfigError, match="did you mean 'green'"):
+        play(configured(tiny, look="geren"), str(film), 5, window=False)
+    with pytest.raises(PictureError, match="no such picture"):
+        play(configured(tiny, start="nowhere.jpg"), str(film), 5, window=False)
+    with pytest.raises(OutputError, match="let its name end in"):
+        play(configured(tiny), str(tmp_path / "film.gif"), 5, window=False)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for a child")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_closes_the_film(tiny: Path, tmp_path: Path, number: signal.Signals) -> None:
+    path = tmp_path / "film.mp4"
+    command = [sys.executable, "-m", "trainjourney", "play", "--engine", str(tiny)]
+    command += ["--output", str(path)]
+    child = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    for _ in range(1000):
+        time.sleep(0.02)
+        if path.exists() and path.stat().st_size > 5_000:
+            break
+    child.send_signal(number)
+    _, told = child.communicate(timeout=30)
+    assert child.returncode == 0 and "Traceback" not in told
+    told_frames = int(told.split(" frames in ")[0].split()[-1])
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames == told_frames  # the whole index is there
+    assert len(read(path)) == told_frames
+
+
+def visit() -> None:
+    """Press 3 for three seconds from when the window is there, H once, then Esc."""
+    while not (pygame.display.get_init() and pygame.display.get_surface()):
+        time.sleep(0.05)
+    for key in (pygame.K_h, *[pygame.K_3] * 15, pygame.K_ESCAPE):
+        pygame.event.post(pygame.event.Event(pygame.KEYDOWN, key=key))
+        pygame.event.post(pygame.event.Event(pygame.KEYUP, key=key))
+        time.sleep(0.2)
+
+
+@needs_xvfb
+def test_a_window_plays_films_and_obeys(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "film.mp4"
+    with screen() as xvfb:
+        monkeypatch.setenv("DISPLAY", xvfb.display)
+        monkeypatch.delenv("SDL_VIDEODRIVER", raising=False)
+        visitor = threading.Thread(target=visit)
+        visitor.start()
+        summary = play(configured(tiny, melt_s=0.2), str(path), frames=3000, window=True)
+        visitor.join()
+    frames = read(path)
+    assert 30 <= summary.frames == len(frames) < 140  # paced, and ended by Esc
+    assert frames[0].reshape(-1, 3).mean(0).argmax() == 0
+    assert frames[-1][:, -6:].reshape(-1, 3).mean(0).argmax() == 2  # what enters is blue by now
+
+
+@needs_xvfb
+def test_a_window_ends_after_its_frames(tiny: Path) -> None:
+    with screen() as xvfb:
+        env = os.environ | {"DISPLAY": xvfb.display}
+        env.pop("SDL_VIDEODRIVER", None)
+        command = [sys.executable, "-m", "trainjourney", "play", "--engine", str(tiny)]
+        command += ["--frames", "60", "--fullscreen"]
+        child = subprocess.Popen(command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True)
+        lit = False
+        while child.poll() is None:
+            lit = lit or bool((xvfb.picture()[400, 640] > 100).any())
+            time.sleep(0.05)
+        _, told = child.communicate()
+    assert child.returncode == 0 and lit
+    assert "60 frames in" in told
+
+
+@needs_xvfb
+def test_a_failing_world_closes_the_window_and_tells(tiny: Path, tmp_path: Path) -> None:
+    with screen() as xvfb:
+        env = os.environ | {"DISPLAY": xvfb.display}
+        command = f'ulimit -f 8; exec "{sys.executable}" -m trainjourney play --engine "{tiny}"'
+        command += f' --window --output "{tmp_path}/film.mp4" --set film.crf=0'
+        ended = subprocess.run(
+            ["bash", "-c", command], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60
+        )
+    assert ended.returncode == 2
+    [line] = ended.stderr.splitlines()
+    assert "file too large after" in line and "Traceback" not in line
