@@ -302,3 +302,34 @@ def test_a_cache_in_any_state_starts_the_same_show(
         seen = ride(open_engine(bundle, "openvino", "f32"), bundle, 3)
     assert all((one == other).all() for one, other in zip(seen, wanted, strict=True))
     assert len(caplog.records) == (0 if harm in ("none", "empty") else 4)
+
+
+def varint(number: int, overlong: bool = False) -> bytes:
+    head = bytes([number & 127 | 128, number >> 7]) if number > 127 else bytes([number])
+    return bytes([head[0] | 128, 0]) if overlong and number < 128 else head
+
+
+def field(tag: int, data: bytes, overlong: bool = False) -> bytes:
+    """One length-delimited field of a protobuf message."""
+    return bytes([tag << 3 | 2]) + varint(len(data), overlong) + data
+
+
+@pytest.mark.parametrize("backend", THERE)
+@pytest.mark.parametrize("hidden", [False, True], ids=["plain", "hidden"])
+def test_a_graph_that_points_out_of_its_bundle(tmp_path: Path, backend: str, hidden: bool) -> None:
+    """Refused by the bundle; and, where its bytes hide that from a search, by the backend."""
+    (tmp_path / "secret.bin").write_bytes(bytes(HEIGHT * 3))
+    d = Drawing()
+    d.node("Add", "secret", d.node("Transpose", "frame", perm=[1, 0, 2]), out="strip")
+    entry = field(1, b"location", hidden) + field(2, b"../secret.bin")
+    # name "secret", dims [HEIGHT, 3], data_type UINT8, data_location EXTERNAL
+    tensor = bytes([8, HEIGHT, 8, 3, 16, 2]) + field(8, b"secret") + field(13, entry)
+    constant = field(5, tensor + bytes([0x70, 1]))
+    d.node("Identity", d.constant([0.0]), out="position")
+    inputs: Any = {"frame": ("uint8", [HEIGHT, 128, 3]), "secret": ("uint8", [HEIGHT, 3])}
+    path = tmp_path / "encoder.onnx"
+    d.save(path, inputs, STATE)
+    bundle = spoilt(tmp_path, "encoder.onnx", path.read_bytes() + field(7, constant))
+    with pytest.raises(BundleError, match=r"encoder\.onnx: .*secret") as caught:
+        open_engine(bundle, backend)
+    assert ("no file of the bundle" in str(caught.value)) != hidden

@@ -153,9 +153,10 @@ def _port(port: Any) -> Port:
 
 
 def _short(err: BaseException) -> str:
+    """The line of an error that says most: openvino begins with its own files and lines."""
     lines = [line.strip() for line in str(err).splitlines() if line.strip()]
-    told = [line for line in lines if not line.startswith("Exception from")]
-    return " ".join((told or lines or [type(err).__name__])[:1])[:200]
+    told = [line for line in lines if not line.startswith(("Exception from", "Check '"))]
+    return (told or lines or [type(err).__name__])[-1][:200]
 
 
 def _cache_folder() -> Path:
