@@ -9,13 +9,15 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..model.codec import DOWN, Codec
+from ..model.decoder import Decoder
 from ..model.denoiser import between, draw_times, roughen, velocity
 from ..model.embedder import SIZE, Embedder
 from ..model.network import CONTEXT, TILE, Network
-from ..model.planes import PLANES
+from ..model.planes import PLANES, VIEW_W
 from ..model.sampler import sample
 from .codec_stage import draw_masks
 from .dataset import BORDER, CELLS, Shards
+from .film import draw_film
 
 
 @torch.no_grad()
@@ -36,8 +38,9 @@ class DreamStage:
 
     def __init__(
         self, shards: Shards, embeddings: Tensor, codec: Codec, batch: int = 48, width: int = 64,
-        blocks: int = 2,
+        blocks: int = 2, decoder: Decoder | None = None, film: int = 120,
     ) -> None:  # fmt: skip
+        self.decoder, self.film = decoder, film
         self.network = Network(width, blocks)
         self.shards, self.embeddings = shards, embeddings
         self.codec, self.batch = codec.eval().requires_grad_(False), batch
@@ -92,8 +95,18 @@ class DreamStage:
         return {"loss": error.mean(), "near": near.detach()}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
-        """Rows of one plane each: true context, dreamt tile, a second tile that continues it."""
+        """Rows of one plane each: true context, dreamt tile, and a second tile that continues it.
+
+        Beside it, where the stage was given a decoder, a film of `film` frames.
+        """
         network, rng = ema["network"], torch.Generator().manual_seed(9)
+        assert isinstance(network, Network)
+        if self.decoder is not None:
+            s, i = self.shards.where[0]
+            masks = torch.from_numpy(np.array(self.shards.strips[s][i, :, :, :, :VIEW_W]))
+            looks = self.embeddings[[0, len(self.embeddings) // 2], 0]
+            film = path.with_suffix(".webp")
+            draw_film(film, network, self.codec, self.decoder, masks, looks, self.film)
         context, tile, plane, embedding = self.batch_of(rng, 48)
         order = plane.argsort()
         context, tile, plane, embedding = (

@@ -34,7 +34,8 @@ def train_pocket(
     """
     options = find_preset(preset)
     run.mkdir(parents=True, exist_ok=True)
-    remember_options(run, {"preset": preset, **asdict(options)}, free=("steps", "minutes", "lr"))
+    free = ("steps", "minutes", "lr", "film")
+    remember_options(run, {"preset": preset, **asdict(options)}, free)
     shards = _render(options, run / "data")
     for name in STAGES:
         if name not in only:
@@ -87,5 +88,14 @@ def _build(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
     load_weights(stage_weights(run, "codec"), {"codec": codec})
     if name == "encoder":
         return EncoderStage(shards, codec)
-    embeddings = all_embeddings(pictures, look.embedder)
-    return DreamStage(shards, embeddings, codec, width=options.width, blocks=options.blocks)
+    decoder = DecoderStage(shards, pictures, look.embedder).decoder
+    load_weights(stage_weights(run, "decoder"), {"decoder": decoder})
+    return DreamStage(
+        shards,
+        all_embeddings(pictures, look.embedder),
+        codec,
+        width=options.width,
+        blocks=options.blocks,
+        decoder=decoder.eval(),
+        film=options.film,
+    )

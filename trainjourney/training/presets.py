@@ -15,6 +15,7 @@ class Preset:
     styles: int  # per shard
     width: int
     blocks: int
+    film: int  # frames of a sample film
     schedules: dict[str, Schedule]
     share: dict[str, float]  # of the whole training time, where it is given in minutes
 
@@ -32,12 +33,12 @@ def _schedules(steps: dict[str, int], **more: float) -> dict[str, Schedule]:
 
 PRESETS = {
     "tiny": Preset(
-        1, 1, 2, 16, 1,
+        1, 1, 2, 16, 1, 6,
         _schedules({"look": 3, "codec": 3, "decoder": 2, "dream": 3, "encoder": 2}),
         _SHARE,
     ),
     "pocket": Preset(
-        80, 30, 20, 64, 2,
+        80, 30, 20, 64, 2, 120,
         _schedules({"look": 2500, "codec": 3500, "decoder": 4000, "dream": 40000, "encoder": 5000}),
         _SHARE,
     ),
