@@ -15,6 +15,7 @@ from trainjourney.outputs.overlay import draw_label
 from trainjourney.types import Frame
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+os.environ.setdefault("SDL_VIDEO_MINIMIZE_ON_FOCUS_LOSS", "0")  # a click on another screen
 
 import pygame
 
