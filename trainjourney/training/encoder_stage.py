@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..model.codec import Codec
+from ..model.codec import DOWN, Codec
 from ..model.encoder import Encoder
 from ..model.planes import MATERIALS, PLANES, VIEW_W
 from .codec_stage import draw_masks
@@ -20,7 +20,7 @@ class EncoderStage:
 
     name = "encoder"
 
-    def __init__(self, shards: Shards, codec: Codec, batch: int = 6) -> None:
+    def __init__(self, shards: Shards, codec: Codec, batch: int = 8) -> None:
         self.encoder = Encoder()
         self.codec, self.shards, self.batch = codec.eval().requires_grad_(False), shards, batch
 
@@ -52,18 +52,26 @@ class EncoderStage:
         return small.clamp(0, 1), target
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
-        """One batch; what is hidden behind nearer planes counts a quarter."""
+        """One batch: every plane's latent, and through the codec the materials of two planes.
+
+        What is hidden behind nearer planes counts a fifth.
+        """
         pictures, target = self.batch_of(rng, self.batch)
         b, n = target.shape[:2]
+        weight = visibility(target) * 0.8 + 0.2
         latent = self.encoder(pictures)
-        plane = torch.arange(n).repeat(b)
-        logits = self.codec.logits(latent.flatten(0, 1), plane).float()
-        logits = logits.view(b, n, *logits.shape[1:])
-        nothing = (1 - target.sum(2, keepdim=True)).clamp(0, 1)
-        cross = -(torch.cat([target, nothing], 2) * logits.log_softmax(2)).sum(2)
-        weight = visibility(target) * 0.75 + 0.25
-        loss = (cross * weight).mean() * 4.0
-        return {"loss": loss + 1e-3 * latent.float().square().mean(), "cross": cross.mean()}
+        every = torch.arange(n).repeat(b)
+        with torch.autocast("cpu", enabled=False):
+            wanted = self.codec.encode(target.flatten(0, 1), every).view_as(latent)
+        cells = F.avg_pool2d(weight, DOWN)[:, :, None]
+        code = (F.smooth_l1_loss(latent.float(), wanted, reduction="none") * cells).mean()
+        two = torch.randperm(n, generator=rng)[:2]
+        logits = self.codec.logits(latent[:, two].flatten(0, 1), two.repeat(b)).float()
+        logits = logits.view(b, 2, *logits.shape[1:])
+        nothing = (1 - target[:, two].sum(2, keepdim=True)).clamp(0, 1)
+        cross = -(torch.cat([target[:, two], nothing], 2) * logits.log_softmax(2)).sum(2)
+        cross = (cross * weight[:, two]).mean()
+        return {"loss": 2.0 * code + 2.0 * cross, "code": code, "cross": cross}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
         """Four pictures; below each its planes as found, nearest last."""
