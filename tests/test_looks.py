@@ -11,7 +11,7 @@ from trainjourney.journey.looks import Looks
 
 
 def look(name: str) -> Look:
-    return Look(name, np.ones(4, np.float32) / 2, Path(f"looks/{name}.jpg"))
+    return Look(name, np.full(4, 0.5, np.float32), Path(f"looks/{name}.jpg"))
 
 
 BANK = Looks([look("neon_night"), look("gouache-spring"), look("7")], look("Park"))
