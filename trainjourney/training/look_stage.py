@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from ..model.embedder import PICTURE_H, PICTURE_W, SIZE, Embedder
 from ..scenery.style import NAMES
+from .checkpoint import replacing
 from .dataset import Shards
 
 
@@ -23,7 +24,8 @@ def small_pictures(shards: Shards, cache: Path) -> Tensor:
     for n, (s, i) in enumerate(shards.where):
         f = torch.from_numpy(np.array(shards.frames[s][i, :2])).permute(0, 3, 1, 2).float()
         out[n] = F.avg_pool2d(f, 4).round().byte().numpy()
-    np.save(cache, out)
+    with replacing(cache) as temporary, temporary.open("wb") as file:
+        np.save(file, out)
     return torch.from_numpy(out)
 
 

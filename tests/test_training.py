@@ -1,0 +1,290 @@
+"""Training: the tiny pocket is made from nothing, through a kill, out of shards that are whole."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from trainjourney.errors import TrainingError
+from trainjourney.model.codec import Codec
+from trainjourney.model.decoder import CODE, Composite
+from trainjourney.model.embedder import Embedder
+from trainjourney.model.network import CONTEXT, TILE
+from trainjourney.model.planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W
+from trainjourney.scenery.style import Style
+from trainjourney.scenery.view import palette
+from trainjourney.training.checkpoint import load_weights
+from trainjourney.training.dataset import Shards, open_shards, render_shard, shard_name
+from trainjourney.training.decoder_stage import lerp_columns
+from trainjourney.training.dream_stage import DreamStage, all_embeddings
+from trainjourney.training.encoder_stage import visibility
+from trainjourney.training.history import read_history
+from trainjourney.training.look_stage import small_pictures, vary
+from trainjourney.training.pocket import STAGES, stage_weights, train_pocket
+from trainjourney.training.presets import PRESETS, find_preset
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """The steps are tiny: more threads would only wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def in_a_child(target: Any, *arguments: object) -> multiprocessing.process.BaseProcess:
+    child = multiprocessing.get_context("spawn").Process(target=target, args=arguments)
+    child.start()
+    return child
+
+
+def train_tiny(run: Path) -> None:
+    train_pocket("tiny", run, threads=1)
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A run killed once its second stage was done, and trained on; with the weights at the kill."""
+    run = tmp_path_factory.mktemp("training") / "run"
+    child = in_a_child(train_tiny, run)
+    end_s = time.monotonic() + 90.0
+    while not (run / "codec" / "done.json").exists():
+        assert child.is_alive() and time.monotonic() < end_s
+        time.sleep(0.02)
+    child.kill()
+    child.join(30)
+    assert child.exitcode == -signal.SIGKILL
+    kept = {n: digest(stage_weights(run, n)) for n in STAGES if (run / n / "done.json").exists()}
+    train_tiny(run)
+    return run, kept
+
+
+@pytest.fixture(scope="module")
+def run(killed: tuple[Path, dict[str, str]]) -> Path:
+    return killed[0]
+
+
+@pytest.fixture(scope="module")
+def shards(run: Path) -> Shards:
+    return open_shards(run / "data")
+
+
+# --- the whole --------------------------------------------------------------------------------
+
+
+def test_a_killed_training_goes_on_to_the_end(killed: tuple[Path, dict[str, str]]) -> None:
+    run, kept = killed
+    assert {"look", "codec"} <= kept.keys() < set(STAGES), "it should be killed in the midst"
+    for name, before in kept.items():
+        assert digest(stage_weights(run, name)) == before, f"{name} was trained again"
+    for name in STAGES:
+        done = json.loads((run / name / "done.json").read_text(encoding="utf-8"))
+        steps = PRESETS["tiny"].schedules[name].steps
+        assert (done["step"], done["skipped"]) == (steps, 0)
+        history = read_history(run / name / "losses.csv")
+        assert history["step"] == list(range(1, steps + 1))
+        assert np.isfinite(history["loss"]).all()
+        assert list((run / name / "samples").glob("*.png"))
+    names = {path.name for path in (run / "data").iterdir()}
+    assert names == {"ride0000", "melt0000"}
+    embedder = Embedder()
+    load_weights(stage_weights(run, "look"), {"embedder": embedder})
+    torch.manual_seed(0)
+    assert not torch.equal(embedder.out.weight, Embedder().out.weight)
+
+
+def test_a_finished_training_is_left_alone(run: Path) -> None:
+    before = {n: digest(stage_weights(run, n)) for n in STAGES}
+    train_tiny(run)
+    assert {n: digest(stage_weights(run, n)) for n in STAGES} == before
+
+
+def test_a_run_of_another_preset_is_refused(run: Path) -> None:
+    with pytest.raises(TrainingError, match=r"started with .* train in a new folder"):
+        train_pocket("pocket", run)
+
+
+def test_a_stage_without_what_it_stands_on_is_refused(run: Path, tmp_path: Path) -> None:
+    shutil.copytree(run / "data", tmp_path / "run" / "data")
+    with pytest.raises(TrainingError, match="look"):
+        train_pocket("tiny", tmp_path / "run", only=("decoder",))
+
+
+def test_an_unknown_preset_is_one_error(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="no preset 'huge': choose one of tiny, pocket"):
+        train_pocket("huge", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_knows_every_stage(name: str) -> None:
+    preset = find_preset(name)
+    assert list(preset.schedules) == list(STAGES) == list(preset.share)
+    assert sum(preset.share.values()) == pytest.approx(1.0)
+
+
+# --- shards -----------------------------------------------------------------------------------
+
+
+def render_and_be_killed(root: Path) -> None:
+    """Die while the third of a shard's four files is being written."""
+    save = np.save
+
+    def die(path: Path, array: NDArray[Any]) -> None:
+        if path.name == "starts.npy":
+            path.write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGKILL)
+        save(path, array)
+
+    with mock.patch.object(np, "save", die):
+        render_shard(root, "ride", 1, 1, cells=300)
+
+
+def test_a_shard_is_whole_or_not_there(tmp_path: Path) -> None:
+    child = in_a_child(render_and_be_killed, tmp_path)
+    child.join(60)
+    assert child.exitcode == -signal.SIGKILL
+    (part,) = tmp_path.iterdir()
+    assert part.name.endswith(".part") and (part / "strips.npy").exists()
+    # the next process may happen to have the number of the killed one
+    mine = part.with_name(f"{shard_name('ride', 1)}.{os.getpid()}.part")
+    part.rename(mine)
+    shutil.copytree(mine, tmp_path / "ride0009.1.part")
+    render_shard(tmp_path, "ride", 1, 1, cells=300)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"ride0001", "ride0009.1.part"}
+    opened = open_shards(tmp_path)
+    assert len(opened) == 1 and opened.strips[0].shape == (1, 8, MATERIALS, ROWS, 300)
+
+    before = digest(tmp_path / "ride0001" / "strips.npy")
+    render_shard(tmp_path, "ride", 1, 3, cells=300)  # is there already
+    assert len(open_shards(tmp_path)) == 1
+    render_shard(tmp_path / "again", "ride", 1, 1, cells=300)
+    assert digest(tmp_path / "again" / "ride0001" / "strips.npy") == before
+
+
+def painted(shards: Shards, n: int, k: int, style: Style) -> tuple[Tensor, Tensor]:
+    """Picture k of style n made anew from its strips, flat, and how far the land covers it."""
+    s, i = shards.where[n]
+    masks = []
+    for p, start in enumerate(shards.starts[s][i, k].tolist()):
+        x = int(start)
+        cut = torch.from_numpy(np.array(shards.strips[s][i, p, :, :, x : x + VIEW_W + 1])) / 255.0
+        masks.append(lerp_columns(cut[None], torch.tensor([start - x]))[0])
+    codes = torch.zeros(1, len(PLANES), MATERIALS, CODE)
+    codes[0, ..., :3] = torch.from_numpy(palette(style))
+    nothing = torch.zeros(1, len(PLANES), 1, ROWS, VIEW_W)
+    sky = torch.zeros(1, CODE, VIEW_H, 1)
+    seen, shares = Composite()(torch.stack(masks)[None], nothing, codes, sky)
+    return seen[0, :3], shares[0, 1:].sum(0)
+
+
+def test_pictures_show_the_strips_where_they_say(shards: Shards) -> None:
+    """Every picture, made anew from strips, start and style, is the rendered one less its hand."""
+    assert len(shards) == 4 and shards.melts.sum() == 2
+    errors = []
+    for n, (s, i) in enumerate(shards.where):
+        for k in range(3):
+            frame = torch.from_numpy(np.array(shards.frames[s][i, k])).permute(2, 0, 1) / 255.0
+            small = F.avg_pool2d(frame, 2)
+            apart = []
+            for style in shards.styles:
+                made, cover = painted(shards, n, k, Style(style))
+                land = cover > 0.98
+                assert land.float().mean() > 0.2
+                apart.append(float((made - small).abs().mean(0)[land].mean()))
+            earlier = k == 2 and i > 0 and not shards.melts[n]  # in the previous style's colours
+            assert int(np.argmin(apart)) == (n - 1 if earlier else n), (n, k, apart)
+            errors.append(min(apart))
+    assert np.median(errors) < 0.02 and max(errors) < 0.12, errors
+
+
+# --- what the stages are made of --------------------------------------------------------------
+
+
+def test_small_pictures_are_kept_and_made_anew_for_other_shards(
+    shards: Shards, tmp_path: Path
+) -> None:
+    cache = tmp_path / "pictures.npy"
+    made = small_pictures(shards, cache)
+    assert made.shape == (4, 2, 3, 64, 128) and made.dtype == torch.uint8
+    assert torch.equal(small_pictures(shards, cache), made)
+    s, i = shards.where[3]
+    block = shards.frames[s][i, 1, 40:44, 80:84].astype(float).mean((0, 1))
+    assert np.abs(made[3, 1, :, 10, 20].numpy() - block).max() <= 0.51
+    np.save(cache, made[:2].numpy())
+    assert torch.equal(small_pictures(shards, cache), made)
+    assert [path.name for path in tmp_path.iterdir()] == ["pictures.npy"]
+
+
+def test_variations_stay_pictures() -> None:
+    pictures = torch.rand(32, 3, 64, 128, generator=rng(1))
+    varied = vary(pictures, rng(2))
+    assert varied.shape == pictures.shape
+    assert float(varied.min()) >= 0.0 and float(varied.max()) <= 1.0
+    assert torch.equal(varied, vary(pictures, rng(2)))
+    assert not torch.equal(varied, vary(pictures, rng(3)))
+
+
+def test_columns_between_columns() -> None:
+    sheet = torch.arange(6.0).expand(2, 3, 1, 4, 6)
+    f = torch.tensor([[0.0, 0.25, 1.0], [0.5, 0.0, 0.0]])
+    at = lerp_columns(sheet, f)
+    assert at.shape == (2, 3, 1, 4, 5)
+    assert torch.allclose(at[..., 2], 2.0 + f[..., None, None].expand(2, 3, 1, 4))
+
+
+def test_visibility_is_what_the_composite_leaves() -> None:
+    logits = 3.0 * torch.randn(2, len(PLANES), MATERIALS + 1, ROWS, VIEW_W, generator=rng(4))
+    masks = logits.softmax(2)[:, :, :MATERIALS]
+    nothing = torch.zeros(2, len(PLANES), 1, ROWS, VIEW_W)
+    codes = torch.zeros(2, len(PLANES), MATERIALS, CODE)
+    _, shares = Composite()(masks, nothing, codes, torch.zeros(2, CODE, VIEW_H, 1))
+    seen = visibility(masks)
+    for p, plane in enumerate(PLANES):
+        rows = shares[:, p, plane.top : plane.top + ROWS * plane.stretch]
+        share = rows.reshape(2, ROWS, plane.stretch, VIEW_W).mean(2)
+        assert torch.allclose(masks[:, p].sum(1) * seen[:, p], share, atol=1e-5), plane.name
+
+
+def test_the_dream_is_taught_on_country_and_its_look(shards: Shards, run: Path) -> None:
+    codec, embedder = Codec(), Embedder().eval()
+    load_weights(stage_weights(run, "codec"), {"codec": codec})
+    embeddings = all_embeddings(small_pictures(shards, run / "pictures.npy"), embedder)
+    assert embeddings.shape == (4, 4, 64)
+    stage = DreamStage(shards, embeddings, codec, batch=6, width=8, blocks=1)
+    context, tile, plane, embedding = stage.batch_of(rng(5), 64)
+    assert context.shape[3] == CONTEXT and tile.shape[3] == TILE
+    assert set(plane.tolist()) == set(range(len(PLANES)))
+    assert torch.allclose(embedding.norm(dim=1), torch.ones(64), atol=1e-5)
+    again = stage.batch_of(rng(5), 64)
+    assert all(
+        torch.equal(a, b) for a, b in zip((context, tile, plane, embedding), again, strict=True)
+    )
+    losses = stage.losses(0, rng(6))
+    losses["loss"].backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is None for p in codec.parameters()), "the codec is frozen"
+    assert any(bool(p.grad.any()) for p in stage.network.parameters() if p.grad is not None)
