@@ -167,8 +167,12 @@ def plain_over(
                 if p == 0:
                     continue  # below the sky there is nothing; other planes go on with their last
                 row = ROWS - 1
-            cover = masks[p, :, row].sum(0)
-            paint = np.einsum("mx,mc->cx", masks[p, :, row], codes[p])
+            at = np.clip((y - plane.top + 0.5) / plane.stretch - 0.5, 0, ROWS - 1)
+            above, below = masks[p, :, int(at)], masks[p, :, min(int(at) + 1, ROWS - 1)]
+            here = above + (below - above) * (at % 1.0)  # a tall plane's rows, half-way included
+            here = here if plane.stretch > 1 else masks[p, :, row]
+            cover = here.sum(0)
+            paint = np.einsum("mx,mc->cx", here, codes[p])
             seen[:, y] = seen[:, y] * (1.0 - cover) + paint
             shares[:, y] *= 1.0 - cover
             shares[p, y] = cover

@@ -49,7 +49,8 @@ class Composite(nn.Module):
             paint = paint.view(b, CODE, ROWS, VIEW_W)
             layer = torch.cat([paint, extra[:, p] * (1.0 if p == 0 else cover), cover], 1)
             if plane.stretch > 1:
-                layer = layer.repeat_interleave(plane.stretch, dim=2)
+                tall = (float(plane.stretch), 1.0)
+                layer = nn.functional.interpolate(layer, scale_factor=tall, mode="bilinear")
             low = VIEW_H - plane.top - layer.shape[2]
             if p == 0:
                 layer = nn.functional.pad(layer, (0, 0, plane.top, low))
