@@ -162,18 +162,14 @@ def plain_over(
     shares = np.zeros((P, VIEW_H, VIEW_W))
     for p, plane in enumerate(PLANES):
         for y in range(plane.top, VIEW_H):
-            row = (y - plane.top) // plane.stretch
-            if row >= ROWS:
-                if p == 0:
-                    continue  # below the sky there is nothing; other planes go on with their last
-                row = ROWS - 1
-            at = np.clip((y - plane.top + 0.5) / plane.stretch - 0.5, 0, ROWS - 1)
-            above, below = masks[p, :, int(at)], masks[p, :, min(int(at) + 1, ROWS - 1)]
-            here = above + (below - above) * (at % 1.0)  # a tall plane's rows, half-way included
-            here = here if plane.stretch > 1 else masks[p, :, row]
+            if p == 0 and y >= ROWS:
+                break  # below the sky there is nothing; other planes go on with their last row
+            # between the middles of stored rows, a tall plane lies half-way
+            at = float(np.clip((y - plane.top + 0.5) / plane.stretch - 0.5, 0.0, ROWS - 1.0))
+            row, part = int(at), at - int(at)
+            here = masks[p, :, row] * (1.0 - part) + masks[p, :, min(row + 1, ROWS - 1)] * part
             cover = here.sum(0)
-            paint = np.einsum("mx,mc->cx", here, codes[p])
-            seen[:, y] = seen[:, y] * (1.0 - cover) + paint
+            seen[:, y] = seen[:, y] * (1.0 - cover) + np.einsum("mx,mc->cx", here, codes[p])
             shares[:, y] *= 1.0 - cover
             shares[p, y] = cover
     return seen, shares
