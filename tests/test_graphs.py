@@ -1,0 +1,422 @@
+"""The graphs of the pocket: what a state is, and a runway that never lies."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+from trainjourney.model.codec import Codec
+from trainjourney.model.decoder import GRAIN, RESIDUAL, Decoder, grain_cells
+from trainjourney.model.embedder import PICTURE_H, PICTURE_W, SIZE, Embedder
+from trainjourney.model.encoder import Encoder
+from trainjourney.model.graphs import DecoderGraph, EncoderGraph, PictureGraph
+from trainjourney.model.network import Network
+from trainjourney.model.planes import (
+    HEIGHT,
+    MATERIALS,
+    PLANES,
+    ROWS,
+    TRAVEL,
+    VIEW_W,
+    WIDTH,
+)
+from trainjourney.model.predictor import PredictorGraph
+from trainjourney.model.ring import (
+    BEYOND,
+    CELL,
+    CHANNELS,
+    NOISE,
+    RING,
+    STATE,
+    TILE_CELLS,
+    P,
+    from_columns,
+    to_columns,
+)
+from trainjourney.model.runway import Road, choose, lay
+
+State = dict[str, Tensor]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread() -> Iterator[None]:
+    """Many small tensors: more threads would only wait for one another."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def rng(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+def random_masks(*shape: int, seed: int = 0) -> Tensor:
+    """Masks [*batch, MATERIALS, ROWS, width] 0..1 of a sum below 1; shape is (*batch, width)."""
+    *batch, width = shape
+    logits = 3.0 * torch.randn(*batch, MATERIALS + 1, ROWS, width, generator=rng(seed))
+    return logits.softmax(-3)[..., :MATERIALS, :, :]
+
+
+@dataclass(frozen=True)
+class Graphs:
+    """Graphs over small networks that were never trained."""
+
+    encoder: EncoderGraph
+    predictor: PredictorGraph
+    decoder: DecoderGraph
+    picture: PictureGraph
+    plain: Decoder
+
+
+@pytest.fixture(scope="module")
+def graphs() -> Graphs:
+    torch.manual_seed(1)
+    codec, decoder, embedder = Codec(16), Decoder(8, 1), Embedder(8)
+    for p in range(P):
+        codec.fit(p, random_masks(2, 64, seed=p))
+    texture = torch.rand(3, HEIGHT, WIDTH, generator=rng(3))
+    decoder.grain.copy_(grain_cells(texture))
+    encoder, network = Encoder(16), Network(8, 1)
+    for module in (codec, decoder, embedder, encoder, network):
+        module.eval().requires_grad_(False)
+    return Graphs(
+        EncoderGraph(encoder, codec, decoder, embedder),
+        PredictorGraph(network, codec),
+        DecoderGraph(decoder),
+        PictureGraph(embedder),
+        decoder,
+    )
+
+
+@pytest.fixture(scope="module")
+def start(graphs: Graphs) -> State:
+    """The state that the encoder makes of a smooth random picture."""
+    small = torch.rand(1, 3, 8, 16, generator=rng(4))
+    picture = F.interpolate(small, (HEIGHT, WIDTH), mode="bilinear")[0]
+    return encode(graphs, picture)
+
+
+def encode(graphs: Graphs, picture: Tensor) -> State:
+    frame = (picture * 255.0).round().byte().permute(1, 2, 0)
+    return dict(zip(STATE, graphs.encoder(frame), strict=True))
+
+
+def advance(
+    graphs: Graphs, state: State, seed: int, speed: float, look: Tensor | None = None,
+    dream: float = 0.0,
+) -> State:  # fmt: skip
+    """One frame."""
+    noise = torch.randn(NOISE, generator=rng(seed))
+    look = state["origin"] if look is None else look
+    out = graphs.predictor(*state.values(), noise, look, torch.tensor(speed), torch.tensor(dream))
+    return dict(zip(STATE, out, strict=True))
+
+
+def decode(graphs: Graphs, state: State) -> Tensor:
+    out: Tensor = graphs.decoder(*(state[k] for k in ("ring", "position", "look", "fade")))
+    return out
+
+
+def assert_described(state: State) -> None:
+    for name, (shape, dtype) in STATE.items():
+        assert tuple(state[name].shape) == shape, name
+        assert state[name].dtype == getattr(torch, dtype), name
+
+
+def another_look(seed: int) -> Tensor:
+    return F.normalize(torch.randn(SIZE, generator=rng(seed)), dim=0)
+
+
+def test_columns_and_back() -> None:
+    planes = torch.randn(P, CHANNELS, ROWS, 5, generator=rng(1))
+    assert torch.equal(from_columns(to_columns(planes), CHANNELS), planes)
+
+
+def test_states_are_as_described(graphs: Graphs, start: State) -> None:
+    assert_described(start)
+    assert not start["ahead"].any() and not start["behind"].any()
+    assert_described(advance(graphs, start, 0, 1.0, dream=0.5))
+    frame = decode(graphs, start)
+    assert frame.shape == (HEIGHT, WIDTH, 3) and frame.dtype == torch.uint8
+    picture = torch.randint(256, (PICTURE_H, PICTURE_W, 3), generator=rng(2)).byte()
+    assert float(graphs.picture(picture).norm()) == pytest.approx(1.0, abs=1e-5)
+
+
+@dataclass
+class Surveyor:
+    """Knows for every column of the ring which column of the endless country lies there."""
+
+    land: NDArray[np.int64] = field(init=False)
+    travelled: NDArray[np.int64] = field(init=False)  # [P] 1/CELL cells, never wrapped
+    tiles: int = 0
+
+    def __post_init__(self) -> None:
+        self.land = np.full((P, RING), -(10**9))
+        self.land[:, :VIEW_W] = np.arange(VIEW_W)
+        self.travelled = np.zeros(P, np.int64)
+
+    def watch(self, before: State, after: State, wanted: NDArray[np.int64]) -> None:
+        """Check one frame in which every plane wanted to move by `wanted` [P], 1/CELL cells."""
+        room = {k: before[k].numpy().astype(np.int64) for k in ("ahead", "behind")}
+        way = np.clip(wanted, -room["behind"], room["ahead"])
+        self.travelled += way
+        position = after["position"].numpy().astype(np.int64)
+        assert (position == self.travelled % (RING * CELL)).all(), "moved beyond its country"
+        self._note_tile(before, after)
+
+        ahead, behind = (after[k].numpy().astype(np.int64) for k in ("ahead", "behind"))
+        assert (ahead >= 0).all() and (behind >= 0).all()
+        assert (ahead + behind <= BEYOND * CELL).all()
+        first, last = self.travelled - behind, self.travelled + VIEW_W * CELL + ahead
+        assert not (first % CELL).any() and not (last % CELL).any(), "country ends inside a column"
+        for p in range(P):
+            told = np.arange(first[p] // CELL, last[p] // CELL)
+            assert (self.land[p, told % RING] == told).all(), f"plane {p} shows what is not there"
+
+    def _note_tile(self, before: State, after: State) -> None:
+        """Find what was painted by looking at the ring itself."""
+        if torch.equal(after["ring"], before["ring"]):
+            return
+        ours = (after["ring"] != before["ring"]).any(1).view(P, RING).numpy()
+        self.tiles += 1
+        plane, side, column, _ = after["job"].tolist()
+        assert not np.delete(ours, plane, 0).any(), "a tile touched another plane"
+        assert not after["job"][3] and float(after["time"]) > 0.999, "laid before it was done"
+        place = (column + np.arange(TILE_CELLS)) % RING
+        assert not np.delete(ours[plane], place).any(), "painted beside its place"
+        cell = self.travelled[plane] // CELL
+        if side:
+            begin = cell - TILE_CELLS - (cell - TILE_CELLS - column) % RING
+        else:
+            begin = cell + VIEW_W + (column - cell - VIEW_W) % RING
+        window = np.arange(cell, -(-self.travelled[plane] // CELL) + VIEW_W)
+        assert not ours[plane, window % RING].any(), "painted inside the window"
+        self.land[plane, place] = begin + np.arange(TILE_CELLS)
+
+
+@pytest.mark.parametrize(("seed", "steady"), [(1, False), (2, True)])
+def test_the_runway_never_lies(graphs: Graphs, start: State, seed: int, steady: bool) -> None:
+    """200 frames of sudden speeds either way, with looks that change, or one way at full speed."""
+    rand = np.random.default_rng(seed)
+    surveyor, state = Surveyor(), start
+    speed, look = 1.0, state["origin"]
+    sides = set()
+    for t in range(200):
+        if not steady and rand.random() < 0.06:
+            speed = float(rand.choice([rand.uniform(-2.0, 2.0), 0.0, 2.0, -2.0]))
+        if steady:
+            speed = 2.0 if t < 120 else -2.0
+        if rand.random() < 0.04:
+            look = another_look(t)
+        after = advance(graphs, state, t, speed, look, dream=0.3)
+        surveyor.watch(state, after, wanted_at(speed))
+        sides.add(int(after["job"][1]))
+        if state["job"][3]:  # a tile once begun is dreamt to its end
+            assert torch.equal(state["job"][:3], after["job"][:3])
+            assert float(after["time"]) > float(state["time"])
+        state = after
+    assert surveyor.tiles > 20 and sides == {0, 1}
+    assert (np.abs(surveyor.travelled[3:]) > 0).all()
+
+
+def window(state: State) -> Tensor:
+    """What lies in the window, column by column, [P, VIEW_W, CHANNELS * ROWS]."""
+    cell = state["position"] // CELL
+    at = (cell[:, None] + torch.arange(VIEW_W)) % RING + torch.arange(P)[:, None] * RING
+    return state["ring"][at.flatten()].view(P, VIEW_W, -1)
+
+
+def wanted_at(speed: float) -> NDArray[np.int64]:
+    """How far every plane wants to move in a frame, [P], 1/CELL cells."""
+    parallax = torch.tensor([p.parallax for p in PLANES])
+    way = (torch.tensor(speed) * TRAVEL * CELL * parallax).round().long()
+    return np.asarray(way.numpy(), np.int64)
+
+
+@pytest.mark.parametrize("way", [1.0, -1.0])
+def test_back_again_is_the_same_country(graphs: Graphs, start: State, way: float) -> None:
+    """After a turn, every column in the window is the one that was seen there before."""
+    surveyor, state = Surveyor(), start
+    seen = [(np.zeros(P, np.int64), window(start))]
+    for t in range(45):
+        speed = way if t < 30 else -way
+        after = advance(graphs, state, t, speed)
+        surveyor.watch(state, after, wanted_at(speed))
+        state = after
+        if t in (29, 44):
+            seen.append((surveyor.travelled // CELL, window(state)))
+    first, turn, now = seen
+    for p in range(3, P):
+        assert abs(turn[0][p]) > abs(now[0][p]), "the plane did not turn"
+        for before, picture in (first, turn):
+            shared = np.arange(VIEW_W) + now[0][p] - before[p]  # where each column stood then
+            there = (shared >= 0) & (shared < VIEW_W)
+            assert there.any()
+            assert torch.equal(now[1][p][there], picture[p][shared[there]]), f"plane {p}"
+
+
+@pytest.mark.parametrize("moved", [0, 12])
+def test_at_speed_zero_the_picture_stands_still(graphs: Graphs, start: State, moved: int) -> None:
+    state = start
+    for t in range(moved):
+        state = advance(graphs, state, t, 1.3)
+    first = state
+    for t in range(20):
+        state = advance(graphs, state, 50 + t, 0.0)
+    assert torch.equal(state["position"], first["position"])
+    assert torch.equal(decode(graphs, state), decode(graphs, first))
+    assert (state["ahead"] > first["ahead"]).any(), "and yet the runway should grow"
+
+
+def test_the_same_noise_dreams_the_same(graphs: Graphs, start: State) -> None:
+    one, two, other = start, start, start
+    for t in range(10):
+        one, two = advance(graphs, one, t, 1.0), advance(graphs, two, t, 1.0)
+        other = advance(graphs, other, t + 1000, 1.0)
+    assert all(torch.equal(one[k], two[k]) for k in STATE)
+    assert not torch.equal(one["ring"], other["ring"])
+
+
+def test_a_tile_once_begun_needs_no_more_noise(graphs: Graphs, start: State) -> None:
+    begun = advance(graphs, start, 1, 1.0)
+    assert begun["job"][3] and 0.0 < float(begun["time"]) < 0.5
+    one, two = advance(graphs, begun, 2, 1.0), advance(graphs, begun, 3, 1.0)
+    assert torch.equal(one["tile"], two["tile"])
+    rough = advance(graphs, begun, 3, 1.0, dream=1.0)
+    assert not torch.equal(one["tile"], rough["tile"]), "dream should roughen the context"
+
+
+@pytest.mark.parametrize("side", [0, 1])
+@pytest.mark.parametrize(
+    ("offset", "fits"), [(0, False), (1, True), (30, True), (40, True), (41, False), (384, False)]
+)
+def test_a_tile_is_laid_only_where_it_joins_unseen_country(
+    side: int, offset: int, fits: bool
+) -> None:
+    """Forty columns of country beyond the window on either side; plane 5 stands at 600.25."""
+    country = torch.zeros(P, dtype=torch.int32) + 40 * CELL
+    part = CELL // 4
+    position = torch.zeros(P, dtype=torch.int32) + 600 * CELL + part
+    road = Road(position, country - part, country + part)
+    ring = torch.full((P * RING, CHANNELS * ROWS), 7, dtype=torch.uint8)
+    along = torch.arange(TILE_CELLS) / 255.0
+    masks = along.expand(MATERIALS, ROWS, TILE_CELLS)
+    begin = 600 - TILE_CELLS - offset if side else 600 + VIEW_W + offset
+    job = torch.tensor([5, side, begin % RING, 1], dtype=torch.int32)
+
+    same, _, never = lay(ring, road, job, masks, torch.tensor(0, dtype=torch.int32))
+    assert torch.equal(same, ring) and not never
+    after, onward, laid = lay(ring, road, job, masks, torch.tensor(1, dtype=torch.int32))
+    assert bool(laid) == fits
+    if not fits:
+        assert torch.equal(after, ring) and torch.equal(onward.ahead, road.ahead)
+        assert torch.equal(onward.behind, road.behind)
+        return
+    # the tile's first column is the one that joins the country it continues
+    place = (begin + torch.arange(TILE_CELLS)) % RING
+    columns = after.view(P, RING, CHANNELS, ROWS)[5, place]
+    told = columns[:, 0, 0].tolist()
+    assert told == list(range(TILE_CELLS))[:: -1 if side else 1]
+    assert (columns[:, MATERIALS:] == 128).all()
+    changed = (after != ring).any(1).nonzero()[:, 0]
+    assert set(changed.tolist()) <= set((5 * RING + place).tolist())
+    grown = onward.margin(torch.tensor(side))[5]
+    assert int(grown) == (offset + TILE_CELLS) * CELL + (part if side else -part)
+    others = torch.arange(P) != 5
+    assert torch.equal(onward.ahead[others], road.ahead[others])
+    assert torch.equal(onward.behind[others], road.behind[others])
+
+
+@pytest.mark.parametrize("speed", [1.0, -1.0])
+def test_country_of_another_look_is_dreamt_anew_beyond_the_window(speed: float) -> None:
+    """With plenty of country, the next tile is at its far end; in a new look, close by."""
+    side = int(speed < 0)
+    country = torch.zeros(P, dtype=torch.int32) + 200 * CELL
+    road = Road(torch.zeros(P, dtype=torch.int32), country, country)
+    look, parallax = another_look(1), torch.tensor([p.parallax for p in PLANES])
+    painted = look.expand(2 * P, SIZE)
+    far = choose(road, painted, look, torch.tensor(speed), parallax).tolist()
+    near = choose(road, painted, another_look(2), torch.tensor(speed), parallax).tolist()
+    assert far[1] == near[1] == side and far[3] == near[3] == 1
+    begin = (-200 - TILE_CELLS if side else VIEW_W + 200) % RING
+    assert far[0] == P - 1 and far[2] == begin, "the foreground runs out of country first"
+    offset = (-TILE_CELLS - near[2] if side else near[2] - VIEW_W) % RING
+    assert 0 < offset < 200
+    frames = offset / (TRAVEL * PLANES[near[0]].parallax)
+    assert frames > 9, "it would be in the window before it is dreamt"
+
+
+def test_the_residual_brings_the_start_picture_back(graphs: Graphs) -> None:
+    small = torch.rand(1, 3, 8, 16, generator=rng(11))
+    picture = F.interpolate(small, (HEIGHT, WIDTH), mode="bilinear")[0]
+    state = encode(graphs, picture)
+    errors = []
+    for fade in (1.0, 0.5, 0.0):
+        frame = decode(graphs, {**state, "fade": torch.tensor([fade])})
+        made = frame.permute(2, 0, 1)[None].float() / 255.0
+        apart = F.avg_pool2d(made, 4) - F.avg_pool2d(picture[None], 4)
+        errors.append(float(apart.abs().mean()))
+    assert errors[0] < errors[1] < errors[2]
+    assert errors[0] < 0.35 * errors[2], errors
+
+
+def test_the_residual_fades_with_dream_and_with_another_look(graphs: Graphs, start: State) -> None:
+    assert float(start["fade"]) == 1.0
+    kept = advance(graphs, start, 1, 1.0)
+    assert float(kept["fade"]) == 1.0
+    dreamt = advance(graphs, start, 1, 1.0, dream=1.0)
+    assert float(dreamt["fade"]) == pytest.approx(0.99)
+    away = advance(graphs, start, 1, 1.0, look=-start["origin"])
+    assert float(away["fade"]) == pytest.approx(0.9)
+    back = advance(graphs, away, 2, 1.0)
+    assert float(back["fade"]) == pytest.approx(float(away["fade"])), "what is gone stays gone"
+    assert torch.equal(away["origin"], start["origin"])
+    assert torch.equal(away["look"], -start["origin"])
+
+
+def test_new_country_has_no_residual(graphs: Graphs, start: State) -> None:
+    """Wherever the country ahead was dreamt, nothing of the start picture's own colour lies."""
+    state = start
+    for t in range(40):
+        state = advance(graphs, state, t, 1.0)
+    ring = state["ring"].view(P, RING, CHANNELS, ROWS)
+    assert (ring[:, VIEW_W:, MATERIALS:] == 128).all()
+    assert (ring[:, :VIEW_W, MATERIALS:] != 128).any()
+    assert (ring[:, VIEW_W:, :MATERIALS] > 0).any()
+
+
+def test_the_decoder_graph_sees_what_the_decoder_was_taught(graphs: Graphs, start: State) -> None:
+    """The window between columns, across the seam of the ring, is the plain decoder on a lerp."""
+    strip = random_masks(P, VIEW_W + 1, seed=12)
+    strip = (strip * 255.0).round()
+    whole = torch.tensor([700, 0, 511, 512, 600, 767, 255, 640])
+    parts = torch.tensor([0, 2048, 1024, 1, 4095, 512, 3000, 2047])
+    blank = torch.full((P, RESIDUAL, ROWS, VIEW_W + 1), 128.0)
+    columns = to_columns(torch.cat([strip, blank], 1)).byte()
+    ring = torch.zeros(P, RING, CHANNELS * ROWS, dtype=torch.uint8)
+    grains = []
+    for p, x in enumerate(whole.tolist()):
+        ring[p, (x + torch.arange(VIEW_W + 1)) % RING] = columns[p]
+        weave = torch.roll(graphs.plain.grain[p], -x, 2)
+        grains.append(torch.cat([weave, weave[..., :1]], 2))
+    phase = parts.float() / CELL
+    f = phase[:, None, None, None]
+    grain = torch.stack(grains)
+    assert grain.shape == (P, GRAIN, ROWS, VIEW_W + 1)
+    taught = graphs.plain(
+        ((strip[..., :-1] * (1 - f) + strip[..., 1:] * f) / 255.0)[None],
+        phase[None],
+        (grain[..., :-1] * (1 - f) + grain[..., 1:] * f)[None],
+        torch.zeros(1, P, RESIDUAL, ROWS, VIEW_W),
+        start["look"][None],
+    )[0]
+    position = (whole * CELL + parts).int()
+    frame = graphs.decoder(ring.flatten(0, 1), position, start["look"], torch.ones(1))
+    apart = frame.permute(2, 0, 1).float() - taught.clamp(0, 1) * 255.0
+    assert float(apart.abs().max()) < 0.51 + 0.05
