@@ -113,6 +113,10 @@ def bench(
     backend: Backend = None,
     precision: Precision = None,
     threads: Threads = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="BACKEND", help="A second backend, in the same run.")
+    ] = None,
+    frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
     config: ConfigFile = None,
     sets: Sets = None,
 ) -> None:
@@ -126,7 +130,7 @@ def bench(
     loaded = _load(config, sets, settings)
     from trainjourney.inference.bench import bench as run
 
-    figures = run(loaded)
+    figures = run(loaded, against, frames)
     for name, value in figures.items():
         print(f"{name:>12}  {_words(value)}")
     print(json.dumps(figures))
