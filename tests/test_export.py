@@ -59,9 +59,8 @@ def test_parity(run: Path, bundle: Path, backend: str) -> None:
         for i in range(26):
             noise = torch.randn(NOISE, generator=rng)
             speed, dream = (1.3 if i < 20 else -1.0), 0.2
-            said = engine.predict(
-                {k: v.numpy() for k, v in state.items()}, noise.numpy(), state["look"].numpy(), speed, dream
-            )  # fmt: skip
+            held = {k: v.numpy() for k, v in state.items()}
+            said = engine.predict(held, noise.numpy(), held["look"], speed, dream)
             following = graphs["predictor"](
                 *state.values(), noise, state["look"], torch.tensor(speed), torch.tensor(dream)
             )

@@ -165,7 +165,9 @@ def train(
     minutes: Annotated[
         float | None, typer.Option(metavar="X", min=0, help="Stop after this long; go on later.")
     ] = None,
-    device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
+    device: Annotated[
+        str, typer.Option(metavar="NAME", help="cpu; nothing else is there yet.")
+    ] = "cpu",
 ) -> None:
     """Train a model on the scenery, every stage in order. The same words resume it."""
     with _extra("train"):
@@ -187,6 +189,49 @@ def export(
         from trainjourney.training.export import export_bundle
 
         export_bundle(run, out)
+
+
+@app.command()
+def judge(
+    bundle: Annotated[
+        str, typer.Argument(metavar="BUNDLE", help="A name under engines/, or a folder.")
+    ] = "pocket",
+    frames: Annotated[
+        int, typer.Option(metavar="N", min=200, help="Of the long films, one a seed.")
+    ] = 30000,
+    seeds: Annotated[
+        int, typer.Option(metavar="N", min=1, max=64, help="Long films, each of another look.")
+    ] = 8,
+    report: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="Where the report and the films' figures go.")
+    ] = Path("report"),
+    short: Annotated[
+        bool, typer.Option("--short", help="600 frames, two seeds, no baselines: minutes.")
+    ] = False,
+    against: Annotated[
+        str | None, typer.Option(metavar="BUNDLE", help="Another bundle beside it.")
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Write the figures beside it, as judged.toml.")
+    ] = False,
+    backend: Backend = None,
+    precision: Precision = None,
+) -> None:
+    """Judge how good a bundle's picture is. The same words go on; the last line is JSON."""
+    with _extra("train"):
+        import matplotlib  # noqa: F401  found missing now, not after hours
+
+        from trainjourney.inference import find_bundle
+        from trainjourney.judging.judge import judge as run
+        from trainjourney.judging.published import publish as write_published
+        from trainjourney.judging.report import last_line, show_table, write_report
+
+        choice = (backend or "auto", precision or "auto")
+        table = write_report(run(bundle, report, frames, seeds, short, against, *choice))
+        if publish:
+            write_published(find_bundle(bundle), table)
+    show_table(table)
+    print(last_line(table))
 
 
 @app.command()

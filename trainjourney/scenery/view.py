@@ -201,9 +201,8 @@ def _draw(
         value, dot = grain[2], grain[1]
         opposite = xp.flip(rgb, axis=0) - xp.mean(rgb, axis=0)
         shift = 0.11 * value[None] + 0.22 * opposite * xp.clip(value, -1.2, 1.2)[None]
-        weight = 0.45 + 0.55 * (xp.max(grain[1]) * 0.0 + 1.0)
         gap = (1.0 - dot)[None] * (paper - rgb) * 0.26
-        rgb = rgb + hand["dots"] * weight * (dot[None] * shift + gap)
+        rgb = rgb + hand["dots"] * (dot[None] * shift + gap)
     if hand["print"]:
         steps = xp.floor(luma * 7.0 + 0.5 + 0.12 * grain[0]) / 7.0
         rgb = rgb + 0.55 * hand["print"] * (steps - luma)[None]
@@ -219,9 +218,9 @@ def _draw(
         near = 0.35 + 0.65 * xp.clip(label / 4.0, 0, 1)
         if hand["ink"]:
             wash = paper * (0.55 + 0.45 * luma)[None] + 0.05 * grain[0][None]
-            rgb = rgb + 0.42 * min(1.0, hand["ink"]) * (wash - rgb) * on(
-                [float(hand["ink"] <= 1.15)]
-            )
+            # much ink is pen alone, on paper of its own colour
+            washed = min(1.0, hand["ink"]) * float(np.clip((1.3 - hand["ink"]) / 0.2, 0.0, 1.0))
+            rgb = rgb + 0.42 * washed * (wash - rgb)
             pen = edge * (0.75 + 0.25 * xp.clip(grain[0], -1, 1)) * near
             rgb = rgb + (line_colour - rgb) * xp.clip(0.85 * hand["ink"] * pen, 0, 1)[None]
         if hand["print"]:

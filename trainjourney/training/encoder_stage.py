@@ -52,7 +52,7 @@ class EncoderStage:
         return small.clamp(0, 1), target
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
-        """One batch: every plane's latent, and through the codec the materials of two planes.
+        """One batch: every plane's latent, and through the codec the materials of one plane.
 
         What is hidden behind nearer planes counts a fifth.
         """
@@ -65,13 +65,13 @@ class EncoderStage:
             wanted = self.codec.encode(target.flatten(0, 1), every).view_as(latent)
         cells = F.avg_pool2d(weight, DOWN)[:, :, None]
         code = (F.smooth_l1_loss(latent.float(), wanted, reduction="none") * cells).mean()
-        two = torch.randperm(n, generator=rng)[:2]
-        logits = self.codec.logits(latent[:, two].flatten(0, 1), two.repeat(b)).float()
-        logits = logits.view(b, 2, *logits.shape[1:])
-        nothing = (1 - target[:, two].sum(2, keepdim=True)).clamp(0, 1)
-        cross = -(torch.cat([target[:, two], nothing], 2) * logits.log_softmax(2)).sum(2)
-        cross = (cross * weight[:, two]).mean()
-        return {"loss": 2.0 * code + 2.0 * cross, "code": code, "cross": cross}
+        one = torch.randint(n, (1,), generator=rng)
+        logits = self.codec.logits(latent[:, one].flatten(0, 1), one.repeat(b)).float()
+        logits = logits.view(b, 1, *logits.shape[1:])
+        nothing = (1 - target[:, one].sum(2, keepdim=True)).clamp(0, 1)
+        cross = -(torch.cat([target[:, one], nothing], 2) * logits.log_softmax(2)).sum(2)
+        cross = (cross * weight[:, one]).mean()
+        return {"loss": 4.0 * code + 2.0 * cross, "code": code, "cross": cross}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
         """Four pictures; below each its planes as found, nearest last."""

@@ -3,6 +3,7 @@
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from ..errors import TrainingError
 from ..model.codec import Codec
 from .checkpoint import load_weights
 from .codec_stage import CodecStage
@@ -32,6 +33,8 @@ def train_pocket(
 
     Raises TrainingError. Killed at any time, the same call goes on.
     """
+    if device != "cpu":
+        raise TrainingError(f"training on '{device}' is not there yet; give --device cpu")
     options = find_preset(preset)
     run.mkdir(parents=True, exist_ok=True)
     free = ("steps", "minutes", "lr", "film")
@@ -52,7 +55,7 @@ def train_pocket(
 
 
 def _render(options: Preset, data: Path) -> Shards:
-    """Render what is missing of the dataset, with a line a minute."""
+    """Render what is missing of the dataset, with a line now and then."""
     bar = Bar()
     wanted = [("ride", i) for i in range(options.rides)] + [
         ("melt", i) for i in range(options.melts)
