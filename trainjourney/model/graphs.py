@@ -63,6 +63,13 @@ class DecoderGraph(nn.Module):
         return (picture[0].clamp(0, 1) * 255.0).round().permute(1, 2, 0).to(torch.uint8)
 
 
+def decided(masks: Tensor) -> Tensor:
+    """Masks [P, MATERIALS, ROWS, W] made to cover a cell or leave it open: where the encoder is in
+    doubt whether a plane is there, half of it would travel as a ghost."""
+    cover = masks.sum(1, keepdim=True)
+    return masks * (torch.sigmoid(14.0 * (cover - 0.5)) / cover.clamp(min=1e-3)).clamp(max=4.0)
+
+
 def kept_nothing(view: Tensor) -> Tensor:
     """A column of no residual for every plane, [P, 1, RESIDUAL * ROWS] uint8."""
     return view[:, :1, : RESIDUAL * ROWS] * 0 + 128
@@ -85,8 +92,8 @@ class EncoderGraph(nn.Module):
         picture = frame.permute(2, 0, 1)[None].float() / 255.0
         look = self.embedder(F.avg_pool2d(picture, 4))
         small = F.avg_pool2d(picture, 2)
-        masks = self.codec.decode(self.encoder(small)[0], self.plane_numbers)
-        masks = (masks.clamp(0, 1) * 255.0).round()
+        guess = self.codec.decode(self.encoder(small, look)[0], self.plane_numbers).clamp(0, 1)
+        masks = (decided(guess) * 255.0).round()
         sheets = masks[None] / 255.0
         phase = torch.zeros(1, P)
         none = sheets[:, :, :RESIDUAL] * 0.0  # made of the input: a constant would be stored

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..model.codec import DOWN, Codec
+from ..model.embedder import Embedder
 from ..model.encoder import Encoder
 from ..model.planes import MATERIALS, PLANES, VIEW_W
 from .codec_stage import draw_masks
@@ -20,8 +21,9 @@ class EncoderStage:
 
     name = "encoder"
 
-    def __init__(self, shards: Shards, codec: Codec, batch: int = 8) -> None:
+    def __init__(self, shards: Shards, codec: Codec, embedder: Embedder, batch: int = 8) -> None:
         self.encoder = Encoder()
+        self.embedder = embedder.eval().requires_grad_(False)
         self.codec, self.shards, self.batch = codec.eval().requires_grad_(False), shards, batch
 
     def modules(self) -> dict[str, nn.Module]:
@@ -51,6 +53,12 @@ class EncoderStage:
             small, target = small.flip(3), target.flip(4)
         return small.clamp(0, 1), target
 
+    def embed(self, pictures: Tensor) -> Tensor:
+        """What the show's encoder graph will be told of these pictures, [B, SIZE]."""
+        with torch.no_grad():
+            embedding: Tensor = self.embedder(F.avg_pool2d(pictures, 2))
+        return embedding.float()
+
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch: every plane's latent, and through the codec the materials of one plane.
 
@@ -59,7 +67,7 @@ class EncoderStage:
         pictures, target = self.batch_of(rng, self.batch)
         b, n = target.shape[:2]
         weight = visibility(target) * 0.8 + 0.2
-        latent = self.encoder(pictures)
+        latent = self.encoder(pictures, self.embed(pictures))
         every = torch.arange(n).repeat(b)
         with torch.autocast("cpu", enabled=False):
             wanted = self.codec.encode(target.flatten(0, 1), every).view_as(latent)
@@ -76,7 +84,7 @@ class EncoderStage:
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
         """Four pictures; below each its planes as found, nearest last."""
         pictures, target = self.batch_of(torch.Generator().manual_seed(4), 4)
-        latent = ema["encoder"](pictures)
+        latent = ema["encoder"](pictures, self.embed(pictures))
         plane = torch.arange(len(PLANES)).repeat(4)
         found = self.codec.decode(latent.flatten(0, 1).float(), plane)
         found = found.reshape(4, len(PLANES), *found.shape[1:])

@@ -90,7 +90,7 @@ def _build(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
     codec = Codec()
     load_weights(stage_weights(run, "codec"), {"codec": codec})
     if name == "encoder":
-        return EncoderStage(shards, codec)
+        return EncoderStage(shards, codec, look.embedder)
     decoder = DecoderStage(shards, pictures, look.embedder).decoder
     load_weights(stage_weights(run, "decoder"), {"decoder": decoder})
     return DreamStage(
