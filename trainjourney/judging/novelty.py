@@ -1,0 +1,77 @@
+"""Novelty: whether a journey comes by the same place twice, and how many places it has."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trainjourney.types import Frame
+
+from .picture import Floats, luma, shrink
+
+APART = 500  # frames: nearer in time two frames show the same place
+NEAR = 1.0  # per cent: the distance that so few pairs undercut
+_TOP = 8  # rows of 8 px left out: the sky changes too slowly to tell places apart
+_CHUNK = 1024
+
+
+def thumb(frame: Frame) -> NDArray[np.uint8]:
+    """The land of a frame, small: what `distances` compares."""
+    return np.round(luma(shrink(frame, 8))[_TOP:]).astype(np.uint8)
+
+
+def prints(thumbs: NDArray[np.uint8]) -> Floats:
+    """Thumbs [n, h, w] as vectors of norm 1, without each row's mean: place, not time of day."""
+    rows = thumbs.astype(np.float32)
+    flat = (rows - rows.mean(2, keepdims=True)).reshape(len(rows), -1)
+    size = np.linalg.norm(flat, axis=1, keepdims=True)
+    # a picture without anything in it is like every other of its kind
+    blank = np.full_like(flat, flat.shape[1] ** -0.5)
+    out: Floats = np.where(size > 1.0, flat / np.maximum(size, 1.0), blank)
+    return out
+
+
+def nearest(ours: Floats, times: Floats) -> Floats:
+    """For every print, the smallest distance (1 - correlation) to one APART or more, [n]."""
+    out = np.full(len(ours), np.nan, np.float32)
+    for first in range(0, len(ours), _CHUNK):
+        part = slice(first, first + _CHUNK)
+        apart = 1.0 - ours[part] @ ours.T
+        apart[np.abs(times[part, None] - times[None]) < APART] = np.inf
+        low = apart.min(1)
+        out[part] = np.where(np.isfinite(low), np.maximum(low, 0.0), np.nan)
+    return out
+
+
+def near_distance(ours: Floats, times: Floats, most: int = 400, draws: int = 8) -> float:
+    """The NEAR-th percentile of distances between frames APART or more, from `most` of them.
+
+    The same number is taken from every film, long or short: more pairs would come nearer.
+    """
+    rng = np.random.default_rng(7)
+    found = []
+    for _ in range(draws if len(ours) > most else 1):
+        at = np.sort(rng.permutation(len(ours))[:most])
+        apart = 1.0 - ours[at] @ ours[at].T
+        far = np.abs(times[at, None] - times[at][None]) >= APART
+        if far.any():
+            found.append(float(np.percentile(apart[far], NEAR)))
+    return max(0.0, float(np.mean(found))) if found else float("nan")
+
+
+def places(ours: Floats, times: Floats, threshold: float, every: int = 250) -> tuple[int, int]:
+    """Distinct places among the frames `every` apart, and how many were looked at.
+
+    A frame is a new place if no earlier place is nearer than `threshold`.
+    """
+    at = np.unique(np.searchsorted(times, np.arange(times.min(), times.max() + 1, every)))
+    kept: list[int] = []
+    for i in at[at < len(ours)]:
+        if not kept or (1.0 - ours[kept] @ ours[i]).min() >= threshold:
+            kept.append(int(i))
+    return len(kept), int((at < len(ours)).sum())
+
+
+def seen_before(ours: Floats, times: Floats, threshold: float) -> float:
+    """Share of the frames that have a twin, nearer than half of `threshold`, APART or more."""
+    low = nearest(ours, times)
+    known = low[np.isfinite(low)]
+    return float((known < 0.5 * threshold).mean()) if len(known) else float("nan")
