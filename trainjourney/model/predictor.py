@@ -81,5 +81,5 @@ class PredictorGraph(nn.Module):
         mine = torch.arange(P, dtype=torch.int32) == job[0]
         margin = (road.margin(job[1]) * mine).sum()
         pressed = (margin < TILE_CELLS * CELL // 8).float() * 2.0
-        stride = (speed.abs() / 1.15 + pressed).clamp(min=1.0, max=4.0) * STRIDE
+        stride = (speed.abs() / 0.9 + pressed).clamp(min=1.0, max=4.0) * STRIDE
         return stride.reshape(1)
