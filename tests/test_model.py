@@ -63,7 +63,8 @@ def test_shapes() -> None:
     masks = codec.decode(latent, plane)
     assert masks.shape == (2, MATERIALS, ROWS, 128)
     assert float(masks.min()) >= 0.0 and float(masks.sum(1).max()) <= 1.0 + 1e-5
-    found = Encoder(8)(torch.rand(2, 3, VIEW_H, VIEW_W))
+    look = F.normalize(torch.randn(2, SIZE))
+    found = Encoder(8)(torch.rand(2, 3, VIEW_H, VIEW_W), look)
     assert found.shape == (2, P, LATENT, TALL, VIEW_W // DOWN)
     said = Network(8, 1)(
         torch.randn(2, LATENT, TALL, TILE), torch.rand(2), torch.randn(2, LATENT, TALL, CONTEXT),
