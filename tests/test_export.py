@@ -75,7 +75,7 @@ def test_parity(run: Path, bundle: Path, backend: str) -> None:
     assert int(state["behind"].max()) > 0, "the train went nowhere"
 
 
-def _alike(said: dict[str, np.ndarray], state: dict[str, torch.Tensor]) -> None:  # type: ignore[type-arg]
+def _alike(said: dict[str, np.ndarray], state: dict[str, torch.Tensor]) -> None:
     assert set(said) == set(state)
     for name, wanted in state.items():
         got = np.asarray(said[name])
