@@ -103,6 +103,8 @@ def frozen_share(times: Floats, motion: Floats, change: Floats, commanded: float
     frozen = []
     for second in np.unique(seconds):
         here = seconds == second
+        if here.sum() < 3:  # the film begins or ends here
+            continue
         known = motion[here][np.isfinite(motion[here])]
         if len(known):
             frozen.append(float(np.median(known)) / commanded < FROZEN)
