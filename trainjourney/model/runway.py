@@ -54,7 +54,8 @@ def choose(
     soon = (REACT * pace).ceil().to(torch.int32) + 2
     near = torch.minimum(whole, torch.where(stale, soon, whole))
     full = near + TILE_CELLS > BEYOND
-    frames = (near.float() + 4.0) / pace + full.float() * _NEVER
+    waiting = (whole <= 0).float()  # it stands still for want of country: before all that roll
+    frames = (near.float() + 4.0) / pace + (full.float() - waiting) * _NEVER
     plane = frames.argmin().to(torch.int32)
     offset = (near * (numbers == plane)).sum().to(torch.int32)
     cell = (road.position // CELL * (numbers == plane)).sum().to(torch.int32)
