@@ -53,7 +53,8 @@ class JourneyConfig(Section):
         default="", description="A picture to start from; empty starts in the look's own."
     )
     look: str = Field(
-        default="", description="A look of the bundle's bank by name; empty is the first."
+        default="",
+        description="A look of the bank by name; empty is the start picture's own, or the first.",
     )
     speed: float = Field(
         default=1.0,
