@@ -1,11 +1,10 @@
 """The model: exact compositing, a local codec and sound flow maths."""
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from small_tensors import one_thread, random_masks, rng  # noqa: F401
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -26,27 +25,6 @@ from trainjourney.model.ring import (
     P,
 )
 from trainjourney.model.sampler import STEPS, sample, time_of
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Many small tensors: more threads would only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def random_masks(*shape: int, seed: int = 0) -> Tensor:
-    """Masks [*batch, MATERIALS, ROWS, width] 0..1 of a sum below 1; shape is (*batch, width)."""
-    *batch, width = shape
-    logits = 3.0 * torch.randn(*batch, MATERIALS + 1, ROWS, width, generator=rng(seed))
-    return logits.softmax(-3)[..., :MATERIALS, :, :]
-
 
 # --- networks ---------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -16,6 +15,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from small_tensors import one_thread, rng  # noqa: F401
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -38,19 +38,6 @@ from trainjourney.training.pocket import STAGES, stage_weights, train_pocket
 from trainjourney.training.presets import PRESETS, find_preset
 
 TALL = next(p for p, plane in enumerate(PLANES) if plane.stretch > 1)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """The steps are tiny: more threads would only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def rng(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def digest(path: Path) -> str:
