@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from trainjourney.config import SECTIONS, Config, load, to_toml
+from trainjourney.config import SECTIONS, load, to_toml
 from trainjourney.errors import ConfigError
+from trainjourney.settings import Config
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from trainjourney.config import JourneyConfig
 from trainjourney.controls.keyboard import KEYS, Keyboard
 from trainjourney.controls.parameters import PARAMETERS
+from trainjourney.settings import JourneyConfig
 from trainjourney.types import Change
 
 

@@ -19,11 +19,12 @@ from test_board import board
 from tiny_bundle import write_tiny_bundle
 from xvfb import needs_xvfb, screen
 
-from trainjourney.config import Config, load
+from trainjourney.config import load
 from trainjourney.errors import ConfigError, OutputError, PictureError
 from trainjourney.journey.pacing import Pacer
 from trainjourney.journey.world import DreamWorld
 from trainjourney.outputs.null import NullOutput
+from trainjourney.settings import Config
 from trainjourney.show.meter import Meter
 from trainjourney.show.play import play, travel
 from trainjourney.show.slot import Slot

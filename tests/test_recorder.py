@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from scripted_film import picture
 
-from trainjourney.config import FilmConfig
 from trainjourney.errors import OutputError
 from trainjourney.outputs.recorder import CONTAINERS, Recorder
+from trainjourney.settings import FilmConfig
 from trainjourney.types import Frame
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,7 +114,7 @@ import sys
 sys.path[:0] = ["tests"]
 from pathlib import Path
 from scripted_film import picture
-from trainjourney.config import FilmConfig
+from trainjourney.settings import FilmConfig
 from trainjourney.errors import OutputError
 from trainjourney.outputs.recorder import Recorder
 recorder = Recorder(Path(sys.argv[1]), 512, 256, 30, FilmConfig())

@@ -12,10 +12,10 @@ import pygame
 import pytest
 from xvfb import Screen, needs_xvfb, screen
 
-from trainjourney.config import WindowConfig
 from trainjourney.errors import DisplayError
 from trainjourney.outputs.overlay import draw_label
 from trainjourney.outputs.window import Window, _fit
+from trainjourney.settings import WindowConfig
 from trainjourney.types import Frame
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -156,7 +156,7 @@ def test_it_opens_with_and_without_vsync(shown: Screen, vsync: bool) -> None:
 
 NO_SCREEN = """
 import sys
-from trainjourney.config import WindowConfig
+from trainjourney.settings import WindowConfig
 from trainjourney.errors import DisplayError
 from trainjourney.outputs.window import Window
 try:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from trainjourney.config import Config
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle, find_bundle, load_bundle
 from trainjourney.inference.engine import Engine, open_engine
+from trainjourney.settings import Config
 from trainjourney.types import State
 
 Times = dict[str, list[float]]  # ms by part

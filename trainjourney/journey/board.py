@@ -54,7 +54,9 @@ class Board:
     def __init__(self, looks: Looks, look: Look, values: dict[str, float] | None = None) -> None:
         self.looks = looks
         self.set_to: dict[str, float | str] = {p.name: p.default for p in PARAMETERS.values()}
-        self._glides = {p.name: _glide(p) for p in PARAMETERS.values() if p.settle_s}
+        self._glides = {
+            p.name: _glide(p) for p in PARAMETERS.values() if p.settle_s and not p.slots
+        }
         self._melt = Melt(look.embedding)
         self.look = look
         self.set_to["look"] = look.name

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from trainjourney.config import JourneyConfig
 from trainjourney.errors import OutputError
 from trainjourney.inference import Bundle, Engine
 from trainjourney.journey.picture import load_picture
 from trainjourney.journey.world import DreamWorld
+from trainjourney.settings import JourneyConfig
 from trainjourney.types import Controls, Frame
 
 from .eye import EYE, Eye

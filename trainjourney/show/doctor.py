@@ -14,8 +14,8 @@ from importlib import metadata
 from pathlib import Path
 
 import trainjourney
-from trainjourney.config import Config
 from trainjourney.errors import BundleError
+from trainjourney.settings import Config
 from trainjourney.show.devices import find_devices
 
 # Ports the show will listen on, all on loopback: name, kind, number.

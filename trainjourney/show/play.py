@@ -18,7 +18,6 @@ from typing import Any
 
 from PIL import Image
 
-from trainjourney.config import Config, FilmConfig, JourneyConfig
 from trainjourney.controls.keyboard import Keyboard
 from trainjourney.inference import Bundle, Look, find_bundle, load_bundle, open_engine
 from trainjourney.journey.board import Board
@@ -29,6 +28,7 @@ from trainjourney.journey.world import DreamWorld
 from trainjourney.outputs.null import NullOutput
 from trainjourney.outputs.recorder import Recorder
 from trainjourney.outputs.window import Window
+from trainjourney.settings import Config, FilmConfig, JourneyConfig
 from trainjourney.show.meter import Meter, Summary
 from trainjourney.show.slot import Slot
 from trainjourney.types import Frame, Output, Source, World

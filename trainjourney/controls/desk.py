@@ -1,0 +1,89 @@
+"""The desk: what every control is set to, where all who turn one and all who watch come together.
+
+Sources in any thread call `turn`; the board in the world hears of it at its next step. The desk
+clips and refuses; it does not smooth (the board does) and it knows no clock.
+"""
+
+import logging
+import math
+import threading
+from collections.abc import Callable, Mapping
+
+from trainjourney.controls.parameters import PARAMETERS, find_parameter
+from trainjourney.types import Change
+
+log = logging.getLogger(__name__)
+
+Heard = Callable[[Change, str], None]  # a change as it took effect, and the source it came from
+
+
+class Desk:
+    """All controls by name ("speed", "weight.3"). Thread-safe; listeners must be quick."""
+
+    def __init__(self, values: Mapping[str, float | str] | None = None) -> None:
+        """`values` are laid over the table's defaults."""
+        self._lock = threading.RLock()
+        self._values: dict[str, float | str] = {
+            p.name: p.default for p in PARAMETERS.values() if not p.slots
+        }
+        self._values |= values or {}
+        self._heard: list[Heard] = []
+        self.refused = 0  # changes that could not be meant
+
+    def turn(self, change: Change, source: str = "") -> bool:
+        """Turn a control; False (and counted) where the change cannot be meant.
+
+        Numbers out of range are clipped. A name is kept as it is for a control that may have
+        one: whether the bank knows it is for the board to say. Triggers keep no value.
+        """
+        found = find_parameter(change.parameter)
+        value = change.value
+        if found is None or (isinstance(value, str) and not found[0].named):
+            return self._refuse(change)
+        parameter = found[0]
+        if isinstance(value, str):
+            if parameter.kind == "choice":
+                if value not in parameter.choices:
+                    return self._refuse(change)
+                value = float(parameter.choices.index(value))
+            elif not 0 < len(value) <= 200:
+                return self._refuse(change)
+        elif not math.isfinite(value):
+            return self._refuse(change)
+        else:
+            value = parameter.clip(float(value))
+        if parameter.kind == "trigger" and not value:
+            return True  # a button let go
+        change = Change(change.parameter, value, change.time_s)
+        with self._lock:  # listeners hear changes in the order in which they took effect
+            if parameter.kind != "trigger":
+                self._values[change.parameter] = value
+            for heard in list(self._heard):
+                heard(change, source)
+        return True
+
+    def values(self) -> dict[str, float | str]:
+        """A copy of what all controls are set to."""
+        with self._lock:
+            return dict(self._values)
+
+    def listen(self, heard: Heard) -> Callable[[], None]:
+        """Call `heard` at every change from now on, in the turner's thread; returns its end."""
+        with self._lock:
+            self._heard.append(heard)
+
+        def end() -> None:
+            with self._lock:
+                if heard in self._heard:
+                    self._heard.remove(heard)
+
+        return end
+
+    def _refuse(self, change: Change) -> bool:
+        self.refused += 1
+        if self.refused & (self.refused - 1) == 0:  # 1, 2, 4, 8 … : a flood fills no disk
+            log.warning(
+                "%.60r to %.60r cannot be meant; let go (%d so far)",
+                change.parameter, change.value, self.refused,
+            )  # fmt: skip
+        return False

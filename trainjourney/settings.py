@@ -1,0 +1,94 @@
+"""The settings of the show, a section a part: every default, its range and one line of help."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Section(BaseModel):
+    """A part's own settings. A part is given its section, never the whole."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class EngineConfig(Section):
+    """Which bundle dreams, and what runs it."""
+
+    name: str = Field(
+        default="pocket", description="The bundle: a name under engines/, or a folder."
+    )
+    backend: Literal["auto", "openvino", "onnxruntime"] = Field(
+        default="auto", description="What runs its graphs: auto, openvino or onnxruntime."
+    )
+    precision: Literal["auto", "bf16", "f32"] = Field(
+        default="auto",
+        description="auto, bf16 or f32; auto is bf16 where the processor is fast at it.",
+    )
+    threads: int = Field(
+        default=0,
+        ge=0,
+        le=256,
+        description="Processor threads for the graphs; 0 lets the backend choose.",
+    )
+
+
+class JourneyConfig(Section):
+    """Where the journey starts and how it runs."""
+
+    start: str = Field(
+        default="", description="A picture to start from; empty starts in the look's own."
+    )
+    look: str = Field(
+        default="",
+        description="A look of the bank by name; empty is the start picture's own, or the first.",
+    )
+    speed: float = Field(
+        default=1.0,
+        ge=-2.0,
+        le=2.0,
+        description="x cruising; 0 stands still, negative runs backwards.",
+    )
+    dream: float = Field(
+        default=0.2, ge=0.0, le=1.0, description="0 follows what was, 1 repaints all that enters."
+    )
+    seed: int = Field(
+        default=0, ge=0, lt=2**63, description="The same seed makes the same film on one backend."
+    )
+    melt_s: float = Field(
+        default=3.0,
+        ge=0.0,
+        le=600.0,
+        description="Seconds that one look takes to melt into another.",
+    )
+
+
+class WindowConfig(Section):
+    """The window on this machine's screen."""
+
+    scale: float = Field(
+        default=2.0, ge=0.25, le=16.0, description="Size at opening, x the size of a frame."
+    )
+    fullscreen: bool = Field(default=False, description="Open over the whole screen; F changes it.")
+    vsync: bool = Field(default=True, description="Wait for the screen where the system allows it.")
+    overlay: bool = Field(default=False, description="Show figures over the picture; H changes it.")
+
+
+class FilmConfig(Section):
+    """The film that --output writes."""
+
+    crf: int = Field(
+        default=18, ge=0, le=51, description="H.264 quality: 0 without loss, 51 the worst."
+    )
+    preset: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(
+        default="veryfast", description="Effort: ultrafast, veryfast, fast, medium or slow."
+    )
+    fps: int = Field(default=0, ge=0, le=240, description="Frames a second; 0 is the bundle's own.")
+
+
+class Config(Section):
+    """All sections together."""
+
+    engine: EngineConfig = EngineConfig()
+    journey: JourneyConfig = JourneyConfig()
+    window: WindowConfig = WindowConfig()
+    film: FilmConfig = FilmConfig()
