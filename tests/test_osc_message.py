@@ -62,7 +62,7 @@ def test_bundles_are_read_in_their_order_with_their_times() -> None:
     assert found[0].at_s is None and found[2].at_s is None
     assert found[1].at_s == pytest.approx(now_s + 0.5, abs=1e-5)
     assert OscBundle(write_bundle(None, [one, three])).num_contents == 2
-    builder = OscBundleBuilder(now_s)
+    builder = OscBundleBuilder(now_s)  # type: ignore[arg-type]
     builder.add_content(OscMessageBuilder("/d").build())
     assert read_datagram(builder.build().dgram)[0].at_s == pytest.approx(now_s, abs=1e-3)
 

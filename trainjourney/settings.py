@@ -85,6 +85,29 @@ class FilmConfig(Section):
     fps: int = Field(default=0, ge=0, le=240, description="Frames a second; 0 is the bundle's own.")
 
 
+class OscConfig(Section):
+    """OSC: controllers and programs that turn the controls over UDP."""
+
+    port: int = Field(default=9000, ge=0, le=65535, description="The port; 0 is no OSC.")
+    host: str = Field(
+        default="127.0.0.1", description="The address to listen at; 0.0.0.0 is all of them."
+    )
+    allow: str = Field(
+        default="127.0.0.0/8, ::1",
+        description="Who may send: addresses and networks, with commas between.",
+    )
+    rate: int = Field(
+        default=2000,
+        ge=10,
+        le=100_000,
+        description="Messages a second from one sender; of more, the newest value counts.",
+    )
+    feedback: str = Field(
+        default="",
+        description="Who is told what changes: host:port, with commas between.",
+    )
+
+
 class Config(Section):
     """All sections together."""
 
@@ -92,3 +115,4 @@ class Config(Section):
     journey: JourneyConfig = JourneyConfig()
     window: WindowConfig = WindowConfig()
     film: FilmConfig = FilmConfig()
+    osc: OscConfig = OscConfig()

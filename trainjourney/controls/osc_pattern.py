@@ -4,10 +4,12 @@ All places in a name that the pattern may have come to are kept as the bits of o
 sign of the pattern costs a few operations whatever came before: no pattern is slow.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 MOST_CHARACTERS = 96  # of a pattern; none of our addresses is half as long
 SPECIAL = frozenset("?*[]{}")
+
+Tree = dict[str, "Tree"]  # part of an address -> the parts after it; "" where an address ends
 
 
 def is_pattern(address: str) -> bool:
@@ -15,30 +17,27 @@ def is_pattern(address: str) -> bool:
     return not SPECIAL.isdisjoint(address)
 
 
-def build_tree(addresses: Iterable[str]) -> Mapping[str, "Tree"]:
+def build_tree(addresses: Iterable[str]) -> Tree:
     """The addresses as a tree of their parts."""
     root: Tree = {}
     for address in addresses:
         node = root
         for part in address.strip("/").split("/"):
             node = node.setdefault(part, {})
-        node[""] = {}  # an address ends here
+        node[""] = {}
     return root
 
 
-Tree = dict[str, "Tree"]
-
-
-def find_matches(pattern: str, tree: Mapping[str, Tree]) -> list[str]:
+def find_matches(pattern: str, tree: Tree) -> list[str]:
     """The addresses of the tree that a pattern means; none where it is malformed or too long."""
     if len(pattern) > MOST_CHARACTERS or pattern[:1] != "/":
         return []
-    found: list[tuple[str, Mapping[str, Tree]]] = [("", tree)]
+    found: list[tuple[str, Tree]] = [("", tree)]
     for part in pattern[1:].split("/"):
         if not part:
             return []
         names: dict[str, bool] = {}
-        following = []
+        following: list[tuple[str, Tree]] = []
         for path, node in found:
             for name in node:
                 if name and name not in names:
