@@ -6,13 +6,13 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from osc_corpus import HOSTILE
 from pythonosc.osc_bundle import OscBundle
 from pythonosc.osc_bundle_builder import OscBundleBuilder
 from pythonosc.osc_message import OscMessage
 from pythonosc.osc_message_builder import OscMessageBuilder
 
 from trainjourney.controls.osc_message import (
-    BUNDLE,
     MOST_BYTES,
     BadDatagramError,
     Message,
@@ -75,37 +75,6 @@ def test_a_bang_is_true_and_a_list_is_what_is_in_it() -> None:
     assert read_datagram(b"/tap\0\0\0\0,I\0\0")[0].message.arguments == (True,)
     data = b"/a\0\0,[iT]\0\0\0" + struct.pack(">i", 7)
     assert read_datagram(data)[0].message.arguments == (7, True)
-
-
-NOTE = write_message("/train/speed", [0.5])
-HOSTILE: dict[str, tuple[bytes, str]] = {
-    "nothing": (b"", "size"),
-    "64 KiB": (b"/" * 65504, "size"),
-    "one byte too few": (NOTE[:-1], "words"),
-    "negative element": (BUNDLE + struct.pack(">Qi", 1, -4), "element size"),
-    "element of nothing": (BUNDLE + struct.pack(">Qi", 1, 0), "element size"),
-    "element beyond the end": (BUNDLE + struct.pack(">Qi", 1, 400) + NOTE, "element size"),
-    "bundle cut short": (BUNDLE, "cut short"),
-    "deep bundles": (write_bundle(None, [write_bundle(None, [write_bundle(None, [write_bundle(
-        None, [write_bundle(None, [NOTE])])])])]), "too deep"),
-    "300 messages": (write_bundle(None, [b"/a\0\0"] * 300), "too many messages"),
-    "300 bundles": (write_bundle(None, [write_bundle(None, [])] * 300), "too many messages"),
-    "address not UTF-8": (b"/\xff\xfe\0,\0\0\0", "UTF-8"),
-    "text not UTF-8": (b"/a\0\0,s\0\0\xff\xff\xff\0", "UTF-8"),
-    "text without an end": (b"/a\0\0,s\0\0aaaa", "end"),
-    "address without an end": (b"/aaa", "end"),
-    "no slash": (b"abc\0,\0\0\0", "address"),
-    "no comma": (b"/a\0\0f\0\0\0\0\0\0\0", "type tags"),
-    "unknown type": (b"/a\0\0,z\0\0", "type tags"),
-    "NaN": (write_message("/a")[:4] + b",f\0\0\x7f\xc0\0\0", "finite"),
-    "infinite double": (b"/a\0\0,d\0\0\x7f\xf0\0\0\0\0\0\0", "finite"),
-    "number cut short": (b"/a\0\0,d\0\0\0\0\0\0", "cut short"),
-    "more than said": (NOTE + bytes(4), "more than"),
-    "negative blob": (b"/a\0\0,b\0\0\xff\xff\xff\xff", "blob size"),
-    "huge blob": (b"/a\0\0,b\0\0\x7f\xff\xff\xff", "blob size"),
-    "40 arguments": (b"/a\0\0" + b"," + b"T" * 40 + bytes(3), "too many arguments"),
-    "40 brackets and no end": (b"/a\0\0" + b"," + b"[" * 39 + b"i" + bytes(3), "cut short"),
-}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", HOSTILE)

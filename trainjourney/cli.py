@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainjourney import __version__
+from trainjourney.commands import osc
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -267,6 +268,9 @@ def _words(value: Any) -> str:
     if isinstance(value, dict):
         return "  ".join(f"{key} {_words(part)}" for key, part in value.items())
     return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+app.add_typer(osc.app, name="osc")
 
 
 if __name__ == "__main__":

@@ -54,7 +54,7 @@ def read_datagram(data: bytes) -> list[Timed]:
 
 
 def write_message(address: str, arguments: Sequence[Argument] = ()) -> bytes:
-    """One message as a datagram: float as f, int as i (or h), str as s, bytes as b, T F N."""
+    """One message as a datagram: f or d, i or h, s, b, T, F, N by the values' types."""
     tags, packed = ",", b""
     for value in arguments:
         if isinstance(value, bool) or value is None:
@@ -64,8 +64,9 @@ def write_message(address: str, arguments: Sequence[Argument] = ()) -> bytes:
             tags += "i" if small else "h"
             packed += struct.pack(">i" if small else ">q", value)
         elif isinstance(value, float):
-            tags += "f"
-            packed += struct.pack(">f", value)
+            small = abs(value) < 3e38
+            tags += "f" if small else "d"
+            packed += struct.pack(">f" if small else ">d", value)
         elif isinstance(value, str):
             tags += "s"
             packed += _padded(value.encode().split(b"\0")[0])

@@ -43,8 +43,10 @@ class Address:
     def help(self) -> str:
         """One line about it."""
         if self.button is not None:
-            return f"Melt to the look in slot {self.button}."
-        return " ".join(parameter.help for parameter in self.parameters)
+            return "Melt to the look in this slot."
+        if len(self.parameters) > 1:
+            return "Place on the pad between four looks: to the right, and up."
+        return self.parameters[0].help
 
     @property
     def triggers(self) -> bool:
