@@ -104,7 +104,10 @@ class OscConfig(Section):
     )
     feedback: str = Field(
         default="",
-        description="Who is told what changes: host:port, with commas between.",
+        description="Who is told what changes: address:port, with commas between.",
+    )
+    announce: bool = Field(
+        default=False, description="Announce OSC and OSCQuery by zeroconf (pip extra zeroconf)."
     )
 
 
