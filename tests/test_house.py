@@ -18,6 +18,7 @@ FLOORS = {
     "types": 0,
     "config": 1,
     "settings": 0,
+    "folders": 0,
     "model": 1,
     "sound": 1,
     "controls": 2,

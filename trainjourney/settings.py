@@ -111,6 +111,15 @@ class OscConfig(Section):
     )
 
 
+class JournalConfig(Section):
+    """The journal, of which trainjourney render makes the same film again."""
+
+    write: bool = Field(default=True, description="Write a journal of every show.")
+    folder: str = Field(
+        default="", description="Where journals go; empty is the user's state folder."
+    )
+
+
 class Config(Section):
     """All sections together."""
 
@@ -119,3 +128,4 @@ class Config(Section):
     window: WindowConfig = WindowConfig()
     film: FilmConfig = FilmConfig()
     osc: OscConfig = OscConfig()
+    journal: JournalConfig = JournalConfig()
