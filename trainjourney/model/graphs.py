@@ -4,12 +4,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .codec import LATENT, Codec
+from .codec import Codec
 from .decoder import GRAIN, RESIDUAL, Composite, Decoder
 from .embedder import SIZE, Embedder
 from .encoder import Encoder
-from .network import TALL, TILE
-from .planes import MATERIALS, PLANES, ROWS, VIEW_W
+from .network import DREAMT, TALL, TILE
+from .planes import MATERIALS, PLANES, ROWS, VIEW_W, pool_rows
 from .ring import CELL, CHANNELS, RING, P, from_columns, to_columns
 
 
@@ -106,7 +106,7 @@ class EncoderGraph(nn.Module):
         blank = empty.expand(P, RING - VIEW_W, CHANNELS * ROWS)
         ring = torch.cat([view, blank], 1).flatten(0, 1)
         zeros = torch.zeros(P, dtype=torch.int32)
-        tile, job = torch.zeros(LATENT, TALL, TILE), torch.zeros(4, dtype=torch.int32)
+        tile, job = torch.zeros(DREAMT, TALL, TILE), torch.zeros(4, dtype=torch.int32)
         one = torch.ones(1)
         painted = look.expand(2 * P, SIZE) + 0.0
         return (
@@ -123,6 +123,6 @@ class EncoderGraph(nn.Module):
         for p, plane in enumerate(PLANES):
             share = shares[0, p] if p else 1.0 - shares[0, 1:].sum(0)
             weighted = missing * (share * 1.5).clamp(max=1.0)
-            rows = weighted[:, plane.top : plane.top + ROWS * plane.stretch]
-            out.append(rows.reshape(RESIDUAL, ROWS, plane.stretch, VIEW_W).mean(2))
+            rows = weighted[:, plane.top : plane.top + plane.tall]
+            out.append(torch.tensor(pool_rows(plane)) @ rows if plane.tall > ROWS else rows)
         return out

@@ -3,14 +3,15 @@
 import torch
 from torch import Tensor, nn
 
-from .codec import DOWN, Codec
+from .codec import DOWN, LATENT, Codec
 from .denoiser import roughen
 from .network import CONTEXT, Network
 from .planes import MATERIALS, PLANES, TRAVEL
 from .ring import CELL, CHANNELS, CONTEXT_CELLS, RING, TILE_CELLS, P, from_columns
 from .runway import Road, choose, lay, roll
+from .sampler import STEPS, euler
 
-STRIDE = 1.0 / 8.0  # of time in a frame at cruising speed: eight steps a tile
+STRIDE = 1.0 / STEPS  # of time in a frame at cruising speed
 SEAM = 4  # latent columns of context decoded along with a tile, so that no seam shows
 
 
@@ -42,15 +43,15 @@ class PredictorGraph(nn.Module):
         number = job[:1].long()
         context = self.codec.encode(self._context(ring, job), number)
         level = (0.6 * dream).reshape(1)
-        rough = roughen(context, level, noise[1][None, :, :, :CONTEXT])
+        rough = roughen(context, level, noise[1][None, :LATENT, :, :CONTEXT])
         field = self.network(
             tile[None], time, rough, torch.ones_like(time), level, number, embedding[None]
         )
         stride = torch.minimum(self._stride(road, job, speed), 1.0 - time)
-        tile, time = tile + stride * field[0], time + stride
+        tile, time = euler(tile[None], field, time, stride)[0], time + stride
 
         done = ((time > 0.999).to(torch.int32) * job[3])[0]
-        joined = torch.cat([context[..., -SEAM:], tile[None]], 3)
+        joined = torch.cat([context[..., -SEAM:], tile[None, :LATENT]], 3)
         masks = self.codec.decode(joined, number)[0, :, :, SEAM * DOWN :]
         ring, road, laid = lay(ring, road, job, masks, done)
         row = torch.arange(2 * P, dtype=torch.int32) == job[0] + P * job[1]

@@ -2,10 +2,10 @@
 
 from torch import Tensor
 
-from .codec import DOWN, LATENT
+from .codec import DOWN
 from .decoder import RESIDUAL
 from .embedder import SIZE
-from .network import CONTEXT, TALL, TILE
+from .network import CONTEXT, DREAMT, TALL, TILE
 from .planes import MATERIALS, PLANES, ROWS, VIEW_W
 
 P = len(PLANES)
@@ -18,7 +18,7 @@ STATE: dict[str, tuple[tuple[int, ...], str]] = {
     "position": ((P,), "int32"),  # left edge of the window, 1/CELL cells, modulo the ring
     "ahead": ((P,), "int32"),  # painted country right of the window, 1/CELL cells
     "behind": ((P,), "int32"),  # and left of it
-    "tile": ((LATENT, TALL, TILE), "float32"),  # the tile being dreamt
+    "tile": ((DREAMT, TALL, TILE), "float32"),  # the tile being dreamt, with its signs
     "job": ((4,), "int32"),  # its plane, side (1 left), ring column, 1 if begun
     "time": ((1,), "float32"),  # how far it is, 0 noise, 1 done
     "painted": ((2 * P, SIZE), "float32"),  # the look each runway was dreamt in, right, left
@@ -26,7 +26,7 @@ STATE: dict[str, tuple[tuple[int, ...], str]] = {
     "fade": ((1,), "float32"),  # how much of the start picture's own colour is left
     "origin": ((SIZE,), "float32"),  # the start picture's embedding
 }
-NOISE = (2, LATENT, TALL, TILE)  # for a new tile; for roughening its context
+NOISE = (2, DREAMT, TALL, TILE)  # for a new tile; for roughening its context
 BEYOND = RING - VIEW_W  # cells of the ring outside the window
 
 

@@ -6,11 +6,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..model.codec import LATENT, Codec
+from ..model.codec import Codec
 from ..model.decoder import RESIDUAL, Decoder
 from ..model.embedder import SIZE
 from ..model.graphs import DecoderGraph
-from ..model.network import TALL, TILE, Network
+from ..model.network import DREAMT, TALL, TILE, Network
 from ..model.planes import ROWS, VIEW_W
 from ..model.predictor import PredictorGraph
 from ..model.ring import NOISE, RING, STATE, P, to_columns
@@ -29,7 +29,7 @@ def start_state(masks: Tensor, embedding: Tensor) -> State:
         "position": zeros,
         "ahead": zeros,
         "behind": zeros,
-        "tile": torch.zeros(LATENT, TALL, TILE),
+        "tile": torch.zeros(DREAMT, TALL, TILE),
         "job": torch.zeros(4, dtype=torch.int32),
         "time": torch.zeros(1),
         "painted": embedding.expand(2 * P, SIZE).clone(),
