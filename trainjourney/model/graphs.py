@@ -10,7 +10,7 @@ from .embedder import SIZE, Embedder
 from .encoder import Encoder
 from .network import DREAMT, TALL, TILE
 from .planes import MATERIALS, PLANES, ROWS, VIEW_W, pool_rows
-from .ring import CELL, CHANNELS, RING, P, from_columns, to_columns
+from .ring import CELL, CHANNELS, RING, TILE_CELLS, P, from_columns, to_columns
 
 
 class PictureGraph(nn.Module):
@@ -108,10 +108,11 @@ class EncoderGraph(nn.Module):
         zeros = torch.zeros(P, dtype=torch.int32)
         tile, job = torch.zeros(DREAMT, TALL, TILE), torch.zeros(4, dtype=torch.int32)
         one = torch.ones(1)
-        painted = look.expand(2 * P, SIZE) + 0.0
+        painted, seen = look.expand(2 * P, SIZE) + 0.0, look.expand(P, SIZE) + 0.0
+        sheet = view[0, :TILE_CELLS, : MATERIALS * ROWS] * 0
         return (
-            ring, zeros, zeros + 0, zeros + 0, tile, job, one * 0.0, painted, look[0], one,
-            look[0] + 0.0,
+            ring, zeros, zeros + 0, zeros + 0, tile, job, one * 0.0, painted, seen, zeros + 0,
+            look[0] + 0.0, job + 0, sheet, job[:3] + 0, look[0] + 0.0, one, look[0] + 0.0,
         )  # fmt: skip
 
     def _attach(self, sheets: Tensor, missing: Tensor) -> list[Tensor]:
