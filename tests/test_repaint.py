@@ -6,7 +6,7 @@ from small_graphs import Graphs, State, advance, small_graphs, small_start, wind
 from small_tensors import another_look, one_thread  # noqa: F401
 
 from trainjourney.model.planes import MATERIALS, ROWS, VIEW_W
-from trainjourney.model.repaint import RESTLESS, ROUND, TILES
+from trainjourney.model.repaint import DEPARTURE, RESTLESS, ROUND, TILES
 from trainjourney.model.ring import CELL, RING, TILE_CELLS, P
 
 SLOW = (0, 1, 2, 3)  # planes whose country would stay for long at cruising speed
@@ -89,3 +89,15 @@ def test_a_standing_train_is_repainted_as_a_whole(graphs: Graphs, start: State) 
 def test_the_dream_lever_far_up_repaints_by_turns(graphs: Graphs, start: State) -> None:
     states = ride(graphs, start, start["origin"], 300, dream=RESTLESS + 0.1)
     assert len({int(state["work"][3]) for state in states}) > 3
+
+
+def test_a_departure_leaves_nothing_of_what_was(graphs: Graphs, start: State) -> None:
+    """Standing, with the dream lever all the way up, the whole window is another country."""
+    look = another_look(4)
+    other = {**start, "ring": 255 - start["ring"]}
+    one = ride(graphs, start, look, DEPARTURE, 0.0, 1.0)[-1]
+    two = ride(graphs, other, look, DEPARTURE, 0.0, 1.0)[-1]
+    for p in range(P):
+        assert float(one["seen"][p] @ look) > 0.99, f"plane {p}"
+        assert torch.equal(shown(one, p), shown(two, p)), f"plane {p} tells of what was"
+    assert not bool(((window(one)[..., MATERIALS * ROWS :].int() - 128).abs() > 0).any())

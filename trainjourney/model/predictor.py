@@ -9,7 +9,7 @@ from .codec import DOWN, LATENT, Codec
 from .denoiser import roughen
 from .network import CONTEXT, Network
 from .planes import MATERIALS, PLANES, TRAVEL, VIEW_W
-from .repaint import TILES, WAIT, Repaint, begin, dissolve, finish, lingering, ready, settle
+from .repaint import FREE, TILES, WAIT, Repaint, begin, dissolve, finish, lingering, ready, settle
 from .ring import CELL, CHANNELS, CONTEXT_CELLS, RING, TILE_CELLS, P, from_columns
 from .runway import STALE, Road, choose, lay, roll
 from .sampler import STEPS, euler
@@ -58,13 +58,14 @@ class PredictorGraph(nn.Module):
         time = torch.where(idle, torch.zeros_like(time), time)
 
         number = job[:1].long()
+        free = (job[3:] == 2) & (again.work[2:3] == TILES) & (dream > FREE)
         context = self.codec.encode(self._context(ring, job), number)
+        context = torch.where(free, torch.zeros_like(context), context)
         level = (0.6 * dream).reshape(1)
         rough = roughen(context, level, noise[1][None, :LATENT, :, :CONTEXT])
         told = torch.where(job[3] == 2, again.aim, embedding)
-        field = self.network(
-            tile[None], time, rough, torch.ones_like(time), level, number, told[None]
-        )
+        follows = 1.0 - free.float()
+        field = self.network(tile[None], time, rough, follows, level, number, told[None])
         stride = torch.minimum(self._stride(road, job, speed), 1.0 - time)
         tile, time = euler(tile[None], field, time, stride)[0], time + stride
 
@@ -72,7 +73,7 @@ class PredictorGraph(nn.Module):
         joined = torch.cat([context[..., -SEAM:], tile[None, :LATENT]], 3)
         masks = self.codec.decode(joined, number)[0, :, :, SEAM * DOWN :]
         again, road, painted = finish(again, road, painted, job, masks, done)
-        ring, again = dissolve(ring, again)
+        ring, again = dissolve(ring, again, dream)
         ring, road, laid = lay(ring, road, job, masks, done * (job[3] == 1))
         row = torch.arange(2 * P, dtype=torch.int32) == job[0] + P * job[1]
         painted = torch.where((row & (laid > 0))[:, None], embedding[None], painted)

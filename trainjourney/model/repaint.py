@@ -22,6 +22,10 @@ RIPPLE, MELT = 8.0, 6.0  # frames until a tile's last column begins to dissolve,
 ROUND = int(RIPPLE + MELT)  # frames of a whole tile's dissolving
 WAIT = 14.0  # frames that the runway must be able to wait
 RESTLESS = 0.65  # of the dream lever, from which planes are repainted by turns
+FREE = 0.95  # from which a repainting follows nothing that was, and dissolves at once
+# Steps of standing and dreaming freely after which nothing of what was is left in the window:
+# a tile of runway for every plane, then TILES tiles each, eight steps a tile, and some.
+DEPARTURE = 8 * P * (1 + TILES) + 16
 # Which plane is repainted first: mountains, middle, far, hills, sky, near, track, foreground.
 _RANK = (4, 0, 3, 2, 1, 5, 6, 7)
 
@@ -121,7 +125,7 @@ def finish(
     return after, Road(road.position, ahead, behind), painted
 
 
-def dissolve(ring: Tensor, again: Repaint) -> tuple[Tensor, Repaint]:
+def dissolve(ring: Tensor, again: Repaint, dream: Tensor) -> tuple[Tensor, Repaint]:
     """One frame of a tile's dissolving: column by column, a ripple from left to right."""
     plane, column, step = again.laying[0], again.laying[1], again.laying[2]
     along = torch.arange(TILE_CELLS, dtype=torch.int32)
@@ -131,9 +135,11 @@ def dissolve(ring: Tensor, again: Repaint) -> tuple[Tensor, Repaint]:
     target = torch.cat([again.sheet.float(), blank], 1)
     assert target.shape[1] == (MATERIALS + RESIDUAL) * ROWS
     begun = step.float() - along.float() * (RIPPLE / TILE_CELLS)
-    share = (1.0 / (MELT - begun).clamp(min=1.0)) * (begun > 0.0) * (step > 0)
+    share = (1.0 / (MELT - begun).clamp(min=1.0)) * (begun > 0.0)
+    share = torch.where(dream > FREE, torch.ones_like(share), share) * (step > 0)
     mixed = (before + (target - before) * share[:, None]).round().clamp(0, 255).to(torch.uint8)
     ring = ring.index_put((at,), mixed)
-    step = torch.where((step > 0) & (step < ROUND), step + 1, torch.zeros_like(step))
+    more = (step > 0) & (step < ROUND) & (dream <= FREE)
+    step = torch.where(more, step + 1, torch.zeros_like(step))
     laying = torch.cat([again.laying[:2], step.reshape(1)])
     return ring, replace(again, laying=laying)
