@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,6 +37,10 @@ class World(Protocol):
     def reset(self, start: Frame | None) -> None: ...
 
     def step(self, controls: Controls) -> Frame: ...
+
+    def depart(self, seed: int, embedding: Embedding, picture: Path | None) -> None:
+        """Begin anew in the country of an embedding; `picture` is its look's own."""
+        ...
 
 
 class Frames(Protocol):

@@ -10,17 +10,25 @@ import mmap
 import os
 import tempfile
 
+from trainjourney.errors import BackendError
+
 
 class Memory:
-    """`size` zeroed bytes, or those of another process by its descriptor."""
+    """`size` zeroed bytes, or those of another process by its descriptor. Raises BackendError."""
 
     def __init__(self, size: int, fd: int | None = None) -> None:
         assert size > 0, size
-        if fd is None:
-            fd = _nameless()
-            os.ftruncate(fd, size)
+        try:
+            if fd is None:
+                fd = _nameless()
+                os.ftruncate(fd, size)
+            self._map = mmap.mmap(fd, size)
+        except OSError as err:
+            raise BackendError(
+                f"no {size >> 10} kB of memory to share with the world ({err.strerror}); "
+                "look at ulimit -f and at the free memory"
+            ) from err
         self.fd, self.size = fd, size
-        self._map = mmap.mmap(fd, size)
         self.view = memoryview(self._map)
 
     def close(self) -> None:
