@@ -177,7 +177,6 @@ def test_a_disk_that_never_takes_anything_is_told_of_once(
 
 def test_a_journal_has_a_name_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = new_journal(str(tmp_path))
-    first.touch()
     second = new_journal(str(tmp_path))
     assert first != second and second.suffix == ".jsonl"
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
@@ -188,6 +187,8 @@ def test_a_folder_that_cannot_be_is_one_line(head: Head, tmp_path: Path) -> None
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match=r"cannot be written .*--set journal.folder=FOLDER"):
         Journal(tmp_path / "file" / "show.jsonl", head)
+    with pytest.raises(OutputError, match=r"cannot be written .*--set journal.folder=FOLDER"):
+        new_journal(str(tmp_path / "file"))
 
 
 LINE = b'{"frame":3,"parameter":"speed","value":1}\n'

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainjourney import __version__
-from trainjourney.commands import osc
+from trainjourney.commands import osc, render
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -287,6 +287,7 @@ def _words(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
+app.command()(render.render)
 app.add_typer(osc.app, name="osc")
 
 

@@ -118,6 +118,9 @@ class JournalConfig(Section):
     folder: str = Field(
         default="", description="Where journals go; empty is the user's state folder."
     )
+    file: str = Field(
+        default="", description="The journal of this show; empty is a new one in the folder."
+    )
 
 
 class Config(Section):

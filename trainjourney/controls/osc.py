@@ -175,7 +175,7 @@ class OscServer:
             self._socket = None
 
     def _read(self) -> None:
-        now_s, clock_s = time.perf_counter(), time.time()
+        now_s, clock_s = time.monotonic(), time.time()
         for data, sender in self._gulp():
             self.ear.hear(data, sender, now_s, clock_s)
         self._answer()
@@ -198,13 +198,13 @@ class OscServer:
 
     def _tick(self) -> None:
         self._ticking = None
-        self.ear.tick(time.perf_counter(), time.time())
+        self.ear.tick(time.monotonic(), time.time())
         self._answer()
         self._later()
 
     def _tell(self) -> None:
         """Send the news to those who subscribed, thirty times a second."""
-        for data, target in self.ear.feedback.due(time.perf_counter()):
+        for data, target in self.ear.feedback.due(time.monotonic()):
             self._send(data, target)
         if self._loop and self._socket:
             self._telling = self._loop.call_later(PERIOD_S, self._tell)

@@ -171,7 +171,7 @@ class OscQuery:
                 if message.type == WSMsgType.TEXT:
                     self._command(one, message.data)
                 elif message.type == WSMsgType.BINARY:
-                    self.ear.hear(message.data, one.sender, time.perf_counter(), time.time())
+                    self.ear.hear(message.data, one.sender, time.monotonic(), time.time())
         finally:
             telling.cancel()
             with self._lock:
@@ -219,7 +219,7 @@ class OscQuery:
         with suppress(ConnectionError, TimeoutError):
             while not one.socket.closed:
                 await asyncio.sleep(PERIOD_S)
-                self.ear.tick(time.perf_counter(), time.time())
+                self.ear.tick(time.monotonic(), time.time())
                 self.ear.answers.clear()  # it asks by HTTP
                 with self._lock:
                     pending, one.pending = one.pending, {}

@@ -4,6 +4,7 @@ The first line is the head: bundle, engine, seed, start and the looks. Each late
 number of the frame, from 0, that it first acts on:
 {"frame": 90, "parameter": "speed", "value": 0.5}    a control was turned
 {"frame": 120, "looks": {"1": {...}}}                another bank was laid
+{"frame": 0, "arrive": true}                         all is at once where it is set to
 {"frame": 300, "time": "2026-06-01T20:00:10"}        a sign of life, every ten seconds
 {"frame": 400, "resumed": "state"}                   the world was lost, and went on from there
 {"frame": 900, "end": true}                          the film has as many frames
@@ -16,6 +17,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from itertools import count
 from pathlib import Path
@@ -43,11 +45,19 @@ Head = dict[str, Any]
 
 
 def new_journal(folder: str) -> Path:
-    """The path of a new journal in a folder; "" is that of the user's state."""
+    """A new, empty journal in a folder; "" is that of the user's state. Raises OutputError."""
     home = Path(folder).expanduser() if folder else state_folder() / "journals"
     name = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
-    paths = (home / f"{name}{'' if n == 1 else f'_{n}'}.jsonl" for n in count(1))
-    return next(path for path in paths if not path.exists())
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            path = home / f"{name}{'' if number == 1 else f'_{number}'}.jsonl"
+            with suppress(FileExistsError):
+                path.open("xb").close()
+                break
+    except OSError as err:
+        raise _cannot(home, err) from err
+    return path
 
 
 def head_of(
@@ -127,11 +137,7 @@ class Journal:
             self._file = path.open("ab" if resumed else "wb", buffering=0)
             self._whole = self._file.seek(0, io.SEEK_END)
         except OSError as err:
-            reason = (err.strerror or str(err)).lower()
-            raise OutputError(
-                f"{path}: the journal cannot be written ({reason}); "
-                "give --set journal.folder=FOLDER another place"
-            ) from err
+            raise _cannot(path, err) from err
         if resumed:
             self._say({"frame": self._first, "resumed": resumed})
         else:
@@ -155,6 +161,10 @@ class Journal:
         """Another bank is laid for the frame that is being made."""
         told = describe_looks(looks, self._known)
         self._say({"frame": self._first + max(self.number, 0), "looks": told})
+
+    def arrive(self) -> None:
+        """What was heard for this frame is there at once, without a ramp."""
+        self._say({"frame": self._first + max(self.number, 0), "arrive": True})
 
     def close(self) -> None:
         """The film ends before the frame that is next."""
@@ -199,6 +209,14 @@ class Journal:
             self._file.seek(self._whole)
         except OSError:
             return  # a reader lets a torn line go
+
+
+def _cannot(path: Path, err: OSError) -> OutputError:
+    reason = (err.strerror or str(err)).lower()
+    return OutputError(
+        f"{path}: the journal cannot be written ({reason}); "
+        "give --set journal.folder=FOLDER another place"
+    )
 
 
 def _frames_in(path: Path) -> int:

@@ -84,6 +84,7 @@ class Replay:
     frames: int
     resumed: list[int]  # frames at which the world was not what the journal says
     lay: Lay = lambda looks: None  # another bank for the board
+    arrive: Callable[[], None] = lambda: None  # the board is at once where it is set to
     known: Mapping[str, Look] = field(default_factory=dict)  # the bundle's looks by name
     _number: int = -1
 
@@ -99,6 +100,8 @@ class Replay:
             self._next = next(self._lines, None)
             if "parameter" in line:
                 yield Change(line["parameter"], line["value"], self._number / self.head.fps)
+            elif "arrive" in line:
+                self.arrive()
             elif "looks" in line and "journal" not in line:
                 self.lay(self._looks(line["looks"]))
 
