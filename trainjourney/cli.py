@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainjourney import __version__
-from trainjourney.commands import osc, render
+from trainjourney.commands import looks, osc, render
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -288,6 +288,7 @@ def _words(value: Any) -> str:
 
 
 app.command()(render.render)
+app.add_typer(looks.app, name="looks")
 app.add_typer(osc.app, name="osc")
 
 
