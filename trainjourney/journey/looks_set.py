@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trainjourney.controls.parameters import SLOTS
 from trainjourney.errors import PictureError
-from trainjourney.inference.manifest import to_toml
+from trainjourney.tables import write_table
 
 MOST_BYTES = 1 << 20
 
@@ -52,11 +52,8 @@ def read_set(path: Path) -> list[SetLook]:
 
 def write_set(path: Path, looks: list[SetLook]) -> None:
     """Save a set. Raises PictureError."""
-    text = to_toml({"look": [look.model_dump() for look in looks]})
-    part = path.with_suffix(".part")
     try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
+        write_table(path, {"look": [look.model_dump() for look in looks]})
     except OSError as err:
         reason = (err.strerror or str(err)).lower()
         raise PictureError(f"{path}: cannot be written ({reason})") from err
