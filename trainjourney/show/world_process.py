@@ -83,6 +83,7 @@ def _travel(order: Order, ended: threading.Event) -> None:
     travel(
         world, board, (bank, source), (shelf,), meter,
         fps=fps, frames=order["frames"], pacer=Pacer(fps), stopped=ended.is_set,
+        turned=source.turned,
     )  # fmt: skip
 
 
