@@ -59,14 +59,15 @@ def test_no_torn_frame_is_read_while_another_thread_writes() -> None:
 
     writer = threading.Thread(target=write)
     writer.start()
-    seen, last = 0, 0
-    while seen < 100:
-        if found := ring.newest(last):
-            assert found[0] > last
-            last, seen = found[0], seen + 1
-            assert found[1].min() == found[1].max() == (last - 1) % 251
+    numbers: list[int] = []
+    torn = 0
+    while len(numbers) < 100:
+        if found := ring.newest(numbers[-1] if numbers else 0):
+            numbers.append(found[0])
+            torn += not (found[1] == (found[0] - 1) % 251).all()
     done.set()
     writer.join()
+    assert torn == 0 and numbers == sorted(set(numbers))
 
 
 def test_the_last_turn_of_each_control_is_read_in_order() -> None:

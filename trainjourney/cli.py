@@ -121,6 +121,10 @@ def world() -> None:
 
 @app.command()
 def bench(
+    what: Annotated[
+        Literal["engine", "latency", "window"],
+        typer.Argument(help="engine, latency or window.", metavar="[WHAT]"),
+    ] = "engine",
     engine: Engine = None,
     backend: Backend = None,
     precision: Precision = None,
@@ -129,10 +133,16 @@ def bench(
         str | None, typer.Option(metavar="BACKEND", help="A second backend, in the same run.")
     ] = None,
     frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
+    tries: Annotated[int, typer.Option(metavar="N", min=1, help="Turns, for latency.")] = 500,
+    seconds: Annotated[float, typer.Option(metavar="S", min=1, help="For window.")] = 60.0,
     config: ConfigFile = None,
     sets: Sets = None,
 ) -> None:
-    """Measure how fast a bundle runs on this machine. The last line is JSON."""
+    """Measure how fast a bundle runs on this machine. The last line is JSON.
+
+    engine: the bundle alone. latency: from a turned control to the first frame that shows it.
+    window: how even its refreshes are, the world playing for a minute, stopped, and killed.
+    """
     settings = {
         "engine.name": engine,
         "engine.backend": backend,
@@ -140,9 +150,15 @@ def bench(
         "engine.threads": threads,
     }
     loaded = _load(config, sets, settings)
-    from trainjourney.inference.bench import bench as run
+    if what == "engine":
+        from trainjourney.inference.bench import bench as run
 
-    figures = run(loaded, against, frames)
+        figures = run(loaded, against, frames)
+    else:
+        from trainjourney.show.bench import bench_latency, bench_window
+
+        timed = bench_latency(loaded, tries) if what == "latency" else None
+        figures = timed or bench_window(loaded, seconds, stall_s=10.0)
     for name, value in figures.items():
         print(f"{name:>12}  {_words(value)}")
     print(json.dumps(figures))
