@@ -6,7 +6,7 @@ import { choice, look_card, look_select, lever, make, number, pad, say_number, s
 
 const find = (name) => document.querySelector(name);
 const TITLES = { train: "The train", look: "The country", pad: "Between four", beat: "The beat", output: "The picture", preset: "Stops" };
-const BESIDE = ["output", "preset", "journal", "beat"]; // under the picture where the page is wide
+const BESIDE = ["pad", "preset", "output", "beat"]; // under the picture where the page is wide
 const STOPS = 12;
 
 const state = { you: "", table: {}, values: {}, looks: [], widgets: new Map(), cards: new Map(), panels: {} };
@@ -151,7 +151,7 @@ function add_lever(panel, row) {
 }
 
 function add_looks(panel) {
-  panel.firstChild.append(make("small", { text: "tap: melt · hold and draw: weight" }));
+  panel.firstChild.append(make("small", { text: "tap: melt · hold, then draw: weight" }));
   const input = make("input", { type: "file", accept: "image/*", class: "unseen", "aria-label": "Add a picture as a look", onchange: () => { for (const file of input.files) add_picture(file); input.value = ""; } });
   state.add = make("label", { class: "add" }, input, make("span", { text: "+" }), make("span", { text: "drop a picture" }));
   state.grid = make("div", { class: "looks" }, state.add);
