@@ -11,9 +11,9 @@ from trainjourney.model.ring import NOISE, STATE
 from trainjourney.scenery.ride import Ride
 from trainjourney.scenery.worlds import WORLDS
 from trainjourney.training.checkpoint import save_weights
-from trainjourney.training.export import build_graphs, export_bundle, fresh_networks
+from trainjourney.training.export import build_graphs, export_bundle
 from trainjourney.training.options import remember_options
-from trainjourney.training.pocket import STAGES
+from trainjourney.training.pocket import STAGES, fresh_networks
 from trainjourney.training.presets import PRESETS
 
 GREY = 3  # levels of 255 by which a mask or a pixel may differ between runtimes in f32

@@ -168,13 +168,19 @@ def train(
     device: Annotated[
         str, typer.Option(metavar="NAME", help="cpu; nothing else is there yet.")
     ] = "cpu",
+    warm: Annotated[
+        Path | None, typer.Option("--from", metavar="BUNDLE", help="Set out from its weights.")
+    ] = None,
+    stage: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="Only this stage. May be repeated.")
+    ] = None,
 ) -> None:
     """Train a model on the scenery, every stage in order. The same words resume it."""
     with _extra("train"):
-        from trainjourney.training.pocket import train_pocket
+        from trainjourney.training.pocket import STAGES, train_pocket
 
         assert model == "pocket"
-        train_pocket(preset, run, minutes, device)
+        train_pocket(preset, run, minutes, device, stage or STAGES, warm=warm)
 
 
 @app.command()

@@ -26,23 +26,12 @@ from ..scenery.view import textures
 from ..scenery.worlds import WORLDS
 from .checkpoint import load_weights, save_weights
 from .options import read_options
-from .pocket import STAGES, stage_weights
-from .presets import Preset, find_preset
+from .pocket import STAGES, fresh_networks, stage_weights
+from .presets import find_preset
 from .share import WEIGHTS, share_weights
 
 OPSET = 18
 DECODED = ("ring", "position", "look", "fade")  # the part of the state that the decoder sees
-
-
-def fresh_networks(preset: Preset) -> dict[str, nn.Module]:
-    """Untrained networks of a preset by their names in weights.safetensors, in stage order."""
-    return {
-        "embedder": Embedder(),
-        "codec": Codec(),
-        "decoder": Decoder(),
-        "network": Network(preset.width, preset.blocks),
-        "encoder": Encoder(),
-    }
 
 
 def load_networks(run: Path) -> dict[str, nn.Module]:

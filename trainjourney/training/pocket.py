@@ -1,18 +1,25 @@
 """The pocket from nothing: render, then five stages in order, each resuming where it stood."""
 
+from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
 
+from torch import nn
+
 from ..errors import TrainingError
 from ..model.codec import Codec
-from .checkpoint import load_weights
+from ..model.decoder import Decoder
+from ..model.embedder import Embedder
+from ..model.encoder import Encoder
+from ..model.network import Network
+from .checkpoint import load_weights, save_weights
 from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard, shard_name
 from .decoder_stage import DecoderStage
 from .dream_stage import DreamStage, all_embeddings
 from .encoder_stage import EncoderStage
 from .look_stage import LookStage, small_pictures
-from .options import remember_options
+from .options import read_options, remember_options
 from .presets import Preset, find_preset
 from .progress import Bar
 from .runner import run_stage
@@ -26,28 +33,34 @@ def train_pocket(
     run: Path,
     minutes: float | None = None,
     device: str = "cpu",
-    only: tuple[str, ...] = STAGES,
+    only: Collection[str] = STAGES,
     threads: int = 0,
+    warm: Path | None = None,
 ) -> None:
     """Train the pocket in the folder `run`; `minutes` bounds the training of all stages together.
 
+    `only` some stages are trained, and share the minutes; the others must have been before, or
+    come from `warm`, a bundle of the same preset whose weights every stage sets out from.
     Raises TrainingError. Killed at any time, the same call goes on.
     """
+    if unknown := [name for name in only if name not in STAGES]:
+        raise TrainingError(f"no stage '{unknown[0]}': choose of {', '.join(STAGES)}")
     if device != "cpu":
         raise TrainingError(f"training on '{device}' is not there yet; give --device cpu")
     options = find_preset(preset)
     run.mkdir(parents=True, exist_ok=True)
     free = ("steps", "minutes", "lr", "film")
     remember_options(run, {"preset": preset, **asdict(options)}, free)
+    if warm is not None:
+        set_out_from(warm, run)
     shards = _render(options, run / "data")
     for name in STAGES:
         if name not in only:
             continue
         schedule = options.schedules[name]
         if minutes is not None:
-            schedule = replace(
-                schedule, steps=10**7, warmup=60, minutes=minutes * options.share[name]
-            )
+            share = options.share[name] / sum(options.share[n] for n in only)
+            schedule = replace(schedule, steps=10**7, warmup=60, minutes=minutes * share)
         stage = _build(name, options, shards, run)
         result = run_stage(stage, schedule, run, device, progress=Bar(), threads=threads)
         if result.ended != "done":
@@ -72,8 +85,29 @@ def _render(options: Preset, data: Path) -> Shards:
 
 
 def stage_weights(run: Path, name: str) -> Path:
-    """Averaged weights of a finished stage."""
+    """Averaged weights of a stage: finished, on its way, or what it is to set out from."""
     return run / name / "weights.safetensors"
+
+
+def set_out_from(bundle: Path, run: Path) -> None:
+    """Give every stage that has not begun the weights of a bundle. Raises TrainingError."""
+    networks = fresh_networks(find_preset(str(read_options(run)["preset"])))
+    load_weights(bundle / "weights.safetensors", networks)
+    for stage, (name, network) in zip(STAGES, networks.items(), strict=True):
+        path = stage_weights(run, stage)
+        if not path.exists():
+            save_weights(path, {name: network})
+
+
+def fresh_networks(preset: Preset) -> dict[str, nn.Module]:
+    """Untrained networks of a preset by their names in weights.safetensors, in stage order."""
+    return {
+        "embedder": Embedder(),
+        "codec": Codec(),
+        "decoder": Decoder(),
+        "network": Network(preset.width, preset.blocks),
+        "encoder": Encoder(),
+    }
 
 
 def _build(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
@@ -84,7 +118,7 @@ def _build(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
     if name == "codec":
         return CodecStage(shards)
     look = LookStage(shards, pictures)
-    load_weights(stage_weights(run, "look"), look.modules())
+    load_weights(stage_weights(run, "look"), {"embedder": look.embedder})
     if name == "decoder":
         return DecoderStage(shards, pictures, look.embedder)
     codec = Codec()

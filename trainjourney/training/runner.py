@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from trainjourney.errors import TrainingError
 from trainjourney.training.checkpoint import (
     load_checkpoint,
+    load_weights,
     parameter_names,
     replacing,
     save_checkpoint,
@@ -125,9 +126,12 @@ class _Run:
         return self.schedule.fraction(done["step"], done["elapsed_s"]) >= 1.0
 
     def restore(self) -> None:
-        """Go back to the checkpoint, if there is one."""
+        """Go back to the checkpoint; where there is none, set out from weights, if there are."""
         path = self.folder / CHECKPOINT
         if not path.exists():
+            if (self.folder / WEIGHTS).exists():
+                for modules in (self.modules, self.ema):
+                    load_weights(self.folder / WEIGHTS, modules, optional=modules)
             return
         notes = load_checkpoint(path, self.modules, self.ema, self.optimizer)
         self.losses = notes.pop("losses")
