@@ -26,8 +26,9 @@ from trainjourney.journey.world import DreamWorld
 from trainjourney.outputs.null import NullOutput
 from trainjourney.settings import Config
 from trainjourney.show.meter import Meter
-from trainjourney.show.play import play, travel
+from trainjourney.show.play import play
 from trainjourney.show.slot import Slot
+from trainjourney.show.travel import travel
 from trainjourney.types import Change, Frame
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -147,11 +148,11 @@ def test_stopped_ends_the_loop() -> None:
 def test_the_slot_keeps_the_newest_frame_and_gives_it_once() -> None:
     slot = Slot()
     one, other = np.zeros((2, 2, 3), np.uint8), np.ones((2, 2, 3), np.uint8)
-    assert slot.take(0.0) is None
+    assert slot.newest(0) is None
     slot.show(one)
     slot.show(other)
-    assert slot.take(0.0) is other
-    assert slot.take(0.0) is None
+    assert slot.newest(0) == (2, other)
+    assert slot.newest(2) is None
 
 
 def read(path: Path) -> list[Frame]:

@@ -85,6 +85,9 @@ def play(
     window: Annotated[
         bool | None, typer.Option("--window/--fullscreen", help="How the window opens.")
     ] = None,
+    then: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A bundle that opens beside, and takes over.")
+    ] = None,
     config: ConfigFile = None,
     sets: Sets = None,
 ) -> None:
@@ -104,7 +107,15 @@ def play(
     loaded = _load(config, sets, settings)
     from trainjourney.show.play import play as run
 
-    run(loaded, output=output, frames=frames, window=output is None or window is not None)
+    run(loaded, output, frames, window=output is None or window is not None, then=then)
+
+
+@app.command(hidden=True)
+def world() -> None:
+    """The world's own process; `play` starts it."""
+    from trainjourney.show.world_process import run_world
+
+    raise typer.Exit(run_world())
 
 
 @app.command()

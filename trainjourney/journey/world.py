@@ -5,17 +5,20 @@ again and the next step sets out from the last good state with the next frame's 
 """
 
 import logging
+from pathlib import Path
 
 import numpy as np
 
-from trainjourney.errors import BackendError
+from trainjourney.errors import BackendError, PictureError
 from trainjourney.inference import Engine, Manifest
 from trainjourney.journey.noise import draw_noise
-from trainjourney.types import Controls, Frame, State
+from trainjourney.journey.picture import blend, load_picture
+from trainjourney.types import Controls, Embedding, Frame, State
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 90  # steps thrown away in a row before the world gives up
+FADE_S = 1.0  # from the picture that is left into that of a new departure
 
 
 class DreamWorld:
@@ -28,6 +31,12 @@ class DreamWorld:
         self._in_a_row = 0
         self._state: State = {}
         self._frame: Frame | None = None
+        self._left: Frame | None = None  # the last picture before a departure, while it fades
+
+    @property
+    def state(self) -> State:
+        """The state to go on from, in the engine's own memory: copy it to keep it."""
+        return self._state
 
     def reset(self, start: Frame | None) -> None:
         """Begin at `start`; at None in a fog of mid grey. Raises BackendError."""
@@ -40,8 +49,36 @@ class DreamWorld:
                 f"the picture gives a state that is not finite ({bad}); "
                 "give --start another, or try --set engine.precision=f32"
             )
-        self._state, self._frame = state, frame
+        self._state, self._frame, self._left = state, frame, None
         self.number = self.thrown = self._in_a_row = 0
+
+    def depart(self, seed: int, embedding: Embedding, picture: Path | None) -> None:
+        """Set out anew with another seed; what was fades into what comes.
+
+        Until a bundle can begin with an embedding alone, it begins in the look's own picture, or
+        in a fog. What cannot be read or encoded is logged, and the journey goes on as it was.
+        """
+        height, width, _ = self.manifest.frame_shape
+        left, thrown = self._frame, self.thrown
+        try:
+            start = load_picture(picture, width, height) if picture else None
+            self.reset(start)
+        except (BackendError, PictureError) as err:
+            log.warning("no new departure: %s", err)
+            return
+        self.seed, self._left, self.thrown = seed, left, thrown
+
+    def resume(self, state: State, seed: int, number: int) -> None:
+        """Go on from a state that was kept, with the noise of frame `number`. Raises BackendError.
+
+        The state must be of this bundle.
+        """
+        wanted = {table.name: (table.shape, table.dtype) for table in self.manifest.state}
+        assert wanted == {name: (one.shape, str(one.dtype)) for name, one in state.items()}
+        if bad := _not_finite(state):
+            raise BackendError(f"the kept state is not finite ({bad}); start anew")
+        self._state, self._frame, self._left = state, self.engine.decode(state), None
+        self.seed, self.number, self._in_a_row = seed, number, 0
 
     def step(self, controls: Controls) -> Frame:
         """The next frame; or the last good one, if this step had to be thrown away.
@@ -66,7 +103,14 @@ class DreamWorld:
             self._throw_away(err)
         else:
             self._state, self._in_a_row = state, 0
-        return self._frame
+        return self._frame if self._left is None else self._faded(self._left, self._frame)
+
+    def _faded(self, left: Frame, frame: Frame) -> Frame:
+        share = self.number / (FADE_S * self.manifest.frame.fps)
+        if share >= 1.0:
+            self._left = None
+            return frame
+        return blend(left, frame, share)
 
     def _throw_away(self, err: BackendError) -> None:
         self.thrown += 1

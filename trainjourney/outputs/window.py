@@ -87,6 +87,16 @@ class Window:
         self._picture = raw.convert()
         self._draw()
 
+    def refresh(self) -> None:
+        """Show the same again, at the screen's next refresh."""
+        pygame.display.flip()
+
+    @property
+    def refresh_hz(self) -> float:
+        """How often the screen shows a new picture; 60 where the system does not say."""
+        told = getattr(pygame.display, "get_current_refresh_rate", int)()  # pygame-ce alone has it
+        return float(told) if 24 <= told <= 240 else 60.0
+
     def pump(self) -> list[str]:
         """Take in what happened to the window; returns the keys pressed that are not its own."""
         keys: list[str] = []
