@@ -35,7 +35,7 @@ SILENT_S = 25.0  # without a packet from the viewer: gone; browsers report every
 SWEEP_S = 4.0
 _MIME: dict[Codec, str] = {"h264": "video/H264", "vp8": "video/VP8"}
 # What aiortc was seen to raise on descriptions that make no sense.
-_MALFORMED = (
+MALFORMED = (
     ValueError, AssertionError, StopIteration, AttributeError, KeyError, IndexError, TypeError,
     RuntimeError, OSError, InvalidAccessError, InvalidStateError, OperationError,
 )  # fmt: skip
@@ -152,7 +152,7 @@ class Viewers:
             answer = peer.localDescription.sdp
             if transceiver.currentDirection != "sendonly" or f"{codec.upper()}/90000" not in answer:
                 raise Refused(406, f"no {codec} was agreed on; ask for it recvonly")
-        except (*_MALFORMED, Refused) as err:
+        except (*MALFORMED, Refused) as err:
             fanout.leave(lane)
             await _close(peer)
             if isinstance(err, Refused):
@@ -186,7 +186,7 @@ class Viewers:
                 candidate = candidate_from_sdp(line)
                 candidate.sdpMid = mid
                 await session.peer.addIceCandidate(candidate)
-        except _MALFORMED as err:
+        except MALFORMED as err:
             raise Refused(400, f"a candidate makes no sense ({type(err).__name__})") from err
 
     async def end(self, session: Session) -> None:
@@ -253,5 +253,5 @@ def _heard_bytes(peer: RTCPeerConnection) -> int:
 async def _close(peer: RTCPeerConnection) -> None:
     try:
         await asyncio.wait_for(peer.close(), 5.0)
-    except (TimeoutError, *_MALFORMED) as err:
+    except (TimeoutError, *MALFORMED) as err:
         log.debug("a session closed badly: %s", err)

@@ -57,8 +57,7 @@ class Server:
     """The page, while it is served. Made by `serve`."""
 
     def __init__(self, show: Show, web_config: WebConfig, webrtc: WebrtcConfig) -> None:
-        tokens = Tokens(Path(web_config.tokens).expanduser() if web_config.tokens else default_file())
-        check_listen(web_config.listen, tokens)
+        tokens = check_page(web_config, webrtc)
         self._show, self._config = show, web_config
         self.encoders: dict[Codec, Encoder] = {
             codec: Encoder(show.frames, show.fps, codec, webrtc.kbps) for codec in ("h264", "vp8")
@@ -109,6 +108,8 @@ class Server:
             ) from err
         host, port = self._socket.sockets[0].getsockname()[:2]
         self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        where = "this machine alone" if is_loopback(host) else "whoever has a token"
+        log.info("the page is at %s, for %s", self.address, where)
         self.driving.start()
         self._looking = asyncio.create_task(self._look())
 
@@ -210,6 +211,15 @@ class Server:
             self.age.look()
 
 
+def check_page(web_config: WebConfig, webrtc: WebrtcConfig) -> Tokens:
+    """The tokens, where the page may be served as the settings say. Raises WebError."""
+    path = Path(web_config.tokens).expanduser() if web_config.tokens else default_file()
+    tokens = Tokens(path)
+    check_listen(web_config.listen, tokens)
+    IceServers.read(webrtc)
+    return tokens
+
+
 async def serve(
     show: Show,
     web_config: WebConfig,
@@ -219,8 +229,6 @@ async def serve(
     """Serve the page in the loop that runs; `close()` what is returned. Raises WebError."""
     server = Server(show, web_config, webrtc)
     await server.start(routes)
-    where = "this machine alone" if is_loopback(web_config.listen) else "whoever has a token"
-    log.info("the page is at %s, for %s", server.address, where)
     return server
 
 
