@@ -1,4 +1,4 @@
-"""Worlds in real processes: killed, stopped, broken, left alone. They come back and leak nothing."""
+"""Worlds in real processes: killed, stopped, broken, left alone. They come back, leak nothing."""
 
 import os
 import signal

@@ -7,6 +7,7 @@ TrainjourneyError
 ├── PictureError    a picture: missing, no image, of no use
 ├── OutputError     a film or file that cannot be written
 ├── WebError        the page and its viewers: a port, a token, an offer of no use
+├── ControlError    a control surface: a port in use, a device or map of no use
 ├── DisplayError    a window that cannot be opened
 └── TrainingError   a training that cannot start, go on or be exported
 
@@ -43,6 +44,10 @@ class OutputError(TrainjourneyError):
 
 class WebError(TrainjourneyError):
     """The page cannot be served, or a viewer asks for what cannot be."""
+
+
+class ControlError(TrainjourneyError):
+    """A control surface cannot be reached, or what it is told is of no use."""
 
 
 class DisplayError(TrainjourneyError):

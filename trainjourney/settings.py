@@ -147,6 +147,44 @@ class PublishConfig(Section):
     token: str = Field(default="", description="The file with the token (Bearer) for it.")
 
 
+class OscConfig(Section):
+    """OSC: controllers and programs that turn the controls over UDP."""
+
+    port: int = Field(default=9000, ge=0, le=65535, description="The port; 0 is no OSC.")
+    host: str = Field(
+        default="127.0.0.1", description="The address to listen at; 0.0.0.0 is all of them."
+    )
+    allow: str = Field(
+        default="127.0.0.0/8, ::1",
+        description="Who may send: addresses and networks, with commas between.",
+    )
+    rate: int = Field(
+        default=2000,
+        ge=10,
+        le=100_000,
+        description="Messages a second from one sender; of more, the newest value counts.",
+    )
+    feedback: str = Field(
+        default="",
+        description="Who is told what changes: address:port, with commas between.",
+    )
+    announce: bool = Field(
+        default=False, description="Announce OSC and OSCQuery by zeroconf (pip extra zeroconf)."
+    )
+
+
+class JournalConfig(Section):
+    """The journal, of which trainjourney render makes the same film again."""
+
+    write: bool = Field(default=True, description="Write a journal of every show.")
+    folder: str = Field(
+        default="", description="Where journals go; empty is the user's state folder."
+    )
+    file: str = Field(
+        default="", description="The journal of this show; empty is a new one in the folder."
+    )
+
+
 class Config(Section):
     """All sections together."""
 
@@ -158,3 +196,5 @@ class Config(Section):
     webrtc: WebrtcConfig = WebrtcConfig()
     recording: RecordingConfig = RecordingConfig()
     publish: PublishConfig = PublishConfig()
+    osc: OscConfig = OscConfig()
+    journal: JournalConfig = JournalConfig()

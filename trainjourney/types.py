@@ -54,17 +54,6 @@ class Frames(Protocol):
         ...
 
 
-class Frames(Protocol):
-    """Where readers find the newest frame: a ring in shared memory, or one slot between threads."""
-
-    def newest(self, after: int) -> tuple[int, Frame] | None:
-        """The newest frame and its number, if that is above `after`; never blocks.
-
-        Numbers count from 1. The frame is the reader's to keep, not to write into.
-        """
-        ...
-
-
 class Source(Protocol):
     """Turns controls: a keyboard, later OSC, MIDI, the web, a journal."""
 

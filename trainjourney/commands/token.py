@@ -26,7 +26,7 @@ def new(
 
     if role not in ROLES:
         raise WebError(f"--role {role}: there is no such role; give view, control or admin")
-    text = _tokens(file).make(role, label, days)  # type: ignore[arg-type]  # it is one of ROLES
+    text = _tokens(file).make(role, label, days)
     print(text)
     page = "" if role == "view" else "drive"
     print(f"As a link: http://HOST:PORT/{page}#token={text}")

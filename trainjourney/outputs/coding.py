@@ -6,7 +6,7 @@ offered. The colours are BT.709, 16..235.
 
 import logging
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 import av
 import numpy as np
@@ -18,6 +18,7 @@ from trainjourney.types import Frame
 log = logging.getLogger(__name__)
 
 Codec = Literal["h264", "vp8"]
+Packet: TypeAlias = "av.Packet[Any]"  # one encoded frame; not generic when it runs
 TICK = Fraction(1, 90_000)  # the clock of video in RTP
 _BT709 = 1
 
@@ -47,7 +48,7 @@ class Coder:
         self._context: VideoCodecContext | None = None
         self.library = ""  # which one encodes, once it does
 
-    def encode(self, frame: Frame, ticks: int, key: bool) -> list[av.Packet]:
+    def encode(self, frame: Frame, ticks: int, key: bool) -> list[Packet]:
         """The packets of a frame that is due at `ticks` (1/90000 s); `key`: one to begin at."""
         width, height = self._size
         assert frame.shape == (height, width, 3) and frame.dtype == np.uint8, frame.shape
@@ -61,7 +62,7 @@ class Coder:
             return self._open(picture)
         return list(self._context.encode(picture))
 
-    def _open(self, first: av.VideoFrame) -> list[av.Packet]:
+    def _open(self, first: av.VideoFrame) -> list[Packet]:
         """Open the first library that takes the first frame: a GPU's, or else the processor's."""
         libraries = ("h264_nvenc", "libx264") if self.codec == "h264" else ("libvpx",)
         for library in libraries:

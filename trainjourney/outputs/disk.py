@@ -24,9 +24,7 @@ class Disk:
         try:
             self._file = path.open("wb", buffering=0)
         except OSError as err:
-            raise OutputError(
-                f"{path}: cannot be written ({_reason(err)}); {elsewhere}"
-            ) from err
+            raise OutputError(f"{path}: cannot be written ({_reason(err)}); {elsewhere}") from err
 
     @property
     def closed(self) -> bool:

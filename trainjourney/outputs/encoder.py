@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import av
 
-from trainjourney.outputs.coding import TICK, Codec, Coder
+from trainjourney.outputs.coding import TICK, Codec, Coder, Packet
 from trainjourney.types import Frame, Frames
 
 log = logging.getLogger(__name__)
@@ -27,7 +27,7 @@ STALL_S = 0.25  # where no new frame comes for so long, whoever asks gets the la
 class Coded:
     """One encoded frame."""
 
-    packet: av.Packet  # Annex B for H.264; pts in 1/90000 s. Read-only: all viewers share it
+    packet: Packet  # Annex B for H.264; pts in 1/90000 s. Read-only: all viewers share it
     key: bool  # whether a viewer can begin here
     number: int  # of the frame, counted from 1 by the world
     time_s: float  # when it was encoded, monotonic

@@ -204,9 +204,7 @@ class Recording:
             free = self._free_bytes(self._folder)
         except OSError as err:
             reason = (err.strerror or str(err)).lower()
-            raise OutputError(
-                f"{self._folder}: {reason}; {_ELSEWHERE}"
-            ) from err
+            raise OutputError(f"{self._folder}: {reason}; {_ELSEWHERE}") from err
         if free < self._config.free_gb * _GB:
             raise OutputError(
                 f"{self._folder}: {free / _GB:.1f} GB free, the floor is "

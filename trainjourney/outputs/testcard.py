@@ -43,7 +43,8 @@ def read_stamp(frame: Frame) -> int | None:
 
 
 def _check(value: int) -> int:
-    return sum((value >> shift & 0xFF) * weight for shift, weight in ((0, 3), (8, 5), (16, 7), (24, 11))) & 0xFF  # fmt: skip  # noqa: E501
+    places = ((0, 3), (8, 5), (16, 7), (24, 11))
+    return sum((value >> shift & 0xFF) * weight for shift, weight in places) & 0xFF
 
 
 class TestCard:
@@ -89,8 +90,9 @@ def _country(width: int, height: int) -> Frame:
     picture = np.empty((height, width, 3), np.float32)
     picture[:] = np.array([166, 190, 205]) + (y[..., None] * np.array([60, 30, 0]))
     for base, rise, beats, colour in (
-        (0.5, 0.09, 3, (108, 132, 140)), (0.66, 0.06, 5, (92, 120, 92)), (0.84, 0.02, 11, (128, 132, 70)),
-    ):  # fmt: skip  # noqa: E501
+        (0.5, 0.09, 3, (108, 132, 140)), (0.66, 0.06, 5, (92, 120, 92)),
+        (0.84, 0.02, 11, (128, 132, 70)),
+    ):  # fmt: skip
         line = base - rise * (np.sin(x * beats) + 0.5 * np.sin(x * (2 * beats + 1)))
         picture[y > line] = colour
     return picture.clip(0, 255).astype(np.uint8)

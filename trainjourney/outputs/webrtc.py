@@ -10,7 +10,6 @@ import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import av
 from aiortc import (
     MediaStreamTrack,
     RTCConfiguration,
@@ -24,7 +23,7 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import candidate_from_sdp
 
 from trainjourney.errors import WebError
-from trainjourney.outputs.coding import Codec
+from trainjourney.outputs.coding import Codec, Packet
 from trainjourney.outputs.fanout import Fanout, Lane
 from trainjourney.outputs.sdp import check_offer, codecs_of, ice_name, read_fragment
 
@@ -41,7 +40,7 @@ MALFORMED = (
 )  # fmt: skip
 
 
-class Refused(WebError):
+class RefusedError(WebError):
     """A session that cannot be: `status` is HTTP's."""
 
     def __init__(self, status: int, message: str) -> None:
@@ -58,7 +57,7 @@ class PacketTrack(MediaStreamTrack):
         super().__init__()
         self._lane = lane
 
-    async def recv(self) -> av.Packet:  # type: ignore[override]  # aiortc takes packets too
+    async def recv(self) -> Packet:
         """The next packet. Raises MediaStreamError at the end."""
         coded = await self._lane.take()
         if coded is None:
@@ -114,14 +113,14 @@ class Viewers:
         return self._sessions.get(name)
 
     async def open(self, data: bytes) -> Session:
-        """Answer an offer. Raises Refused: 503 full, 406 no common codec, 400 no SDP."""
+        """Answer an offer. Raises RefusedError: 503 full, 406 no common codec, 400 no SDP."""
         if len(self._sessions) + self._opening >= self._most:
             self.refused += 1
-            raise Refused(503, f"all {self._most} places are taken; come back soon")
+            raise RefusedError(503, f"all {self._most} places are taken; come back soon")
         self._opening += 1
         try:
             return await self._open(data)
-        except Refused:
+        except RefusedError:
             self.refused += 1
             raise
         finally:
@@ -131,11 +130,11 @@ class Viewers:
         try:
             offer = check_offer(data)
         except WebError as err:
-            raise Refused(400, str(err)) from err
+            raise RefusedError(400, str(err)) from err
         taken = codecs_of(offer)
         codec: Codec = "h264" if "h264" in taken else "vp8"
         if codec not in taken:
-            raise Refused(406, "the offer takes neither H.264 (baseline, mode 1) nor VP8")
+            raise RefusedError(406, "the offer takes neither H.264 (baseline, mode 1) nor VP8")
         loop = asyncio.get_running_loop()
         peer = RTCPeerConnection(self._configuration)
         fanout = self._fanouts[codec]
@@ -151,13 +150,13 @@ class Viewers:
             await peer.setLocalDescription(await peer.createAnswer())
             answer = peer.localDescription.sdp
             if transceiver.currentDirection != "sendonly" or f"{codec.upper()}/90000" not in answer:
-                raise Refused(406, f"no {codec} was agreed on; ask for it recvonly")
-        except (*MALFORMED, Refused) as err:
+                raise RefusedError(406, f"no {codec} was agreed on; ask for it recvonly")
+        except (*MALFORMED, RefusedError) as err:
             fanout.leave(lane)
             await _close(peer)
-            if isinstance(err, Refused):
+            if isinstance(err, RefusedError):
                 raise
-            raise Refused(400, f"the offer makes no sense ({type(err).__name__})") from err
+            raise RefusedError(400, f"the offer makes no sense ({type(err).__name__})") from err
         except BaseException:
             fanout.leave(lane)
             await _close(peer)
@@ -174,20 +173,20 @@ class Viewers:
         return session
 
     async def trickle(self, session: Session, data: bytes) -> None:
-        """Take in a viewer's further addresses. Raises Refused: 400, or 422 for an ICE restart."""
+        """Take in a viewer's further addresses. Raises RefusedError: 400; 422, an ICE restart."""
         try:
             name, candidates = read_fragment(data)
         except WebError as err:
-            raise Refused(400, str(err)) from err
+            raise RefusedError(400, str(err)) from err
         if name and name != session.remote_ice:
-            raise Refused(422, "ICE cannot be restarted here; open a new session")
+            raise RefusedError(422, "ICE cannot be restarted here; open a new session")
         try:
             for mid, line in candidates:
                 candidate = candidate_from_sdp(line)
                 candidate.sdpMid = mid
                 await session.peer.addIceCandidate(candidate)
         except MALFORMED as err:
-            raise Refused(400, f"a candidate makes no sense ({type(err).__name__})") from err
+            raise RefusedError(400, f"a candidate makes no sense ({type(err).__name__})") from err
 
     async def end(self, session: Session) -> None:
         """Let a viewer go."""

@@ -34,7 +34,9 @@ WAITS_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 Tell = Callable[..., None]
 
 
-async def publish(url: str, token: str, lane: Lane, ask_key: Callable[[], None], tell: Tell) -> None:
+async def publish(
+    url: str, token: str, lane: Lane, ask_key: Callable[[], None], tell: Tell
+) -> None:
     """Send what comes down the lane to the server, until that is lost. Raises WebError.
 
     `tell(state=...)` hears "connected" once the server takes the picture.

@@ -31,9 +31,7 @@ def page_service(
 
     async def serve_page() -> None:
         counts: list[Any] = []
-        show = Show(
-            stage.frames, stage.desk, fps, lambda: stage.keeper.looks, status, counts
-        )
+        show = Show(stage.frames, stage.desk, fps, lambda: stage.keeper.looks, status, counts)
         server = Server(show, config.web, config.webrtc)
         await server.start(routes)
         encoder = server.encoders["h264"]

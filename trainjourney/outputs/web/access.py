@@ -9,11 +9,11 @@ to it, and nothing is changed for a foreign Origin.
 import ipaddress
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 from aiohttp import web
-from aiohttp.typedefs import Handler
+from aiohttp.typedefs import Handler, Middleware
 
 from trainjourney.errors import WebError
 from trainjourney.outputs.web.limits import Bucket, Gate, read_body
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 COOKIE = "trainjourney"
 COOKIE_DAYS = 30
-ROLE = web.RequestKey("role", str)
+ROLE: web.RequestKey[Role | None] = web.RequestKey("role", object)  # type: ignore[arg-type]
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 _WRONG_TOKENS = 10  # that one address may try before it must wait
@@ -72,14 +72,14 @@ class Access:
         self._wrong = Bucket(1 / 30, _WRONG_TOKENS)
         self.refused: dict[str, int] = dict.fromkeys(("host", "origin", "rate", "token", "role"), 0)
 
-    def guard(self, gate: Gate) -> Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]:
+    def guard(self, gate: Gate) -> Middleware:
         """The middleware that every request goes through."""
 
         @web.middleware
         async def guard(request: web.Request, handler: Handler) -> web.StreamResponse:
             gate.spoke(request)
             self._check_address(request)
-            request[ROLE] = self._role_of(request) or ""
+            request[ROLE] = self._role_of(request)
             return await handler(request)
 
         return guard
@@ -88,7 +88,7 @@ class Access:
         """The handler, for those only who may."""
 
         async def checked(request: web.Request) -> web.StreamResponse:
-            if not may(request[ROLE] or None, wanted):  # type: ignore[arg-type]
+            if not may(request[ROLE], wanted):
                 raise self._refuse(request, wanted)
             return await handler(request)
 

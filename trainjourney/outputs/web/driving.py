@@ -39,8 +39,8 @@ LooksOf = Callable[[], Mapping[int, Look]]
 class Driver:
     """One page that drives: what it has not been told yet, by control."""
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, name: str, request: web.Request) -> None:
+        self.name, self.request = name, request
         self.wake = asyncio.Event()
         self.due: dict[str, list[Any]] = {}
         self.looks: object = None  # those it was told of
@@ -82,7 +82,7 @@ class Driving:
         socket = web.WebSocketResponse(
             heartbeat=20.0, max_msg_size=MOST_MESSAGE, compress=False, timeout=2.0
         )
-        driver = Driver(f"web {secrets.token_hex(2)}")
+        driver = Driver(f"web {secrets.token_hex(2)}", request)
         self._drivers[driver.name] = driver
         try:
             await socket.prepare(request)
@@ -127,7 +127,7 @@ class Driving:
             driver.wake.set()
 
     async def _tell(self, socket: web.WebSocketResponse, driver: Driver) -> None:
-        await self._send(socket, self.hello(driver))
+        await self._send(socket, driver, self.hello(driver))
         told_s = time.monotonic()
         while not socket.closed:
             try:
@@ -145,17 +145,19 @@ class Driving:
                 if looks != driver.looks:
                     driver.looks = message["looks"] = looks
             if message:
-                await self._send(socket, message)
+                await self._send(socket, driver, message)
             await asyncio.sleep(PERIOD_S)
 
-    async def _send(self, socket: web.WebSocketResponse, message: dict[str, Any]) -> None:
+    async def _send(
+        self, socket: web.WebSocketResponse, driver: Driver, message: dict[str, Any]
+    ) -> None:
         try:
             async with asyncio.timeout(STALLED_S):
                 await socket.send_str(json.dumps(message, separators=(",", ":")))
         except TimeoutError:
             self.refused["stalled"] += 1
-            if (transport := socket._req and socket._req.transport) is not None:
-                transport.abort()
+            if driver.request.transport is not None:
+                driver.request.transport.abort()
             raise ConnectionResetError("the page does not read") from None
 
     async def _take(self, socket: web.WebSocketResponse, driver: Driver) -> None:

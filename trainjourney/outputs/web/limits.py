@@ -58,9 +58,7 @@ async def read_body(request: web.Request, most_bytes: int, wait_s: float = BODY_
 class Gate:
     """Makes the protocol of every connection, and ends those that never say what they want."""
 
-    def __init__(
-        self, make: Callable[[], RequestHandler], headers_s: float = HEADERS_S
-    ) -> None:
+    def __init__(self, make: Callable[[], RequestHandler], headers_s: float = HEADERS_S) -> None:
         self._make, self._headers_s = make, headers_s
         self._open: set[RequestHandler] = set()
         self._spoke: set[object] = set()

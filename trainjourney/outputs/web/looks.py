@@ -119,5 +119,3 @@ def _card(path: Path) -> bytes:
     out = io.BytesIO()
     Image.fromarray(load_picture(path, *_CARD_SIZE)).save(out, "JPEG", quality=85)
     return out.getvalue()
-
-

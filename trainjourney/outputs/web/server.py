@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -24,7 +23,7 @@ from trainjourney.outputs.web.health import FrameAge, Health
 from trainjourney.outputs.web.jpegs import Jpegs
 from trainjourney.outputs.web.limits import Gate
 from trainjourney.outputs.web.looks import LookPictures
-from trainjourney.outputs.web.tokens import Role, Tokens, default_file
+from trainjourney.outputs.web.tokens import Tokens, default_file
 from trainjourney.outputs.web.whep import IceServers, Whep
 from trainjourney.outputs.webrtc import Viewers
 from trainjourney.settings import WebConfig, WebrtcConfig
@@ -88,7 +87,7 @@ class Server:
             app, access_log=None, keepalive_timeout=15.0, handle_signals=False,
             max_line_size=8190, max_field_size=8190, shutdown_timeout=2.0,
         )  # fmt: skip
-        gate = Gate(lambda: runner.server())  # type: ignore[misc,arg-type]
+        gate = Gate(lambda: runner.server())
         app.middlewares.append(self.access.guard(gate))
         app.on_response_prepare.append(add_headers)
         self._add_routes(app, routes)
@@ -180,7 +179,7 @@ class Server:
         for further in more:
             assert isinstance(further, web.RouteDef), further
             handler = further.handler
-            add("control", further.method, further.path, handler)  # type: ignore[arg-type]
+            add("control", further.method, further.path, handler)
 
     async def _page(self, request: web.Request) -> web.Response:
         return _file(PAGES[request.path], "text/html")
@@ -191,7 +190,7 @@ class Server:
 
     async def _me(self, request: web.Request) -> web.Response:
         """What the one who asks may do."""
-        return web.json_response({"role": request[ROLE] or None})
+        return web.json_response({"role": request[ROLE]})
 
     async def _look(self) -> None:
         """See new frames come, and how late the loop is."""

@@ -69,7 +69,7 @@ class Tokens:
         token = Token(
             name, role, label[:80], now_s, now_s + days * 86400 if days else 0.0, _hash(text)
         )
-        self._write(self._read() | {name: token})
+        self._write({**self._read(), name: token})
         return text
 
     def revoke(self, name: str) -> bool:

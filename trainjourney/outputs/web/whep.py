@@ -18,7 +18,7 @@ from aiohttp.typedefs import Handler
 from trainjourney.errors import WebError
 from trainjourney.outputs.sdp import MOST_BYTES
 from trainjourney.outputs.web.limits import read_body
-from trainjourney.outputs.webrtc import Refused, Session, Viewers
+from trainjourney.outputs.webrtc import RefusedError, Session, Viewers
 from trainjourney.settings import WebrtcConfig
 
 SDP = "application/sdp"
@@ -39,7 +39,9 @@ class IceServers:
     def read(cls, config: WebrtcConfig) -> "IceServers":
         """From the settings. Raises WebError for a secret that is missing or empty."""
         for kind, url in (("stun", config.stun), ("turn", config.turn)):
-            if url and (not url.startswith((f"{kind}:", f"{kind}s:")) or set(url) & set('<>", \r\n')):
+            if url and (
+                not url.startswith((f"{kind}:", f"{kind}s:")) or set(url) & set('<>", \r\n')
+            ):
                 raise WebError(
                     f"[webrtc] {kind}: '{url}' will not do; write it as {kind}:host:port"
                 )
@@ -98,7 +100,7 @@ class Whep:
         data = await read_body(request, MOST_BYTES)
         try:
             session = await self._viewers.open(data)
-        except Refused as err:
+        except RefusedError as err:
             raise _http(err) from err
         response = web.Response(status=201, text=session.answer, content_type=SDP)
         response.charset = None
@@ -122,7 +124,7 @@ class Whep:
             raise web.HTTPPreconditionFailed(text="that ETag is not the session's\n")
         try:
             await self._viewers.trickle(session, await read_body(request, MOST_BYTES))
-        except Refused as err:
+        except RefusedError as err:
             raise _http(err) from err
         return web.Response(status=204)
 
@@ -156,7 +158,7 @@ class Whep:
         return response
 
 
-def _http(err: Refused) -> web.HTTPException:
+def _http(err: RefusedError) -> web.HTTPException:
     kinds: dict[int, type[web.HTTPException]] = {
         400: web.HTTPBadRequest, 406: web.HTTPNotAcceptable, 422: web.HTTPUnprocessableEntity,
         503: web.HTTPServiceUnavailable,
