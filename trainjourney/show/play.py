@@ -36,6 +36,8 @@ from trainjourney.show.journals import (
 )
 from trainjourney.show.meter import Meter, Summary
 from trainjourney.show.network import Network, Service
+from trainjourney.show.page import check as check_page
+from trainjourney.show.page import page_service
 from trainjourney.show.screen import run_screen
 from trainjourney.show.slot import Slot, Turns
 from trainjourney.show.stage import Stage
@@ -99,6 +101,7 @@ def _play_live(
     stop: threading.Event,
 ) -> Summary:
     """The world in its own process; window, keyboard and network here."""
+    check_page(config)
     sys.setswitchinterval(_SWITCH_S)
     following = None
     picture = departure.picture
@@ -114,7 +117,7 @@ def _play_live(
         picture = _larger(picture, following[1])
     desk = open_desk(config.journey)
     stage = Stage(desk, picture, bundle.manifest.frame.fps)
-    services = _services(config, stage)
+    services = _services(config, stage, bundle.manifest.frame.fps)
     with ExitStack() as stack:
         stack.callback(stage.close)
         stage.open(config, bundle, following, frames)
@@ -157,9 +160,9 @@ def _larger(picture: Frame, bundle: Bundle) -> Frame:
     return cover(Image.fromarray(picture), frame.width, frame.height)
 
 
-def _services(config: Config, stage: Stage) -> dict[str, Service]:
+def _services(config: Config, stage: Stage, fps: float) -> dict[str, Service]:
     """What serves on the network beside this show: name -> a coroutine function."""
-    return {}
+    return {"the page": page_service(config, stage, fps)}
 
 
 def _note(stage: Stage, desk: Desk) -> str:
