@@ -10,7 +10,7 @@ from trainjourney import __version__
 from trainjourney.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ["play", "bench", "doctor", "train", "export", "judge", "scenery"]
+COMMANDS = ["play", "bench", "doctor", "train", "export", "judge", "scenery", "render"]
 # What only training may import, taken away.
 BARE = """
 import sys

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainjourney import __version__
+from trainjourney.commands import osc, publisher, render, token
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -88,11 +89,19 @@ def play(
     then: Annotated[
         str | None, typer.Option(metavar="NAME", help="A bundle that opens beside, and takes over.")
     ] = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of the page; 0.0.0.0 needs a token.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(metavar="N", help="Of the page.")] = None,
+    publish: Annotated[
+        str | None, typer.Option(metavar="URL", help="Send on to an SFU: whip+https://host/path.")
+    ] = None,
     config: ConfigFile = None,
     sets: Sets = None,
 ) -> None:
     """Open the window and let the journey run.
 
+    The page of the window, and of the driver's desk, is served at the address that is told.
     With --output the frames go there, and the window opens only if asked for.
     Keys: Esc quits, F fullscreen, H figures, 1-9 looks, arrows speed.
     """
@@ -103,6 +112,9 @@ def play(
         "journey.speed": speed,
         "journey.seed": seed,
         "window.fullscreen": None if window is None else not window,
+        "web.listen": listen,
+        "web.port": port,
+        "publish.url": publish,
     }
     loaded = _load(config, sets, settings)
     from trainjourney.show.play import play as run
@@ -300,6 +312,12 @@ def _words(value: Any) -> str:
     if isinstance(value, dict):
         return "  ".join(f"{key} {_words(part)}" for key, part in value.items())
     return f"{value:.2f}" if isinstance(value, float) else str(value)
+
+
+app.command()(render.render)
+app.command(hidden=True)(publisher.publisher)
+app.add_typer(token.app, name="token")
+app.add_typer(osc.app, name="osc")
 
 
 if __name__ == "__main__":

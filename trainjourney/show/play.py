@@ -27,8 +27,17 @@ from trainjourney.outputs.recorder import Recorder
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config, FilmConfig, JourneyConfig
 from trainjourney.show.departure import Departure, depart, read_departure
+from trainjourney.show.journals import (
+    begin_journal,
+    journalled,
+    read_show,
+    render,
+    with_journal,
+)
 from trainjourney.show.meter import Meter, Summary
 from trainjourney.show.network import Network, Service
+from trainjourney.show.page import check as check_page
+from trainjourney.show.page import page_service
 from trainjourney.show.screen import run_screen
 from trainjourney.show.slot import Slot, Turns
 from trainjourney.show.stage import Stage
@@ -56,6 +65,7 @@ def play(
     """
     bundle = load_bundle(find_bundle(config.engine.name))
     departure = read_departure(config.journey, bundle)
+    config = with_journal(config)
     stop = threading.Event()
     with _signals_set(stop):
         if output or not TWO_PROCESSES:
@@ -63,6 +73,22 @@ def play(
         else:
             summary = _play_live(config, bundle, departure, frames, then, stop)
     log.info("%s", f"{output}: {summary}" if output else summary)
+    return summary
+
+
+def render_film(
+    config: Config, path: Path, output: str, engine: str | None = None, frames: int | None = None
+) -> Summary:
+    """Make the film of a show again from its journal. Raises TrainjourneyError."""
+    replay, bundle = read_show(path, engine)
+    stop = threading.Event()
+    with (
+        _signals_set(stop),
+        closing(replay),
+        closing(_open_output(output, bundle, config.film)) as film,
+    ):
+        summary = render(config, path, film, bundle, replay, frames, stop.is_set)
+    log.info("%s: %s", output, summary)
     return summary
 
 
@@ -75,6 +101,7 @@ def _play_live(
     stop: threading.Event,
 ) -> Summary:
     """The world in its own process; window, keyboard and network here."""
+    check_page(config)
     sys.setswitchinterval(_SWITCH_S)
     following = None
     picture = departure.picture
@@ -82,11 +109,15 @@ def _play_live(
         other = config.model_copy(
             update={"engine": config.engine.model_copy(update={"name": then})}
         )
+        if other.journal.write:  # a journal of its own beside the first one's
+            file = Path(other.journal.file).with_suffix(".then.jsonl")
+            journal = other.journal.model_copy(update={"file": str(file)})
+            other = other.model_copy(update={"journal": journal})
         following = (other, load_bundle(find_bundle(then)))
         picture = _larger(picture, following[1])
     desk = open_desk(config.journey)
     stage = Stage(desk, picture, bundle.manifest.frame.fps)
-    services = _services(config, stage)
+    services = _services(config, stage, bundle.manifest.frame.fps)
     with ExitStack() as stack:
         stack.callback(stage.close)
         stage.open(config, bundle, following, frames)
@@ -129,9 +160,9 @@ def _larger(picture: Frame, bundle: Bundle) -> Frame:
     return cover(Image.fromarray(picture), frame.width, frame.height)
 
 
-def _services(config: Config, stage: Stage) -> dict[str, Service]:
+def _services(config: Config, stage: Stage, fps: float) -> dict[str, Service]:
     """What serves on the network beside this show: name -> a coroutine function."""
-    return {}
+    return {"the page": page_service(config, stage, fps)}
 
 
 def _note(stage: Stage, desk: Desk) -> str:
@@ -162,7 +193,11 @@ def _play_here(
             _play_in_window(config, bundle, departure, outputs, meter, frames, stop)
         else:
             world, board = depart(config, bundle, departure)
-            travel(world, board, (), outputs, meter, fps=fps, frames=frames, stopped=stop.is_set)
+            with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
+                travel(
+                    world, board, first, outputs, meter,
+                    fps=fps, frames=frames, stopped=stop.is_set, heard=heard,
+                )  # fmt: skip
     return meter.summary()
 
 
@@ -185,10 +220,12 @@ def _play_in_window(
     def ride() -> None:
         world, board = depart(config, bundle, departure)
         boards.append(board)
-        travel(
-            world, board, (turns,), (slot, *outputs), meter,
-            fps=frame.fps, frames=frames, pacer=Pacer(frame.fps), stopped=stop.is_set,
-        )  # fmt: skip
+        with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
+            travel(
+                world, board, (*first, turns), (slot, *outputs), meter,
+                fps=frame.fps, frames=frames, pacer=Pacer(frame.fps), stopped=stop.is_set,
+                heard=heard,
+            )  # fmt: skip
 
     def note() -> str:
         if not boards:

@@ -17,6 +17,7 @@ from typing import Any, Literal, TypedDict
 from trainjourney.errors import TrainjourneyError
 from trainjourney.inference import find_bundle, load_bundle
 from trainjourney.journey.board import Board
+from trainjourney.journey.journal import Journal
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.pacing import Pacer
 from trainjourney.journey.world import DreamWorld
@@ -24,6 +25,7 @@ from trainjourney.settings import Config
 from trainjourney.show.block import Block, BlockSource
 from trainjourney.show.departure import depart, read_departure
 from trainjourney.show.frames import FrameRing, Status
+from trainjourney.show.journals import begin_journal, journalled
 from trainjourney.show.kept import KeptState, Place
 from trainjourney.show.meter import Meter
 from trainjourney.show.travel import travel
@@ -68,23 +70,31 @@ def _travel(order: Order, ended: threading.Event) -> None:
     ring = FrameRing(manifest.frame.height, manifest.frame.width, order["ring"])
     block = Block(manifest.embedding.size, order["block"])
     kept = KeptState(manifest.state, order["kept"])
-    world, board = depart(config, bundle, read_departure(config.journey, bundle))
+    departure = read_departure(config.journey, bundle)
+    world, board = depart(config, bundle, departure)
     _go_on(world, order["resume"], ring, kept)
     board.next_seed = world.seed + 1
     if start := board.looks.get(0):
         _tell(start=start.name, embedding=start.embedding.tolist())
-    bank, source = Bank(block, board), BlockSource(block)
+    resumed = order["resume"] if order["resume"] != "start" else ""
+    journal = begin_journal(config, bundle, world, departure, resumed)
+    bank, source = Bank(block, board, journal), BlockSource(block)
     if order["arrive"]:
         for change in (*bank.poll(), *source.poll()):
             board.apply(change)
+            if journal:
+                journal.heard(0, change)
         board.arrive()
+        if journal:
+            journal.arrive()
     meter, fps = Meter(), manifest.frame.fps
     shelf = Shelf(ring, kept, world, board, source, meter, fps)
-    travel(
-        world, board, (bank, source), (shelf,), meter,
-        fps=fps, frames=order["frames"], pacer=Pacer(fps), stopped=ended.is_set,
-        turned=source.turned,
-    )  # fmt: skip
+    with journalled(journal) as (first, heard):
+        travel(
+            world, board, (*first, bank, source), (shelf,), meter,
+            fps=fps, frames=order["frames"], pacer=Pacer(fps), stopped=ended.is_set, heard=heard,
+            turned=source.turned,
+        )  # fmt: skip
 
 
 def _go_on(world: DreamWorld, resume: Resume, ring: FrameRing, kept: KeptState) -> None:
@@ -99,8 +109,8 @@ def _go_on(world: DreamWorld, resume: Resume, ring: FrameRing, kept: KeptState) 
 class Bank:
     """A Source of no changes that lays the block's looks on the board whenever they are others."""
 
-    def __init__(self, block: Block, board: Board) -> None:
-        self._block, self._board, self._number = block, board, 0
+    def __init__(self, block: Block, board: Board, journal: Journal | None) -> None:
+        self._block, self._board, self._journal, self._number = block, board, journal, 0
         self._own = board.looks.get(0)  # the start picture's
 
     def poll(self) -> tuple[()]:
@@ -111,6 +121,8 @@ class Bank:
                 looks.setdefault(0, self._own)
             if looks:
                 self._board.lay(Looks.in_slots(looks))
+                if self._journal:
+                    self._journal.lay(looks)
         return ()
 
 
