@@ -173,6 +173,20 @@ class OscConfig(Section):
     )
 
 
+class LooksConfig(Section):
+    """The bank: a folder of pictures, each of them a look while it is there."""
+
+    folder: str = Field(
+        default="looks", description="The folder; a number before a name is its slot. Empty: none."
+    )
+    bundle: bool = Field(
+        default=True, description="Keep the bundle's own looks, in front of the folder's."
+    )
+    set: str = Field(
+        default="", description="A set saved in the folder by trainjourney looks save; else all."
+    )
+
+
 class JournalConfig(Section):
     """The journal, of which trainjourney render makes the same film again."""
 
@@ -198,3 +212,4 @@ class Config(Section):
     publish: PublishConfig = PublishConfig()
     osc: OscConfig = OscConfig()
     journal: JournalConfig = JournalConfig()
+    looks: LooksConfig = LooksConfig()
