@@ -35,8 +35,9 @@ def check_offer(data: bytes) -> str:
         raise WebError(f"the offer has {len(media)} media and {len(candidates)} candidates")
     if not any(line.startswith("m=video ") for line in media):
         raise WebError("the offer asks for no video")
-    if not any(line.startswith("a=ice-ufrag:") for line in lines):
-        raise WebError("the offer has no ICE name")
+    for what in ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:"):
+        if not _video_has(lines, what):
+            raise WebError(f"the offer's video has no {what[2:-1]}")
     return "\r\n".join(line for line in lines if not _is_mdns(line))
 
 
@@ -97,6 +98,19 @@ def ice_name(description: str) -> str:
         if line.startswith("a=ice-ufrag:"):
             return line[12:].strip()
     return ""
+
+
+def _video_has(lines: list[str], start: str) -> bool:
+    """Whether the first video, or all media together, have a line that starts so."""
+    place = "session"
+    for line in lines:
+        if line.startswith("m="):
+            if place == "video":
+                return False
+            place = "video" if line.startswith("m=video ") else "other"
+        elif line.startswith(start) and place != "other":
+            return True
+    return False
 
 
 def _is_mdns(line: str) -> bool:

@@ -78,7 +78,7 @@ class Health(Collector):
 
     async def readyz(self, request: web.Request) -> web.Response:
         """The picture is fresh; 503 where it is not."""
-        age_s = self._age.age_s
+        age_s = self.age_s()
         if age_s < FRESH_S:
             return web.Response(text=f"ok: the newest frame is {age_s:.2f} s old\n")
         told = f"{age_s:.0f} s old" if age_s != float("inf") else "not there yet"
@@ -93,12 +93,20 @@ class Health(Collector):
         text = generate_latest(self._registry).decode("utf-8")
         return web.Response(text=text, content_type="text/plain", charset="utf-8")
 
+    def age_s(self) -> float:
+        """Of the world's newest frame; endless before the first. A show that keeps the picture
+        moving while its world is gone says itself how old it is."""
+        told = self._status()
+        if "age_ms" in told and "frame" in told:
+            return float(told["age_ms"]) / 1000.0 if told["frame"] else float("inf")
+        return self._age.age_s
+
     def figures(self) -> dict[str, Any]:
         """What the show says of itself, and what is counted here."""
-        age_s = self._age.age_s
+        age_s = self.age_s()
         return {
-            **self._status(),
             "frame": self._age.number,
+            **self._status(),
             "frame_age_s": None if age_s == float("inf") else round(age_s, 3),
             "up_s": round(time.monotonic() - self._begun_s, 1),
             "rss_bytes": rss_bytes(),
@@ -108,7 +116,7 @@ class Health(Collector):
     def collect(self) -> Iterable[Metric]:
         """For prometheus_client, at every scrape."""
         yield from self._age.interval.collect()
-        yield _gauge("frame_age_seconds", "Age of the newest frame.", min(self._age.age_s, 1e9))
+        yield _gauge("frame_age_seconds", "Age of the newest frame.", min(self.age_s(), 1e9))
         yield _gauge("rss_bytes", "Resident memory of this process.", rss_bytes())
         yield _counter("frames", "Frames that the world made.", self._age.number)
         figures = {**self._status(), **self._counts()}

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from aiohttp.web_protocol import RequestHandler
 
 from trainjourney.controls.desk import Desk
 from trainjourney.errors import WebError
@@ -81,18 +82,21 @@ class Server:
 
     async def start(self, routes: Sequence[web.AbstractRouteDef] = ()) -> None:
         """Listen. `routes` are further doors, for the role control. Raises WebError."""
-        gate: Gate
         app = web.Application(client_max_size=64 * 1024)
         self._runner = runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=15.0, handle_signals=False,
             max_line_size=8190, max_field_size=8190, shutdown_timeout=2.0,
         )  # fmt: skip
-        gate = Gate(lambda: runner.server())
+
+        def make() -> RequestHandler:
+            assert runner.server is not None, "a connection before the set-up"
+            return runner.server()
+
+        self.gate = gate = Gate(make)
         app.middlewares.append(self.access.guard(gate))
         app.on_response_prepare.append(add_headers)
         self._add_routes(app, routes)
         await runner.setup()
-        self.gate = gate
         loop = asyncio.get_running_loop()
         try:
             self._socket = await loop.create_server(

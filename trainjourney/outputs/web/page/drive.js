@@ -109,9 +109,10 @@ function build() {
     if (named.pad_x && named.pad_y) add_pad(panel, named);
     if (named.preset) add_stops(panel, named);
     const fields = make("div", { class: group === "pad" ? "corners" : "fields" }), buttons = make("div", { class: "row" });
+    if (group === "pad") rows.sort((one, other) => "cdab".indexOf(one.name.at(-1)) - "cdab".indexOf(other.name.at(-1))); // as they lie on it
     for (const row of rows) {
       if (row.slots || state.widgets.has(row.name) || row.name === "look" || row.name === "store") continue;
-      const kind = row.kind === "number" ? (row.high - row.low > 1e6 || row.unit === "number" ? number : slider) : { toggle, trigger, choice, look: look_select }[row.kind];
+      const kind = { whole: number, toggle, trigger, choice, look: look_select }[row.kind] || slider;
       const fading = row.name === "blackout" || row.name === "brake"; // a number that is mostly none or all
       const widget = (fading ? toggle : kind)(row, (value) => turn(row.name, value));
       state.widgets.set(row.name, widget);
@@ -227,7 +228,7 @@ function note(name, value, source, mine) {
   const [base, slot] = name.split(".");
   const row = state.table[base];
   const look = (number) => words(state.looks.find((one) => one.slot === slot_of(state.looks, number))?.name || String(number));
-  let what = row.kind === "look" ? look(value) : row.kind === "choice" ? row.choices[value] : row.kind === "number" ? say_number(row, value) : Number(value) ? "on" : "off";
+  let what = row.kind === "look" ? look(value) : row.kind === "choice" ? row.choices[value] : ["number", "whole"].includes(row.kind) ? say_number(row, value) : Number(value) ? "on" : "off";
   if (row.kind === "trigger") what = "";
   const which = slot ? `${words(base)} of ${look(Number(slot))}` : words(base);
   const who = mine ? "you" : source || "the show";

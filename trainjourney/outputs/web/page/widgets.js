@@ -16,12 +16,12 @@ export const words = (name) => name.replace(/_s$/, "").replaceAll("_", " ");
 
 export function say_number(row, value) {
   const unit = { s: " s", bpm: " bpm", "x cruising": " ×", x: " ×" }[row.unit] || "";
-  const places = row.high - row.low > 50 ? 0 : row.high - row.low > 5 ? 1 : 2;
+  const places = row.kind === "whole" || row.high - row.low > 50 ? 0 : row.high - row.low > 5 ? 1 : 2;
   return Number(value).toFixed(places) + unit;
 }
 
 export function slider(row, turn) {
-  const skew = row.high - row.low > 100 ? 3 : 1; // a melt of 600 s leaves room for the first ten
+  const skew = row.unit === "s" && row.high > 100 ? 3 : 1; // a melt of 600 s leaves room for the first ten
   const part = (value) => ((value - row.low) / (row.high - row.low)) ** (1 / skew);
   const range = make("input", { type: "range", min: 0, max: 1000, class: "widget", "aria-label": words(row.name), title: row.help });
   const output = make("output");
