@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainjourney import __version__
-from trainjourney.commands import looks, osc, publisher, render, token
+from trainjourney.commands import looks, midi, osc, publisher, render, token
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -325,6 +325,7 @@ app.command(hidden=True)(publisher.publisher)
 app.add_typer(looks.app, name="looks")
 app.add_typer(token.app, name="token")
 app.add_typer(osc.app, name="osc")
+app.add_typer(midi.app, name="midi")
 
 
 if __name__ == "__main__":
