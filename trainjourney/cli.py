@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainjourney import __version__
-from trainjourney.commands import looks, midi, osc, publisher, render, token
+from trainjourney.commands import layout, looks, midi, osc, publisher, render, token
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -326,6 +326,7 @@ app.add_typer(looks.app, name="looks")
 app.add_typer(token.app, name="token")
 app.add_typer(osc.app, name="osc")
 app.add_typer(midi.app, name="midi")
+app.add_typer(layout.app, name="layout")
 
 
 if __name__ == "__main__":
