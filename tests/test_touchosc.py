@@ -39,7 +39,7 @@ def test_it_is_what_the_editor_writes_and_the_same_each_time() -> None:
 def test_every_control_stands_on_the_page_and_over_no_other() -> None:
     boxes = [one.frame for one in widgets() if one.kind != "LABEL"]
     for i, (x, y, width, height) in enumerate(boxes):
-        assert 0 <= x and 0 <= y and x + width <= WIDTH and y + height <= HEIGHT
+        assert min(x, y) >= 0 and x + width <= WIDTH and y + height <= HEIGHT
         for left, top, wide, tall in boxes[:i]:
             apart = x >= left + wide or left >= x + width or y >= top + tall or top >= y + height
             assert apart, boxes[i]

@@ -18,7 +18,8 @@ HEAR_BACK_PORT = 9001
 _GAP = 10
 _COLOURS = {
     "train": (0.95, 0.62, 0.24), "look": (0.36, 0.72, 0.55), "pad": (0.36, 0.62, 0.86),
-    "store": (0.85, 0.3, 0.25), "beat": (0.85, 0.42, 0.55), "output": (0.72, 0.72, 0.76), "preset": (0.66, 0.55, 0.86),
+    "beat": (0.85, 0.42, 0.55), "output": (0.72, 0.72, 0.76),
+    "preset": (0.66, 0.55, 0.86), "store": (0.85, 0.3, 0.25),  # red: it writes over what was
 }  # fmt: skip
 _PLACE = uuid.UUID(
     "8a4cf4b2-8d2f-4d7e-9f53-2f6b7d0a5c11"
