@@ -74,9 +74,7 @@ class Served:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request, and what came back, whatever it is."""
-        request = urllib.request.Request(
-            self.url + path, body, dict(headers or {}), method=method
-        )
+        request = urllib.request.Request(self.url + path, body, dict(headers or {}), method=method)
         try:
             with urllib.request.urlopen(request, timeout=15) as answer:
                 return Answer(answer.status, answer.headers, answer.read())
