@@ -44,6 +44,7 @@ class ScriptedEngine:
         self.predicts = 0
         self.noises: list[NDArray[np.float32]] = []
         self.speeds: list[float] = []
+        self.dreams: list[float] = []
 
     def encode(self, frame: Frame) -> State:
         return {"place": np.zeros(1, np.float32), "picture": frame.copy()}
@@ -60,6 +61,7 @@ class ScriptedEngine:
         self.predicts += 1
         self.noises.append(noise)
         self.speeds.append(speed)
+        self.dreams.append(dream)
         if told == "fail":
             raise BackendError("the script says so")
         place = state["place"] + np.float32(np.nan if told == "nan" else 6.0 * speed)

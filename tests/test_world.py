@@ -1,10 +1,15 @@
 """The dreamed world: it goes on from the last good state whatever a step does."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 from scripted import HEIGHT, SIZE, WIDTH, ScriptedEngine, scripted_manifest
 
 from trainjourney.errors import BackendError
+from trainjourney.inference.band import FIGURES, Band
+from trainjourney.journey.guard import DREAM
 from trainjourney.journey.world import PATIENCE, DreamWorld
 from trainjourney.types import Controls, Frame
 
@@ -79,3 +84,46 @@ def test_no_start_is_a_fog() -> None:
     the_world = DreamWorld(ScriptedEngine(), scripted_manifest(), 0)
     the_world.reset(None)
     assert (the_world.step(CRUISE) == 128).all()
+
+
+def test_a_picture_outside_its_band_is_dreamt_anew() -> None:
+    band = Band.model_validate(dict.fromkeys(FIGURES, (-1.0, -0.5)))  # no picture lies there
+    manifest = scripted_manifest().model_copy(update={"band": band})
+    engine = ScriptedEngine()
+    the_world = DreamWorld(engine, manifest, 1)
+    the_world.reset(start())
+    for _ in range(30 * 4):
+        the_world.step(CRUISE)
+    assert the_world.guard.count == 1
+    assert engine.dreams[:50] == [0.2] * 50 and engine.dreams[-1] == DREAM
+
+
+def test_a_departure_fades_into_another_journey_of_the_seed_that_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    the_world = world(ScriptedEngine())
+    before = the_world.step(CRUISE)
+    picture = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
+    Image.fromarray(picture).save(tmp_path / "look.png")
+    the_world.depart(9, LOOK, tmp_path / "look.png")
+    frames = [the_world.step(CRUISE) for _ in range(30)]
+    assert the_world.seed == 9 and the_world.number == 30
+    apart = [float(np.abs(frame.astype(int) - before).mean()) for frame in frames]
+    assert apart[0] < 5.0 and max(np.diff(apart)) < 5.0
+    np.testing.assert_array_equal(frames[-1], picture)
+    the_world.depart(4, LOOK, tmp_path / "gone.png")
+    np.testing.assert_array_equal(the_world.step(CRUISE), picture)
+    assert the_world.seed == 9 and "no new departure" in caplog.text
+
+
+def test_a_world_resumes_as_if_nothing_had_been() -> None:
+    the_world, other = world(ScriptedEngine(), 3), world(ScriptedEngine(), 5)
+    for _ in range(7):
+        the_world.step(CRUISE)
+    state = {name: array.copy() for name, array in the_world.state.items()}
+    other.resume(state, the_world.seed, the_world.number)
+    for _ in range(3):
+        np.testing.assert_array_equal(the_world.step(CRUISE), other.step(CRUISE))
+    engines = (the_world.engine, other.engine)
+    noises = [one.noises[-1] for one in engines if isinstance(one, ScriptedEngine)]
+    np.testing.assert_array_equal(*noises)

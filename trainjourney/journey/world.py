@@ -11,6 +11,7 @@ import numpy as np
 
 from trainjourney.errors import BackendError, PictureError
 from trainjourney.inference import Engine, Manifest
+from trainjourney.journey.guard import Guard
 from trainjourney.journey.noise import draw_noise
 from trainjourney.journey.picture import blend, load_picture
 from trainjourney.types import Controls, Embedding, Frame, State
@@ -32,6 +33,7 @@ class DreamWorld:
         self._state: State = {}
         self._frame: Frame | None = None
         self._left: Frame | None = None  # the last picture before a departure, while it fades
+        self.guard = Guard(manifest.band, manifest.frame.fps)
 
     @property
     def state(self) -> State:
@@ -50,6 +52,7 @@ class DreamWorld:
                 "give --start another, or try --set engine.precision=f32"
             )
         self._state, self._frame, self._left = state, frame, None
+        self.guard.reset()
         self.number = self.thrown = self._in_a_row = 0
 
     def depart(self, seed: int, embedding: Embedding, picture: Path | None) -> None:
@@ -79,6 +82,7 @@ class DreamWorld:
             raise BackendError(f"the kept state is not finite ({bad}); start anew")
         self._state, self._frame, self._left = state, self.engine.decode(state), None
         self.seed, self.number, self._in_a_row = seed, number, 0
+        self.guard.reset()
 
     def step(self, controls: Controls) -> Frame:
         """The next frame; or the last good one, if this step had to be thrown away.
@@ -94,7 +98,7 @@ class DreamWorld:
                 noise,
                 controls.embedding,
                 _clip(controls.speed, self.manifest.ranges.speed),
-                _clip(controls.dream, self.manifest.ranges.dream),
+                _clip(self.guard.dream(controls.dream), self.manifest.ranges.dream),
             )
             if bad := _not_finite(state):
                 raise BackendError(f"state '{bad}' is not finite")
@@ -103,6 +107,7 @@ class DreamWorld:
             self._throw_away(err)
         else:
             self._state, self._in_a_row = state, 0
+            self.guard.watch(self._frame)
         return self._frame if self._left is None else self._faded(self._left, self._frame)
 
     def _faded(self, left: Frame, frame: Frame) -> Frame:

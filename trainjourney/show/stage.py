@@ -89,6 +89,7 @@ class Stage:
             "hold": bool(world.hold),
             "serial": int(world.serial),
             "thrown": int(world.thrown),
+            "guarded": int(world.guarded),
             "restarts": keeper.restarts,
             "then": self._next.bundle.manifest.name if self._next else "",
         }
