@@ -12,7 +12,7 @@ from trainjourney.types import Embedding, Frame, State
 WIDTH, HEIGHT, SIZE = 64, 32, 4
 
 
-def scripted_manifest(width: int = WIDTH, height: int = HEIGHT) -> Manifest:
+def scripted_manifest(width: int = WIDTH, height: int = HEIGHT, **more: object) -> Manifest:
     return Manifest.model_validate(
         {
             "format": 1,
@@ -27,6 +27,7 @@ def scripted_manifest(width: int = WIDTH, height: int = HEIGHT) -> Manifest:
                 {"name": "picture", "shape": [height, width, 3], "dtype": "uint8"},
             ],
             "files": {},
+            **more,
         }
     )
 

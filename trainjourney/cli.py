@@ -200,8 +200,8 @@ def doctor(engine: Engine = None, config: ConfigFile = None, sets: Sets = None) 
 def train(
     model: Annotated[Literal["pocket"], typer.Argument(help="What to train.", metavar="pocket")],
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help="pocket, or tiny to try it in seconds.")
-    ] = "pocket",
+        str, typer.Option(metavar="NAME", help="xs, s or m; tiny to try it in a minute.")
+    ] = "s",
     run: Run = Path("runs/pocket"),
     minutes: Annotated[
         float | None, typer.Option(metavar="X", min=0, help="Stop after this long; go on later.")
@@ -253,7 +253,7 @@ def judge(
         Path, typer.Option(metavar="FOLDER", help="Where the report and the films' figures go.")
     ] = Path("report"),
     short: Annotated[
-        bool, typer.Option("--short", help="600 frames, two seeds, no baselines: minutes.")
+        bool, typer.Option("--short", help="500 frames, one seed, no baselines: a minute.")
     ] = False,
     against: Annotated[
         str | None, typer.Option(metavar="BUNDLE", help="Another bundle beside it.")
