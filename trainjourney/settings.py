@@ -51,6 +51,9 @@ class JourneyConfig(Section):
     dream: float = Field(
         default=0.2, ge=0.0, le=1.0, description="0 follows what was, 1 repaints all that enters."
     )
+    tour: str = Field(
+        default="", description="A tour to follow: a TOML file of looks, speeds and melts by time."
+    )
     seed: int = Field(
         default=0, ge=0, lt=2**63, description="The same seed makes the same film on one backend."
     )

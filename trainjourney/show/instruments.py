@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -22,7 +23,7 @@ from trainjourney.controls.oscquery import OscQuery
 from trainjourney.controls.presets import Presets
 from trainjourney.controls.tempo import Tempo
 from trainjourney.inference import Bundle, Look
-from trainjourney.journey.tour import Tour
+from trainjourney.journey.tour import Tour, read_tour
 from trainjourney.settings import Config
 from trainjourney.show.bank import FolderWatch
 from trainjourney.show.network import Service
@@ -40,12 +41,11 @@ class Instruments:
     As a context it plays; its `services` are for the network thread, its OSCQuery for the page.
     """
 
-    def __init__(
-        self, config: Config, stage: Stage, bundle: Bundle, tour: Tour | None = None
-    ) -> None:
+    def __init__(self, config: Config, stage: Stage, bundle: Bundle) -> None:
         """Raises ConfigError."""
-        self._config, self._stage, self._tour = config, stage, tour
-        self._bundle = bundle
+        self._config, self._stage, self._bundle = config, stage, bundle
+        tour = config.journey.tour
+        self._tour = read_tour(Path(tour).expanduser()) if tour else None
         self._stack = ExitStack()
         self._osc = OscServer(stage.desk, config.osc) if config.osc.port else None
         self.oscquery = OscQuery(stage.desk, config.osc.port, self._names)
@@ -99,7 +99,7 @@ class Instruments:
 
     def _lay(self, looks: dict[int, Look]) -> None:
         """Another bank; in the thread of the folder's watch."""
-        self._stage.lay_bank(looks)
+        self._stage.lay_bank(looks, self._bundle)
         self.oscquery.bank_changed()
         log.info("looks: %d in the bank", len(looks))
 

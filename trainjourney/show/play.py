@@ -22,11 +22,13 @@ from trainjourney.inference import Bundle, find_bundle, load_bundle
 from trainjourney.journey.board import Board
 from trainjourney.journey.pacing import Pacer
 from trainjourney.journey.picture import cover
+from trainjourney.journey.tour import TourSource, read_tour
 from trainjourney.outputs.null import NullOutput
 from trainjourney.outputs.recorder import Recorder
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config, FilmConfig, JourneyConfig
 from trainjourney.show.departure import Departure, depart, read_departure
+from trainjourney.show.instruments import Instruments
 from trainjourney.show.journals import (
     begin_journal,
     journalled,
@@ -117,10 +119,12 @@ def _play_live(
         picture = _larger(picture, following[1])
     desk = open_desk(config.journey)
     stage = Stage(desk, picture, bundle.manifest.frame.fps)
-    services = _services(config, stage, bundle.manifest.frame.fps)
+    instruments = Instruments(config, stage, bundle)
+    services = _services(config, stage, bundle.manifest.frame.fps, instruments)
     with ExitStack() as stack:
         stack.callback(stage.close)
         stage.open(config, bundle, following, frames)
+        stack.enter_context(instruments)
         height, width, _ = picture.shape
         try:
             window = stack.enter_context(closing(Window(width, height, config.window)))
@@ -160,9 +164,14 @@ def _larger(picture: Frame, bundle: Bundle) -> Frame:
     return cover(Image.fromarray(picture), frame.width, frame.height)
 
 
-def _services(config: Config, stage: Stage, fps: float) -> dict[str, Service]:
+def _services(
+    config: Config, stage: Stage, fps: float, instruments: Instruments
+) -> dict[str, Service]:
     """What serves on the network beside this show: name -> a coroutine function."""
-    return {"the page": page_service(config, stage, fps)}
+    page = page_service(
+        config, stage, fps, instruments.routes(), instruments.oscquery.root, [instruments.counts]
+    )
+    return {"the page": page, **instruments.services()}
 
 
 def _note(stage: Stage, desk: Desk) -> str:
@@ -195,7 +204,7 @@ def _play_here(
             world, board = depart(config, bundle, departure)
             with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
                 travel(
-                    world, board, first, outputs, meter,
+                    world, board, (*first, *_tour(config, fps)), outputs, meter,
                     fps=fps, frames=frames, stopped=stop.is_set, heard=heard,
                 )  # fmt: skip
     return meter.summary()
@@ -222,7 +231,7 @@ def _play_in_window(
         boards.append(board)
         with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
             travel(
-                world, board, (*first, turns), (slot, *outputs), meter,
+                world, board, (*first, *_tour(config, frame.fps), turns), (slot, *outputs), meter,
                 fps=frame.fps, frames=frames, pacer=Pacer(frame.fps), stopped=stop.is_set,
                 heard=heard,
             )  # fmt: skip
@@ -243,6 +252,12 @@ def _play_in_window(
         finally:
             stop.set()  # before the pool waits for its thread
         riding.result()
+
+
+def _tour(config: Config, fps: float) -> list[TourSource]:
+    """The tour that the settings name, by frames."""
+    name = config.journey.tour
+    return [TourSource(read_tour(Path(name).expanduser()), fps)] if name else []
 
 
 def _open_output(name: str, bundle: Bundle, config: FilmConfig) -> Output:

@@ -8,11 +8,12 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from trainjourney.controls.desk import Desk
 from trainjourney.errors import TrainjourneyError
-from trainjourney.inference import Bundle
+from trainjourney.inference import Bundle, Look
 from trainjourney.settings import Config
 from trainjourney.show.block import BlockSource
 from trainjourney.show.frames import FrameRing
@@ -94,6 +95,13 @@ class Stage:
             "then": self._next.bundle.manifest.name if self._next else "",
         }
 
+    def lay_bank(self, looks: Mapping[int, Look], bundle: Bundle) -> None:
+        """Lay another bank for every world that understands the embeddings of `bundle`."""
+        with self._turning:
+            for keeper in (self._keeper, self._next):
+                if keeper and _embeds_alike(keeper.bundle, bundle):
+                    keeper.lay_bank(looks)
+
     @property
     def alive(self) -> bool:
         """Whether a world plays, or is on its way."""
@@ -159,6 +167,8 @@ class Stage:
         with self._turning:
             for change in BlockSource(self.keeper.block).poll():  # as all is set, in its order
                 following.block.turn(change)
+            if _embeds_alike(following.bundle, self.keeper.bundle):
+                following.lay_bank(self.keeper.looks)
             self._next = following
         following.start(now_s, arrive=True)
 
@@ -168,3 +178,8 @@ class Stage:
         self._left, self._keeper, self._next = self._keeper, self._next, None
         self._seen.clear()
         self.frames.take_over(self.keeper.ring, TAKE_OVER_S)
+
+
+def _embeds_alike(one: Bundle, other: Bundle) -> bool:
+    """Whether the same picture is the same embedding in both."""
+    return one.manifest.files["embedder.onnx"] == other.manifest.files["embedder.onnx"]
