@@ -1,4 +1,4 @@
-"""The pages in a real browser: they play, come back, fall back, drive the world, ask for a token."""
+"""The pages in a real browser: they play, come back, fall back, drive, ask for a token."""
 
 import json
 from collections.abc import Iterator
