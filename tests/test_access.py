@@ -1,4 +1,4 @@
-"""Who may: loopback alone by default, tokens beyond it, nothing from foreign pages, limits for all."""
+"""Who may: loopback alone by default, tokens beyond it, nothing from foreign pages, limits."""
 
 import socket
 import time
@@ -53,17 +53,17 @@ def test_the_users_own_file_lies_in_the_state_folder(monkeypatch: pytest.MonkeyP
 
 
 def test_a_wide_address_without_a_token_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(WebError, match="trainjourney token new --role view"):
-        with served(listen="0.0.0.0", tokens=tmp_path / "none.json"):
-            pass
+    wide = served(listen="0.0.0.0", tokens=tmp_path / "none.json")
+    with pytest.raises(WebError, match="trainjourney token new --role view"), wide:
+        pass
 
 
 def test_a_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(WebError, match=f"127.0.0.1:{port} .*--set web.port"):
-            with served(port=port):
-                pass
+        late = served(port=port)
+        with pytest.raises(WebError, match=f"127.0.0.1:{port} .*--set web.port"), late:
+            pass
 
 
 @pytest.mark.parametrize("path", ["/frame.jpg", "/whep", "/stream.mjpeg", "/drive/ws", "/status", "/metrics", "/looks/1.jpg"])  # fmt: skip  # noqa: E501
