@@ -175,7 +175,7 @@ def bench(
         from trainjourney.show.bench import bench_latency, bench_window
 
         timed = bench_latency(loaded, tries) if what == "latency" else None
-        figures = timed or bench_window(loaded, seconds, stall_s=10.0)
+        figures = timed or bench_window(loaded, seconds)
     for name, value in figures.items():
         print(f"{name:>12}  {_words(value)}")
     print(json.dumps(figures))
