@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainjourney import __version__
+from trainjourney.commands import ride
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -274,6 +275,9 @@ def _words(value: Any) -> str:
         return "  ".join(f"{key} {_words(part)}" for key, part in value.items())
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
+
+# More commands, a topic a file.
+app.add_typer(ride.ride, name="ride")
 
 if __name__ == "__main__":
     main()

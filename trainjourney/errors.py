@@ -7,6 +7,7 @@ TrainjourneyError
 ├── PictureError    a picture: missing, no image, of no use
 ├── OutputError     a film or file that cannot be written
 ├── DisplayError    a window that cannot be opened
+├── RideError       a video of a ride: unreadable, or of no use
 └── TrainingError   a training that cannot start, go on or be exported
 
 A message says what, where, and what to type next, in one line. `cli.py` prints it and ends
@@ -42,6 +43,10 @@ class OutputError(TrainjourneyError):
 
 class DisplayError(TrainjourneyError):
     """A window cannot be opened."""
+
+
+class RideError(TrainjourneyError):
+    """A video of a ride cannot be read, or nothing can be learnt from it."""
 
 
 class TrainingError(TrainjourneyError):
