@@ -16,7 +16,7 @@ def country(seed: int, width: int, height: int) -> Picture:
     """Blots of many sizes, [height, width, 3]."""
     rng = np.random.default_rng(seed)
     out = np.zeros((height, width, 3))
-    for cells in (4, 8, 16, 32, 64):
+    for cells in (4, 8, 16, 32, 64, 128):
         rough = rng.uniform(0, 255, (max(2, cells * height // width), cells, 3)).astype(np.uint8)
         big = Image.fromarray(rough).resize((width, height), Image.Resampling.BICUBIC)
         out += np.asarray(big, np.float64) / 5.0

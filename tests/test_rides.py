@@ -68,11 +68,12 @@ def test_a_cab_view_is_told_apart(tmp_path: Path) -> None:
 
 def test_what_is_of_no_use_is_dropped_and_named(tmp_path: Path) -> None:
     moving = sliding(4, 50, 5.0)
-    double = [frame for frame in sliding(5, 30, 5.0) for _ in range(2)]
+    later = sliding(5, 33, 5.0)
+    double = [frame for frame in later[:30] for _ in range(2)]
     stopped = [moving[-1]] * 40
     soft: list[Picture] = [
         np.asarray(Image.fromarray(frame).filter(ImageFilter.GaussianBlur(6)))
-        for frame in sliding(5, 33, 5.0)[30:]
+        for frame in later[30:]
     ]
     film = write_film(tmp_path / "a.mp4", [*moving, *stopped, *double, *soft, *sliding(6, 30, 5.0)])
     ride = bring_in([film], tmp_path / "mine")

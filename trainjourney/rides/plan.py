@@ -13,7 +13,7 @@ KEPT, DUPLICATE, CUT, STILL, BLUR, UNSURE, SHORT, SPARE = range(8)
 REASONS = ("kept", "duplicate", "cut", "standstill", "blur", "unsure", "short", "spare")
 AIM_PX, LOW_PX, HIGH_PX = 14.0, 8.0, 24.0  # of the mid-ground, a predicted frame
 MOST_STRIDE = 8  # frames kept between a frame and the next predicted one; more are spare
-BLURRED = 0.4  # of the sharpness that is usual there
+BLURRED = 0.5  # of the sharpness that is usual there
 STANDS = 0.1  # of the ride's usual speed
 STILL_PX = 0.08  # of LUMA_W, a frame: nothing moves
 STILL_S = 1.0  # and so long
@@ -60,12 +60,12 @@ def make_plan(measures: Measures, width: int) -> Plan:
     reason[~told & ~first & ~duplicate] = UNSURE
     jump = measures.change > max(JUMP, 2.5 * usual)
     reason[(reason == UNSURE) & jump] = CUT
+    sharp = _running_median(measures.sharp, 31)
+    hazy = (reason == KEPT) | (reason == UNSURE)
+    reason[hazy & (measures.sharp < BLURRED * sharp)] = BLUR
     for start, end in _runs(reason == UNSURE):
         if end - start <= GAP:  # a pole that passes; its neighbours tell
             reason[start:end] = KEPT
-
-    sharp = _running_median(measures.sharp, 31)
-    reason[(reason == KEPT) & (measures.sharp < BLURRED * sharp)] = BLUR
     good = told & (reason == KEPT)
     sideways = float(np.median(np.abs(across[good]))) if good.any() else 0.0
     outward = float(np.median(np.abs(spread[good]))) if good.any() else 0.0
