@@ -107,7 +107,7 @@ def test_a_phones_turned_film_is_set_upright(tmp_path: Path) -> None:
     found = look_at(film)
     assert (found.width, found.height) == (128, 256)
     shown = next(frame for _, frame in read(film, 128, 256))
-    assert np.abs(shown.astype(int) - upright[0]).mean() < 8.0
+    assert np.abs(shown.astype(int) - upright[0]).mean() < 12.0  # of 64 between strangers
     ride = bring_in([film], tmp_path / "mine", (128, 64))
     assert np.median(ride.speed) > 0.0
 

@@ -18,6 +18,7 @@ STANDS = 0.1  # of the ride's usual speed
 STILL_PX = 0.08  # of LUMA_W, a frame: nothing moves
 STILL_S = 1.0  # and so long
 GAP = 3  # frames of which nothing can be told, between such of which it can
+BAND_SURE = 9.0  # peak over spread of a band that is to tell alone
 FAINT = 0.06  # of the usual change: no more than a codec's breathing
 JUMP = 12.0  # levels that a cut changes at least
 
@@ -58,7 +59,8 @@ def make_plan(measures: Measures, width: int) -> Plan:
     duplicate = ~first & (measures.change < max(SAME, FAINT * usual))
     reason[duplicate] = DUPLICATE
     reason[~told & ~first & ~duplicate] = UNSURE
-    jump = measures.change > max(JUMP, 2.5 * usual)
+    around = _running_median(np.where(told, measures.change, 0.0), 31)
+    jump = measures.change > np.maximum(JUMP, 1.25 * around)
     reason[(reason == UNSURE) & jump] = CUT
     sharp = _running_median(measures.sharp, 31)
     hazy = (reason == KEPT) | (reason == UNSURE)
@@ -112,7 +114,7 @@ def _movement(
     u, sure = m.tiles[:, middle, :, 1].astype(np.float64), m.tiles_sure[:, middle] >= SURE
     masked = np.where(sure, u, np.nan)
     half = TILES_X // 2
-    wide = np.where(m.bands_sure >= SURE, m.bands, np.nan)[:, BANDS // 4 : 3 * BANDS // 4]
+    wide = np.where(m.bands_sure >= BAND_SURE, m.bands, np.nan)[:, BANDS // 4 : 3 * BANDS // 4]
     left, right = _median(masked[:, :, :half]), _median(masked[:, :, half:])
     spread = np.nan_to_num((right - left) / 2.0)
     tiles = _median(masked)
@@ -121,6 +123,11 @@ def _movement(
     fast = np.isfinite(bands) & (np.abs(bands) > LUMA_W / TILES_X / 3.0)
     across = np.where(fast | ~np.isfinite(tiles), bands, tiles)
     told = np.isfinite(across) & ((sure.sum((1, 2)) >= 3) | (np.isfinite(wide).sum(1) >= 2))
+    # none is sure alone, under a pale sky say, but strangers do not agree
+    shared = np.median(m.bands, axis=1)
+    alike = (np.abs(m.bands - shared[:, None]) < 1.0) & (m.bands_sure > 0.7 * SURE)
+    agreed = ~told & (alike.sum(1) >= BANDS // 2)
+    across, told = np.where(agreed, shared, across), told | agreed
     return np.nan_to_num(across), np.where(fast, 0.0, spread), told
 
 
