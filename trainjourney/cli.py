@@ -158,30 +158,38 @@ def doctor(engine: Engine = None, config: ConfigFile = None, sets: Sets = None) 
 
 @app.command()
 def train(
-    model: Annotated[Literal["pocket"], typer.Argument(help="What to train.", metavar="pocket")],
+    model: Annotated[
+        Literal["pocket", "full"], typer.Argument(help="pocket or full.", metavar="MODEL")
+    ],
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help="pocket, or tiny to try it in seconds.")
-    ] = "pocket",
-    run: Run = Path("runs/pocket"),
+        str | None, typer.Option(metavar="NAME", help="As the model; or tiny, to try it.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Of the training; else runs/MODEL.")
+    ] = None,
+    ride: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="An imported ride to learn from.")
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(metavar="X", min=0, help="Stop after this long; go on later.")
     ] = None,
     device: Annotated[
-        str, typer.Option(metavar="NAME", help="cpu; nothing else is there yet.")
+        str, typer.Option(metavar="NAME", help="cpu; the full model knows cuda too.")
     ] = "cpu",
     warm: Annotated[
-        Path | None, typer.Option("--from", metavar="BUNDLE", help="Set out from its weights.")
+        Path | None,
+        typer.Option("--from", metavar="FOLDER", help="Set out from a bundle, or base weights."),
     ] = None,
     stage: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this stage. May be repeated.")
     ] = None,
 ) -> None:
-    """Train a model on the scenery, every stage in order. The same words resume it."""
-    with _extra("train"):
-        from trainjourney.training.pocket import STAGES, train_pocket
+    """Train a model on the scenery or on a ride. The same words resume it."""
+    run = run or Path("runs") / model
+    with _extra("full" if model == "full" else "train"):
+        from trainjourney.commands.training import train_any
 
-        assert model == "pocket"
-        train_pocket(preset, run, minutes, device, stage or STAGES, warm=warm)
+        train_any(model, preset or model, run, ride, minutes, device, warm, stage)
 
 
 @app.command()
