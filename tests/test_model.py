@@ -8,13 +8,14 @@ from small_tensors import one_thread, random_masks, rng  # noqa: F401
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainjourney.model.codec import DOWN, LATENT, PATCH, Codec
+from trainjourney.model.codec import LATENT, PATCH, Codec
 from trainjourney.model.decoder import CODE, Composite
-from trainjourney.model.denoiser import between, draw_times, roughen, velocity
+from trainjourney.model.denoiser import between, draw_times, lead, roughen, velocity
 from trainjourney.model.embedder import PICTURE_H, PICTURE_W, SIZE, Embedder
 from trainjourney.model.encoder import Encoder
-from trainjourney.model.network import CONTEXT, TALL, TILE, Network
+from trainjourney.model.network import CONTEXT, DREAMT, TALL, TILE, Network
 from trainjourney.model.planes import (
+    DOWN,
     MATERIALS,
     PLANES,
     ROWS,
@@ -24,7 +25,7 @@ from trainjourney.model.planes import (
 from trainjourney.model.ring import (
     P,
 )
-from trainjourney.model.sampler import STEPS, sample, time_of
+from trainjourney.model.sampler import STEPS, sample
 
 # --- networks ---------------------------------------------------------------------------------
 
@@ -45,15 +46,15 @@ def test_shapes() -> None:
     found = Encoder(8)(torch.rand(2, 3, VIEW_H, VIEW_W), look)
     assert found.shape == (2, P, LATENT, TALL, VIEW_W // DOWN)
     said = Network(8, 1)(
-        torch.randn(2, LATENT, TALL, TILE), torch.rand(2), torch.randn(2, LATENT, TALL, CONTEXT),
+        torch.randn(2, DREAMT, TALL, TILE), torch.rand(2), torch.randn(2, LATENT, TALL, CONTEXT),
         torch.ones(2), torch.zeros(2), plane, embedding,
     )  # fmt: skip
-    assert said.shape == (2, LATENT, TALL, TILE)
+    assert said.shape == (2, DREAMT, TALL, TILE)
 
 
 def test_without_context_the_network_does_not_see_it() -> None:
     torch.manual_seed(0)
-    network, tile = Network(8, 1), torch.randn(1, LATENT, TALL, TILE)
+    network, tile = Network(8, 1), torch.randn(1, DREAMT, TALL, TILE)
     one, zero = torch.ones(1), torch.zeros(1)
 
     def said(seed: int, told: Tensor) -> Tensor:
@@ -126,8 +127,10 @@ def plain_over(
         for y in range(plane.top, VIEW_H):
             if p == 0 and y >= ROWS:
                 break  # below the sky there is nothing; other planes go on with their last row
-            # between the middles of stored rows, a tall plane lies half-way
-            at = float(np.clip((y - plane.top + 0.5) / plane.stretch - 0.5, 0.0, ROWS - 1.0))
+            # between the middles of stored rows, a tall plane lies between them
+            ends = np.cumsum(plane.heights)
+            middles = ends - np.array(plane.heights) / 2.0
+            at = float(np.interp(y - plane.top + 0.5, middles, np.arange(ROWS)))
             row, part = int(at), at - int(at)
             here = masks[p, :, row] * (1.0 - part) + masks[p, :, min(row + 1, ROWS - 1)] * part
             cover = here.sum(0)
@@ -180,21 +183,23 @@ def test_times_reach_both_ends() -> None:
     assert float((times > 0.95).float().mean()) > 0.01
 
 
-def test_strides_shorten_and_fill_the_road() -> None:
-    times = time_of(torch.arange(STEPS + 1.0))
-    strides = times.diff()
-    assert float(times[0]) == 0.0 and float(times[-1]) == 1.0
-    assert (strides > 0).all() and (strides.diff() < 0).all()
+def test_signs_lead_and_both_reach_the_end() -> None:
+    times = torch.linspace(0.0, 1.0, STEPS + 1)
+    ahead = lead(times)
+    assert float(ahead[0]) == 0.0 and float(ahead[-1]) == 1.0
+    assert (ahead[1:-1] > times[1:-1]).all() and (ahead.diff() >= 0).all()
 
 
 @pytest.mark.parametrize("steps", [1, 3, STEPS])
 def test_a_straight_field_lands_on_the_data(steps: int) -> None:
-    data, noise = torch.randn(2, 3, 5, 4, 4, generator=rng(10))
+    data, noise = torch.randn(2, 3, DREAMT, 4, 4, generator=rng(10))
     seen: list[Tensor] = []
 
     def field(tile: Tensor, time: Tensor) -> Tensor:
         seen.append(time)
-        assert torch.allclose(tile, between(data, noise, time), atol=1e-5)
+        for part, t in ((slice(LATENT), time), (slice(LATENT, None), lead(time))):
+            path = between(data[:, part], noise[:, part], t)
+            assert torch.allclose(tile[:, part], path, atol=1e-5)
         return velocity(data, noise)
 
     assert torch.allclose(sample(field, noise, steps), data, atol=1e-5)

@@ -71,8 +71,9 @@ def test_country_of_another_look_is_dreamt_anew_beyond_the_window(speed: float) 
     road = Road(torch.zeros(P, dtype=torch.int32), country, country)
     look, parallax = another_look(1), torch.tensor([p.parallax for p in PLANES])
     painted = look.expand(2 * P, SIZE)
-    far = choose(road, painted, look, torch.tensor(speed), parallax).tolist()
-    near = choose(road, painted, another_look(2), torch.tensor(speed), parallax).tolist()
+    told, slow = torch.tensor(speed), torch.zeros(P, dtype=torch.bool)
+    far = choose(road, painted, look, told, parallax, slow)[0].tolist()
+    near = choose(road, painted, another_look(2), told, parallax, slow)[0].tolist()
     assert far[1] == near[1] == side and far[3] == near[3] == 1
     begin = (-200 - TILE_CELLS if side else VIEW_W + 200) % RING
     assert far[0] == P - 1 and far[2] == begin, "the foreground runs out of country first"

@@ -87,14 +87,14 @@ def test_every_thing_is_drawn_alike_by_both(kind: str) -> None:
 @pytest.mark.parametrize("p", range(len(PLANES)))
 def test_masks_are_shares_of_a_pixel(name: str, p: int) -> None:
     strip = paint(numpy_xp, [plan(s, p, 640, lambda x: WORLDS[name]) for s in (1, 2)])
-    assert strip.shape == (2, MATERIALS, 2 * ROWS * PLANES[p].stretch, 640)
+    assert strip.shape == (2, MATERIALS, 2 * PLANES[p].tall, 640)
     assert strip.min() >= 0.0 and strip.max() <= 1.0
     assert strip.sum(axis=1).max() <= 1.0 + 1e-3
     assert strip.sum() > 0.0, "an empty plane"
-    kept = store(numpy_xp, strip)
+    kept = store(numpy_xp, strip, PLANES[p])
     assert kept.shape == (2, MATERIALS, ROWS, 320)
-    rows = 2 * PLANES[p].stretch
-    cell = strip[1, :, 5 * rows : 6 * rows, 14:16].mean(axis=(1, 2))
+    above, height = 2 * sum(PLANES[p].heights[:5]), 2 * PLANES[p].heights[5]
+    cell = strip[1, :, above : above + height, 14:16].mean(axis=(1, 2))
     assert np.allclose(kept[1, :, 5, 7], cell, atol=1e-6)
 
 

@@ -24,7 +24,7 @@ from trainjourney.model.codec import Codec
 from trainjourney.model.decoder import CODE, Composite
 from trainjourney.model.embedder import Embedder
 from trainjourney.model.network import CONTEXT, TILE
-from trainjourney.model.planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W
+from trainjourney.model.planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, pool_rows
 from trainjourney.scenery.style import Style
 from trainjourney.scenery.view import palette
 from trainjourney.training.checkpoint import load_weights
@@ -37,7 +37,7 @@ from trainjourney.training.look_stage import small_pictures, vary
 from trainjourney.training.pocket import STAGES, stage_weights, train_pocket
 from trainjourney.training.presets import PRESETS, find_preset
 
-TALL = next(p for p, plane in enumerate(PLANES) if plane.stretch > 1)
+TALL = next(p for p, plane in enumerate(PLANES) if plane.tall > ROWS)
 
 
 def digest(path: Path) -> str:
@@ -254,8 +254,7 @@ def test_visibility_is_what_the_composite_leaves() -> None:
     _, shares = Composite()(masks, nothing, codes, torch.zeros(2, CODE, VIEW_H, 1))
     seen = visibility(masks)
     for p, plane in enumerate(PLANES):
-        rows = shares[:, p, plane.top : plane.top + ROWS * plane.stretch]
-        share = rows.reshape(2, ROWS, plane.stretch, VIEW_W).mean(2)
+        share = torch.tensor(pool_rows(plane)) @ shares[:, p, plane.top : plane.top + plane.tall]
         apart = (masks[:, p].sum(1) * seen[:, p] - share).abs()
         if p > TALL:
             assert float(apart.max()) < 1e-5, plane.name

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from trainjourney.errors import BundleError
+from trainjourney.inference.band import Band
 
 FORMAT = 1
 GRAPHS = ("encoder.onnx", "predictor.onnx", "decoder.onnx", "embedder.onnx")
@@ -79,6 +80,9 @@ class Manifest(_Table):
     embedding: EmbeddingTable
     noise: NoiseTable
     ranges: RangesTable
+    departure: int = Field(default=0, ge=0, le=100_000)
+    """Steps of standing and dreaming freely until nothing of the start is left; 0: cannot."""
+    band: Band | None = None
     state: tuple[StateTable, ...] = Field(min_length=1, max_length=64)
     files: dict[
         Annotated[str, Field(pattern=FILE)], Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]

@@ -4,12 +4,14 @@ Compositing is exact ("over", Porter & Duff 1984); the network learns the palett
 material, the sky behind, the light of the sun, and the hand that drew it all.
 """
 
+from itertools import accumulate
+
 import torch
 from torch import Tensor, nn
 
 from .embedder import SIZE
 from .layers import conv
-from .planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W
+from .planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, spread_rows
 
 CODE = 8  # channels a material is painted with; the first three are its colour
 GRAIN = 6  # channels of the texture that travels with each plane
@@ -28,6 +30,13 @@ def _sky_rows() -> Tensor:
 
 class Composite(nn.Module):
     """Lay the planes over one another, back to front, each channel by channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        for p, plane in enumerate(PLANES):
+            if plane.tall > ROWS:
+                rows = torch.tensor(spread_rows(plane))
+                self.register_buffer(f"rows{p}", rows, persistent=False)
 
     def forward(
         self, masks: Tensor, extra: Tensor, codes: Tensor, sky: Tensor
@@ -48,9 +57,8 @@ class Composite(nn.Module):
             paint = codes[:, p].transpose(1, 2) @ masks[:, p].flatten(2)
             paint = paint.view(b, CODE, ROWS, VIEW_W)
             layer = torch.cat([paint, extra[:, p] * (1.0 if p == 0 else cover), cover], 1)
-            if plane.stretch > 1:
-                tall = (float(plane.stretch), 1.0)
-                layer = nn.functional.interpolate(layer, scale_factor=tall, mode="bilinear")
+            if plane.tall > ROWS:
+                layer = self.get_buffer(f"rows{p}") @ layer
             low = VIEW_H - plane.top - layer.shape[2]
             if p == 0:
                 layer = nn.functional.pad(layer, (0, 0, plane.top, low))
@@ -149,5 +157,5 @@ def grain_cells(texture: Tensor) -> Tensor:
         pooled = nn.functional.avg_pool2d(torch.stack([brush, value])[None], 2)[0]
         phases = nn.functional.pixel_unshuffle(dot[None, None], 2)[0]
         cells = torch.cat([pooled, phases], 0)  # [GRAIN, VIEW_H, VIEW_W]
-        out.append(cells[:, plane.top : plane.top + ROWS * plane.stretch : plane.stretch])
+        out.append(cells[:, [plane.top + y for y in accumulate((0, *plane.heights[:-1]))]])
     return torch.stack(out)

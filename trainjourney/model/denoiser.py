@@ -3,6 +3,13 @@
 import torch
 from torch import Tensor
 
+LEAD = 1.5  # how much faster the signs of a tile go from noise to data than its latent
+
+
+def lead(time: Tensor) -> Tensor:
+    """The time of the signs when the latent is at `time`."""
+    return (LEAD * time).clamp(max=1.0)
+
 
 def between(data: Tensor, noise: Tensor, time: Tensor) -> Tensor:
     """The point at `time` [B] (0 noise, 1 data) on the road, same shape as data."""

@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .codec import DOWN, LATENT
+from .codec import LATENT
 from .embedder import SIZE
 from .layers import ChannelNorm, conv
-from .planes import PLANES, ROWS, VIEW_H
+from .planes import DOWN, PLANES, ROWS, VIEW_H, Plane, pool_rows
 
 TALL, GRID_H = ROWS // DOWN, VIEW_H // DOWN
 
@@ -34,6 +34,9 @@ class Encoder(nn.Module):
         y = torch.linspace(0.0, 1.0, GRID_H)
         waves = torch.stack([y, (6.0 * y).sin(), (12.0 * y).sin(), (24.0 * y).sin()])
         self.register_buffer("rows", waves[None, :, :, None])
+        self.tall_rows: Tensor
+        tall = next(plane for plane in PLANES if plane.tall == VIEW_H)
+        self.register_buffer("tall_rows", _grid_rows(tall), persistent=False)
 
     def forward(self, picture: Tensor, embedding: Tensor) -> Tensor:
         """Guess every plane; the picture's own embedding [B, SIZE] tells what its colours mean."""
@@ -49,13 +52,20 @@ class Encoder(nn.Module):
         grid = F.silu(_film(self.join(torch.cat([fine, up], 1)), self.film_grid(k)))
         outs = []
         for plane, head in zip(PLANES, self.planes, strict=True):
-            if plane.stretch == 2:
-                part = F.avg_pool2d(grid, (2, 1))
+            if plane.tall > ROWS:
+                part = self.tall_rows @ grid
             else:  # the band of rows the plane lies in, to the nearest latent row
                 top = min(GRID_H - TALL, round(plane.top / DOWN))
                 part = grid[:, :, top : top + TALL]
             outs.append(head(part))
         return torch.stack(outs, 1)
+
+
+def _grid_rows(plane: Plane) -> Tensor:
+    """Shares of the grid's rows in a tall plane's latent rows, [TALL, GRID_H]."""
+    heights = torch.tensor(plane.heights, dtype=torch.float32)[:, None]
+    view = (torch.tensor(pool_rows(plane)) * heights).view(TALL, DOWN, VIEW_H).sum(1)
+    return (view / view.sum(1, keepdim=True)).view(TALL, GRID_H, DOWN).sum(2)
 
 
 def _film(x: Tensor, told: Tensor) -> Tensor:

@@ -4,13 +4,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .codec import LATENT, Codec
+from .codec import Codec
 from .decoder import GRAIN, RESIDUAL, Composite, Decoder
 from .embedder import SIZE, Embedder
 from .encoder import Encoder
-from .network import TALL, TILE
-from .planes import MATERIALS, PLANES, ROWS, VIEW_W
-from .ring import CELL, CHANNELS, RING, P, from_columns, to_columns
+from .network import DREAMT, TALL, TILE
+from .planes import MATERIALS, PLANES, ROWS, VIEW_W, pool_rows
+from .ring import CELL, CHANNELS, RING, TILE_CELLS, P, from_columns, to_columns
 
 
 class PictureGraph(nn.Module):
@@ -106,12 +106,13 @@ class EncoderGraph(nn.Module):
         blank = empty.expand(P, RING - VIEW_W, CHANNELS * ROWS)
         ring = torch.cat([view, blank], 1).flatten(0, 1)
         zeros = torch.zeros(P, dtype=torch.int32)
-        tile, job = torch.zeros(LATENT, TALL, TILE), torch.zeros(4, dtype=torch.int32)
+        tile, job = torch.zeros(DREAMT, TALL, TILE), torch.zeros(4, dtype=torch.int32)
         one = torch.ones(1)
-        painted = look.expand(2 * P, SIZE) + 0.0
+        painted, seen = look.expand(2 * P, SIZE) + 0.0, look.expand(P, SIZE) + 0.0
+        sheet = view[0, :TILE_CELLS, : MATERIALS * ROWS] * 0
         return (
-            ring, zeros, zeros + 0, zeros + 0, tile, job, one * 0.0, painted, look[0], one,
-            look[0] + 0.0,
+            ring, zeros, zeros + 0, zeros + 0, tile, job, one * 0.0, painted, seen, zeros + 0,
+            look[0] + 0.0, job + 0, sheet, job[:3] + 0, look[0] + 0.0, one, look[0] + 0.0,
         )  # fmt: skip
 
     def _attach(self, sheets: Tensor, missing: Tensor) -> list[Tensor]:
@@ -123,6 +124,6 @@ class EncoderGraph(nn.Module):
         for p, plane in enumerate(PLANES):
             share = shares[0, p] if p else 1.0 - shares[0, 1:].sum(0)
             weighted = missing * (share * 1.5).clamp(max=1.0)
-            rows = weighted[:, plane.top : plane.top + ROWS * plane.stretch]
-            out.append(rows.reshape(RESIDUAL, ROWS, plane.stretch, VIEW_W).mean(2))
+            rows = weighted[:, plane.top : plane.top + plane.tall]
+            out.append(torch.tensor(pool_rows(plane)) @ rows if plane.tall > ROWS else rows)
         return out

@@ -6,15 +6,18 @@ from torch import Tensor, nn
 from .codec import LATENT
 from .embedder import SIZE
 from .layers import Block, ChannelNorm, conv
-from .planes import PLANES
+from .planes import PLANES, SIGNS
 
 CONTEXT, TILE, TALL = 16, 32, 16  # latent columns of context and of a new tile; latent rows
+DREAMT = LATENT + SIGNS  # channels of a tile while it is dreamt; the signs are then let go
 
 
 class Network(nn.Module):
     """U-Net over [context | tile]; conditions: time, embedding, plane, context noise.
 
-    An embedding of zeros means 'any look'; a mask of zeros means 'no context' (cold start).
+    An embedding of zeros means 'any look'; a mask of zeros means 'no context' (cold start). Beside
+    the latent the network dreams signs, a little ahead of it: what a thing is before what it
+    looks like (after ReDi, Kouzelis et al. 2025). Of the context no signs are known.
     """
 
     def __init__(self, width: int = 64, blocks: int = 2) -> None:
@@ -25,7 +28,7 @@ class Network(nn.Module):
         self.look = nn.Linear(SIZE, k)
         self.scalars = nn.Linear(2 * 16, k)
         self.condition = nn.Sequential(nn.SiLU(), nn.Linear(k, k), nn.SiLU())
-        self.start = conv(LATENT + 1, width)
+        self.start = conv(DREAMT + 1, width)
         self.fine = _blocks(width, k, blocks)
         self.down1 = conv(width, w1, 3, 2)
         self.middle = _blocks(w1, k, blocks)
@@ -37,7 +40,7 @@ class Network(nn.Module):
         self.up1 = conv(w1, 4 * width, 1)
         self.join1 = conv(2 * width, width, 1)
         self.fine_up = _blocks(width, k, blocks)
-        self.end = nn.Sequential(ChannelNorm(width), nn.SiLU(), conv(width, LATENT))
+        self.end = nn.Sequential(ChannelNorm(width), nn.SiLU(), conv(width, DREAMT))
         self.waves: Tensor
         self.register_buffer("waves", torch.exp(torch.linspace(0.0, 4.0, 8)))
 
@@ -45,14 +48,15 @@ class Network(nn.Module):
         self, tile: Tensor, time: Tensor, context: Tensor, mask: Tensor, noise: Tensor,
         plane: Tensor, embedding: Tensor,
     ) -> Tensor:  # fmt: skip
-        """Velocity [B, LATENT, TALL, TILE].
+        """Velocity [B, DREAMT, TALL, TILE].
 
-        tile [B, LATENT, TALL, TILE] at time [B] (0 noise, 1 data); context [B, LATENT, TALL,
+        tile [B, DREAMT, TALL, TILE] at time [B] (0 noise, 1 data); context [B, LATENT, TALL,
         CONTEXT] with noise level `noise` [B]; mask [B] 1 where the context is told; plane [B];
         embedding [B, SIZE].
         """
         m = mask[:, None, None, None]
-        x = torch.cat([context * m, tile], dim=3)
+        unsigned = torch.zeros_like(tile[:, :SIGNS, :, :CONTEXT])
+        x = torch.cat([torch.cat([context * m, unsigned], dim=1), tile], dim=3)
         known = torch.cat([m.expand(-1, 1, TALL, CONTEXT), torch.zeros_like(tile[:, :1])], dim=3)
         angles = torch.cat([time[:, None] * self.waves, noise[:, None] * self.waves], dim=1)
         scalars = torch.cat([angles.sin(), angles.cos()], dim=1)

@@ -5,10 +5,13 @@ resolution. What a material looks like is decided by the embedding at decode tim
 """
 
 from dataclasses import dataclass
+from itertools import accumulate
 
 WIDTH, HEIGHT = 512, 256  # the frame, px
 ROWS = 64  # stored rows of every plane
 MATERIALS = 8
+DOWN = 4  # cells of a latent cell, across and down
+SIGNS = 8  # channels that say what stands in a latent cell and which part of it
 VIEW_W, VIEW_H = WIDTH // 2, HEIGHT // 2  # the window at the planes' resolution, cells
 TRAVEL = 3.0  # cells a frame at speed 1 and parallax 1 (6 px of the frame)
 
@@ -24,18 +27,58 @@ class Plane:
     name: str
     parallax: float
     top: int  # view row of stored row 0
-    stretch: int  # view rows per stored row
+    bands: tuple[tuple[int, int], ...]  # stored rows, from the top, and view rows for each
     horizon: int  # view row where its ground begins, on average
     materials: tuple[str, ...]
 
+    @property
+    def heights(self) -> tuple[int, ...]:
+        """View rows of every stored row, ROWS of them."""
+        return tuple(height for count, height in self.bands for _ in range(count))
+
+    @property
+    def tall(self) -> int:
+        """View rows of the whole sheet."""
+        return sum(self.heights)
+
+
+_EVEN = ((ROWS, 1),)
+# Wires, fence and rails need every row; between them stand posts, which have no rows to lose.
+_TRACK = ((2, 4), (28, 1), (16, 4), (8, 1), (10, 2))
 
 PLANES = (
-    Plane("sky", 0.01, 0, 1, 64, SKY),
-    Plane("mountains", 0.03, 8, 1, 63, ROCK),
-    Plane("hills", 0.08, 22, 1, 61, LAND),
-    Plane("far", 0.17, 26, 1, 67, LAND),
-    Plane("middle", 0.32, 36, 1, 76, LAND),
-    Plane("near", 0.55, 44, 1, 88, LAND),
-    Plane("track", 1.0, 0, 2, 109, LAND),
-    Plane("foreground", 1.7, 64, 1, 119, LAND),
+    Plane("sky", 0.01, 0, _EVEN, 64, SKY),
+    Plane("mountains", 0.03, 8, _EVEN, 63, ROCK),
+    Plane("hills", 0.08, 22, _EVEN, 61, LAND),
+    Plane("far", 0.17, 26, _EVEN, 67, LAND),
+    Plane("middle", 0.32, 36, _EVEN, 76, LAND),
+    Plane("near", 0.55, 44, _EVEN, 88, LAND),
+    Plane("track", 1.0, 0, _TRACK, 109, LAND),
+    Plane("foreground", 1.7, 64, _EVEN, 119, LAND),
 )
+
+
+def spread_rows(plane: Plane) -> list[list[float]]:
+    """Shares of stored rows in every view row, [tall][ROWS]: linear between the rows' middles."""
+    ends = list(accumulate(plane.heights))
+    middles = [end - height / 2.0 for end, height in zip(ends, plane.heights, strict=True)]
+    out = []
+    for y in range(plane.tall):
+        at, shares, i = y + 0.5, [0.0] * ROWS, 0
+        while i < ROWS - 2 and middles[i + 1] < at:
+            i += 1
+        part = min(max((at - middles[i]) / (middles[i + 1] - middles[i]), 0.0), 1.0)
+        shares[i], shares[i + 1] = 1.0 - part, part
+        out.append(shares)
+    return out
+
+
+def pool_rows(plane: Plane, fine: int = 1) -> list[list[float]]:
+    """The way back, [ROWS][fine * tall]: each stored row is the mean of what it stands for."""
+    out, at = [], 0
+    for height in plane.heights:
+        row = [0.0] * (fine * plane.tall)
+        row[at : at + fine * height] = [1.0 / (fine * height)] * (fine * height)
+        out.append(row)
+        at += fine * height
+    return out

@@ -1,16 +1,20 @@
 """`predictor.onnx`: a frame of travel, and a sampling step on the tile that is needed soonest."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
-from .codec import DOWN, Codec
+from .codec import LATENT, Codec
 from .denoiser import roughen
 from .network import CONTEXT, Network
-from .planes import MATERIALS, PLANES, TRAVEL
+from .planes import DOWN, MATERIALS, PLANES, TRAVEL, VIEW_W
+from .repaint import FREE, TILES, WAIT, Repaint, begin, dissolve, finish, lingering, ready, settle
 from .ring import CELL, CHANNELS, CONTEXT_CELLS, RING, TILE_CELLS, P, from_columns
-from .runway import Road, choose, lay, roll
+from .runway import STALE, Road, choose, lay, roll
+from .sampler import STEPS, euler
 
-STRIDE = 1.0 / 8.0  # of time in a frame at cruising speed: eight steps a tile
+STRIDE = 1.0 / STEPS  # of time in a frame at cruising speed
 SEAM = 4  # latent columns of context decoded along with a tile, so that no seam shows
 
 
@@ -28,33 +32,58 @@ class PredictorGraph(nn.Module):
 
     def forward(
         self, ring: Tensor, position: Tensor, ahead: Tensor, behind: Tensor, tile: Tensor,
-        job: Tensor, time: Tensor, painted: Tensor, look: Tensor, fade: Tensor, origin: Tensor,
+        job: Tensor, time: Tensor, painted: Tensor, seen: Tensor, fresh: Tensor, aim: Tensor,
+        work: Tensor, sheet: Tensor, laying: Tensor, look: Tensor, fade: Tensor, origin: Tensor,
         noise: Tensor, embedding: Tensor, speed: Tensor, dream: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         """One frame; the outputs are the state in the order of STATE."""
         way = (speed * TRAVEL * CELL * self.parallax).round().to(torch.int32)
-        road = roll(Road(position, ahead, behind), way)
+        before = Road(position, ahead, behind)
+        road = roll(before, way)
+        again = Repaint(seen, fresh, aim, work, sheet, laying)
+        again = settle(again, road.ahead - ahead, painted, speed)
         idle = job[3:] < 1
-        job = torch.where(idle, choose(road, painted, embedding, speed, self.parallax), job)
+        slow = lingering(again, speed, self.parallax)
+        wish, frames = choose(road, painted, embedding, speed, self.parallax, slow)
+        other, able, taken = begin(again, road, embedding, dream, slow)
+        able = able & (frames > WAIT)
+        started = idle & able & (taken[2] == TILES)
+        again = replace(
+            again,
+            work=torch.where(idle & able, taken, again.work),
+            aim=torch.where(started, embedding, again.aim),
+        )
+        job = torch.where(idle, torch.where(able, other, wish), job)
         tile = torch.where(idle[:, None, None], noise[0], tile)
         time = torch.where(idle, torch.zeros_like(time), time)
 
         number = job[:1].long()
+        free = (job[3:] == 2) & (again.work[2:3] == TILES) & (dream > FREE)
         context = self.codec.encode(self._context(ring, job), number)
+        context = torch.where(free, torch.zeros_like(context), context)
         level = (0.6 * dream).reshape(1)
-        rough = roughen(context, level, noise[1][None, :, :, :CONTEXT])
-        field = self.network(
-            tile[None], time, rough, torch.ones_like(time), level, number, embedding[None]
-        )
+        rough = roughen(context, level, noise[1][None, :LATENT, :, :CONTEXT])
+        told = torch.where(job[3] == 2, again.aim, embedding)
+        follows = 1.0 - free.float()
+        field = self.network(tile[None], time, rough, follows, level, number, told[None])
         stride = torch.minimum(self._stride(road, job, speed), 1.0 - time)
-        tile, time = tile + stride * field[0], time + stride
+        tile, time = euler(tile[None], field, time, stride)[0], time + stride
 
-        done = ((time > 0.999).to(torch.int32) * job[3])[0]
-        joined = torch.cat([context[..., -SEAM:], tile[None]], 3)
+        done = ((time > 0.999) & ready(again, job)).to(torch.int32)[0]
+        joined = torch.cat([context[..., -SEAM:], tile[None, :LATENT]], 3)
         masks = self.codec.decode(joined, number)[0, :, :, SEAM * DOWN :]
-        ring, road, laid = lay(ring, road, job, masks, done)
+        again, road, painted = finish(again, road, painted, job, masks, done)
+        ring, again = dissolve(ring, again, dream)
+        ring, road, laid = lay(ring, road, job, masks, done * (job[3] == 1))
         row = torch.arange(2 * P, dtype=torch.int32) == job[0] + P * job[1]
         painted = torch.where((row & (laid > 0))[:, None], embedding[None], painted)
+        # From here on the window fills with country of the look that the tile was dreamt in.
+        renewed = (row[:P] | row[P:]) & (laid > 0) & ((again.seen @ embedding) < STALE)
+        span = torch.where(renewed & (again.fresh < 1), road.margin(job[1]), again.fresh)
+        span = torch.where(
+            renewed & (again.fresh < 1), span + (VIEW_W - TILE_CELLS) * CELL, again.fresh
+        )
+        again = replace(again, fresh=span)
         job = torch.cat([job[:3], (job[3] * (1 - done)).reshape(1)])
 
         faith = ((embedding * origin).sum() * 2.5 - 1.25).clamp(0.0, 1.0)
@@ -63,8 +92,8 @@ class PredictorGraph(nn.Module):
         fade = torch.minimum(fade, fade + 0.1 * (faith - fade))
         look = embedding + 0.0 * look
         return (
-            ring, road.position, road.ahead, road.behind, tile, job, time, painted, look, fade,
-            origin + 0.0,
+            ring, road.position, road.ahead, road.behind, tile, job, time, painted, again.seen,
+            again.fresh, again.aim, again.work, again.sheet, again.laying, look, fade, origin + 0.0,
         )  # fmt: skip
 
     def _context(self, ring: Tensor, job: Tensor) -> Tensor:

@@ -2,11 +2,10 @@
 
 from torch import Tensor
 
-from .codec import DOWN, LATENT
 from .decoder import RESIDUAL
 from .embedder import SIZE
-from .network import CONTEXT, TALL, TILE
-from .planes import MATERIALS, PLANES, ROWS, VIEW_W
+from .network import CONTEXT, DREAMT, TALL, TILE
+from .planes import DOWN, MATERIALS, PLANES, ROWS, VIEW_W
 
 P = len(PLANES)
 RING = 768  # columns of every plane's ring
@@ -18,15 +17,21 @@ STATE: dict[str, tuple[tuple[int, ...], str]] = {
     "position": ((P,), "int32"),  # left edge of the window, 1/CELL cells, modulo the ring
     "ahead": ((P,), "int32"),  # painted country right of the window, 1/CELL cells
     "behind": ((P,), "int32"),  # and left of it
-    "tile": ((LATENT, TALL, TILE), "float32"),  # the tile being dreamt
-    "job": ((4,), "int32"),  # its plane, side (1 left), ring column, 1 if begun
+    "tile": ((DREAMT, TALL, TILE), "float32"),  # the tile being dreamt, with its signs
+    "job": ((4,), "int32"),  # its plane, side (1 left), ring column; 1 begun, 2 a repainting
     "time": ((1,), "float32"),  # how far it is, 0 noise, 1 done
     "painted": ((2 * P, SIZE), "float32"),  # the look each runway was dreamt in, right, left
+    "seen": ((P, SIZE), "float32"),  # the look of each plane's country in the window
+    "fresh": ((P,), "int32"),  # 1/CELL cells until the window shows what the runway was dreamt in
+    "aim": ((SIZE,), "float32"),  # the look of the repainting that goes on
+    "work": ((4,), "int32"),  # its plane, next ring column, tiles left; plane repainted last
+    "sheet": ((TILE_CELLS, MATERIALS * ROWS), "uint8"),  # the tile that dissolves into its place
+    "laying": ((3,), "int32"),  # its plane, first ring column, frames it has been dissolving
     "look": ((SIZE,), "float32"),  # the embedding the window is painted in
     "fade": ((1,), "float32"),  # how much of the start picture's own colour is left
     "origin": ((SIZE,), "float32"),  # the start picture's embedding
 }
-NOISE = (2, LATENT, TALL, TILE)  # for a new tile; for roughening its context
+NOISE = (2, DREAMT, TALL, TILE)  # for a new tile; for roughening its context
 BEYOND = RING - VIEW_W  # cells of the ring outside the window
 
 

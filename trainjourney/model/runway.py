@@ -40,9 +40,12 @@ def roll(road: Road, way: Tensor) -> Road:
 
 
 def choose(
-    road: Road, painted: Tensor, embedding: Tensor, speed: Tensor, parallax: Tensor
-) -> Tensor:
-    """The next job [4] int32: plane, side, first ring column of its tile, 1."""
+    road: Road, painted: Tensor, embedding: Tensor, speed: Tensor, parallax: Tensor, slow: Tensor
+) -> tuple[Tensor, Tensor]:
+    """The next job [4] int32: plane, side, first ring column of its tile, 1; and frames to it.
+
+    What lies ahead of `slow` planes [P] bool is not replaced here: they are repainted whole.
+    """
     numbers = torch.arange(P, dtype=torch.int32)
     left = (speed < 0.0).to(torch.int32).reshape(1)
     part = road.position % CELL
@@ -51,6 +54,7 @@ def choose(
     # whole cells between the window's edge and the end of the country
     whole = torch.where(left > 0, margin - part, margin + part) // CELL
     stale = (torch.where(left > 0, painted[P:] @ embedding, painted[:P] @ embedding)) < STALE
+    stale = stale & ~(slow & (left < 1))
     soon = (REACT * pace).ceil().to(torch.int32) + 2
     near = torch.minimum(whole, torch.where(stale, soon, whole))
     full = near + TILE_CELLS > BEYOND
@@ -61,7 +65,7 @@ def choose(
     cell = (road.position // CELL * (numbers == plane)).sum().to(torch.int32)
     right = cell + VIEW_W + offset
     column = torch.where(left > 0, cell - TILE_CELLS - offset, right) % RING
-    return torch.cat([plane.reshape(1), left, column, torch.ones_like(left)])
+    return torch.cat([plane.reshape(1), left, column, torch.ones_like(left)]), frames.min()
 
 
 def lay(

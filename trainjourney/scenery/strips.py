@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ..model.planes import MATERIALS, PLANES, ROWS
+from ..model.planes import MATERIALS, PLANES, Plane, pool_rows
 from .layout import Layout, Stand
 from .shapes import Array
 from .things import DARK, LIGHT, ROOF, THINGS, WALL
@@ -200,12 +200,12 @@ def _railside(xp: Any, device: Any, lay: Layout, strip: Array) -> Array:
 
 
 def paint(xp: Any, lays: list[Layout], device: Any = None) -> Array:
-    """Paint layouts of one plane, in px: [B, MATERIALS, 2 * ROWS * stretch, width].
+    """Paint layouts of one plane, in px: [B, MATERIALS, 2 * tall, width].
 
     `xp` is array_api_compat.numpy or array_api_compat.torch. Masks are 0..1 and sum to at most 1.
     """
     plane = PLANES[lays[0].plane]
-    height = 2 * ROWS * plane.stretch
+    height = 2 * plane.tall
     strip = _terrain(xp, device, lays, height)
     _stand(xp, device, lays, strip)
     if plane.name == "track":
@@ -226,7 +226,9 @@ def paint(xp: Any, lays: list[Layout], device: Any = None) -> Array:
     return xp.clip(strip, 0.0, 1.0)
 
 
-def store(xp: Any, strip: Array) -> Array:
+def store(xp: Any, strip: Array, plane: Plane) -> Array:
     """What the state keeps of a strip: the means of its cells, [B, MATERIALS, ROWS, width / 2]."""
     b, m, h, w = strip.shape
-    return xp.mean(xp.reshape(strip, (b, m, ROWS, h // ROWS, w // 2, 2)), axis=(3, 5))
+    device = None if isinstance(strip, np.ndarray) else strip.device
+    halves = xp.mean(xp.reshape(strip, (b, m, h, w // 2, 2)), axis=4)
+    return xp.matmul(_tensor(xp, device, pool_rows(plane, 2)), halves)

@@ -13,8 +13,10 @@ import array_api_compat.numpy as xp
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.planes import HEIGHT, MATERIALS, PLANES, ROWS, VIEW_W, WIDTH
+from ..model.network import TALL
+from ..model.planes import DOWN, HEIGHT, MATERIALS, PLANES, ROWS, SIGNS, VIEW_W, WIDTH
 from ..scenery.layout import plan
+from ..scenery.signs import paint_signs
 from ..scenery.strips import paint, store
 from ..scenery.style import NAMES, Style
 from ..scenery.view import look_through, textures
@@ -41,6 +43,7 @@ def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELL
     texture = textures()
     n = len(PLANES)
     strips = np.zeros((count, n, MATERIALS, ROWS, cells), np.uint8)
+    signs = np.zeros((count, n, SIGNS, TALL, cells // DOWN), np.int8)
     frames = np.zeros((count, PICTURES, HEIGHT, WIDTH, 3), np.uint8)
     starts = np.zeros((count, PICTURES, n), np.float32)
     styles = np.zeros((count, len(NAMES)), np.float32)
@@ -53,8 +56,10 @@ def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELL
             def style_at(x: float, new: Style = style, old: Style = before) -> Style:
                 return old if x < border else new
 
-            full = paint(xp, [plan(seed * 1000 + i + border, p, 2 * cells, style_at)])
-            strips[i, p] = np.round(store(xp, full)[0] * 255.0)
+            lay = plan(seed * 1000 + i + border, p, 2 * cells, style_at)
+            full = paint(xp, [lay])
+            signs[i, p] = paint_signs(lay)
+            strips[i, p] = np.round(store(xp, full, PLANES[p])[0] * 255.0)
             painted.append(full[0])
         for k in range(PICTURES):
             low = border // 2 if k < 2 else 0
@@ -68,6 +73,7 @@ def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELL
     part.mkdir(parents=True)
     for name, array in (
         ("strips", strips),
+        ("signs", signs),
         ("frames", frames),
         ("starts", starts),
         ("styles", styles),
@@ -84,6 +90,7 @@ class Shards:
     """All shards of a folder, memory-mapped; style i is (shard, row)."""
 
     strips: list[NDArray[np.uint8]]  # each [n, planes, MATERIALS, ROWS, cells]
+    signs: list[NDArray[np.int8]]  # each [n, planes, SIGNS, ROWS / 4, cells / 4], x 127
     frames: list[NDArray[np.uint8]]  # each [n, PICTURES, H, W, 3]
     starts: list[NDArray[np.float32]]  # each [n, PICTURES, planes], cells
     styles: NDArray[np.float32]  # [all, len(NAMES)]
@@ -99,8 +106,9 @@ def open_shards(folder: Path) -> Shards:
     found = sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.endswith(".part"))
     parts = [
         [np.load(d / f"{name}.npy", mmap_mode="r") for d in found]
-        for name in ("strips", "frames", "starts", "styles")
+        for name in ("strips", "signs", "frames", "starts", "styles")
     ]
-    where = [(s, i) for s, styles in enumerate(parts[3]) for i in range(len(styles))]
+    where = [(s, i) for s, styles in enumerate(parts[-1]) for i in range(len(styles))]
     melts = np.array([found[s].name.startswith("melt") for s, _ in where])
-    return Shards(parts[0], parts[1], parts[2], np.concatenate(parts[3]), where, melts)
+    strips, signs, frames, starts, styles = parts
+    return Shards(strips, signs, frames, starts, np.concatenate(styles), where, melts)

@@ -1,4 +1,8 @@
-"""Stage 4, the network that dreams tiles: flow matching beside a context, maybe noisy or absent."""
+"""Stage 4, the network that dreams tiles: flow matching beside a context, maybe noisy or absent.
+
+Planes in which much stands are drawn more often, and of two places mostly the one where more
+stands: empty ground is soon learnt.
+"""
 
 from pathlib import Path
 
@@ -8,12 +12,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..model.codec import DOWN, Codec
+from ..model.codec import LATENT, Codec
 from ..model.decoder import Decoder
-from ..model.denoiser import between, draw_times, roughen, velocity
+from ..model.denoiser import between, draw_times, lead, roughen, velocity
 from ..model.embedder import SIZE, Embedder
 from ..model.network import CONTEXT, TILE, Network
-from ..model.planes import PLANES, VIEW_W
+from ..model.planes import DOWN, VIEW_W
 from ..model.sampler import sample
 from .codec_stage import draw_masks
 from .dataset import BORDER, CELLS, Shards
@@ -31,6 +35,11 @@ def all_embeddings(pictures: Tensor, embedder: Embedder) -> Tensor:
     return torch.cat(out)
 
 
+OFTEN = (1.0, 1.0, 1.0, 2.0, 3.0, 3.0, 2.0, 1.0)  # how often a plane is drawn
+CHOOSY = 0.5  # share of the tiles that are the fuller of two
+SIGNED = 0.5  # weight of the signs' error beside the latent's
+
+
 class DreamStage:
     """Velocity regression; the look steers, the context continues."""
 
@@ -45,27 +54,39 @@ class DreamStage:
         self.shards, self.embeddings = shards, embeddings
         self.codec, self.batch = codec.eval().requires_grad_(False), batch
         self.melts = torch.from_numpy(shards.melts)
+        self.often = torch.tensor(OFTEN)
 
     def modules(self) -> dict[str, nn.Module]:
         """The network."""
         return {"network": self.network}
 
     def batch_of(self, rng: torch.Generator, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Context, tile, plane and embedding of `count` places."""
-        n = torch.randint(len(self.shards), (count,), generator=rng)
+        """Context, tile with its signs, plane and embedding of `count` places."""
+        choosy = round(CHOOSY * count)
+        n = torch.randint(len(self.shards), (count + choosy,), generator=rng)
         melt = self.melts[n]
         # the train may run backwards: mirrored country, but a melt's new country lies to the right
-        mirrored = (torch.rand(count, generator=rng) < 0.5) & ~melt
-        plane = torch.randint(len(PLANES), (count,), generator=rng)
+        mirrored = (torch.rand(len(n), generator=rng) < 0.5) & ~melt
+        plane = torch.multinomial(self.often, len(n), replacement=True, generator=rng)
+        plane[count:] = plane[:choosy]
         context_cells, cells = CONTEXT * DOWN, (CONTEXT + TILE) * DOWN
-        free = torch.randint(CELLS - cells, (count,), generator=rng)
-        later = torch.randint(BORDER, CELLS - cells, (count,), generator=rng)
-        at_border = torch.rand(count, generator=rng) < 0.6
-        at = torch.where(melt, torch.where(at_border, BORDER - context_cells, later), free)
+        free = torch.randint((CELLS - cells) // DOWN, (len(n),), generator=rng) * DOWN
+        later = torch.randint(BORDER // DOWN, (CELLS - cells) // DOWN, (len(n),), generator=rng)
+        at_border = torch.rand(len(n), generator=rng) < 0.6
+        at = torch.where(melt, torch.where(at_border, BORDER - context_cells, later * DOWN), free)
+        places = list(zip(n.tolist(), plane.tolist(), at.tolist(), strict=True))
+        told = [self._signs(*place) for place in places]
+        kept = list(range(count))
+        for k in range(choosy):
+            if np.count_nonzero(told[count + k]) > np.count_nonzero(told[k]):
+                kept[k] = count + k
+        n, plane, mirrored = n[kept], plane[kept], mirrored[kept]
         crops = []
-        for a, p, x in zip(n.tolist(), plane.tolist(), at.tolist(), strict=True):
+        for a, p, x in (places[k] for k in kept):
             s, i = self.shards.where[a]
             crops.append(np.array(self.shards.strips[s][i, p, :, :, x : x + cells]))
+        signs = torch.from_numpy(np.stack([told[k] for k in kept])).float() / 127.0
+        signs = torch.where(mirrored[:, None, None, None], signs.flip(3), signs)[..., CONTEXT:]
         masks = torch.from_numpy(np.stack(crops)).float() / 255.0
         masks = torch.where(mirrored[:, None, None, None], masks.flip(3), masks)
         with torch.autocast("cpu", enabled=False):
@@ -74,7 +95,14 @@ class DreamStage:
         embedding = self.embeddings[n, moment]
         stray = torch.randn(embedding.shape, generator=rng) / SIZE**0.5
         embedding = embedding + 0.3 * torch.rand(count, 1, generator=rng) * stray
-        return latent[..., :CONTEXT], latent[..., CONTEXT:], plane, F.normalize(embedding)
+        tile = torch.cat([latent[..., CONTEXT:], signs], 1)
+        return latent[..., :CONTEXT], tile, plane, F.normalize(embedding)
+
+    def _signs(self, n: int, plane: int, cell: int) -> np.ndarray:
+        """Signs of a context and a tile that begin at a cell, [SIGNS, TALL, CONTEXT + TILE]."""
+        s, i = self.shards.where[n]
+        column = cell // DOWN
+        return np.array(self.shards.signs[s][i, plane, :, :, column : column + CONTEXT + TILE])
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch: context noise U(0, 0.7) on half, no context 10 %, any look 8 %."""
@@ -87,12 +115,18 @@ class DreamStage:
         context = roughen(context, level, torch.randn(context.shape, generator=rng))
         noise = torch.randn(tile.shape, generator=rng)
         time = draw_times(b, rng)
+        parts = [tile[:, :LATENT], tile[:, LATENT:]], [noise[:, :LATENT], noise[:, LATENT:]]
+        paths = [between(x, z, t) for x, z, t in zip(*parts, (time, lead(time)), strict=True)]
         said = self.network(
-            between(tile, noise, time), time, context, mask, level, plane, embedding
+            torch.cat(paths, 1), time, context, mask, level, plane, embedding
         ).float()
-        error = (said - velocity(tile, noise)).square().mean((1, 2, 3))
-        near = error[plane >= 3].mean() if bool((plane >= 3).any()) else error.mean()
-        return {"loss": error.mean(), "near": near.detach()}
+        error = (said - velocity(tile, noise)).square()
+        error, open_ = error.mean((2, 3)), (lead(time) < 1.0).float()  # signs already certain
+        latent, signs = error[:, :LATENT].mean(1), error[:, LATENT:].mean(1) * open_
+        land = latent[plane >= 3]
+        near = land.mean() if len(land) else latent.mean()
+        loss = (latent + SIGNED * signs).mean()
+        return {"loss": loss, "latent": latent.mean(), "signs": signs.mean(), "near": near}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
         """Rows of one plane each: true context, dreamt tile, and a second tile that continues it.
@@ -114,7 +148,7 @@ class DreamStage:
         )
         seen, told, calm = [context], torch.ones(48), torch.zeros(48)
         for _ in range(2):
-            last = seen[-1][..., -CONTEXT:]
+            last = seen[-1][:, :LATENT, :, -CONTEXT:]
             noise = torch.randn(tile.shape, generator=rng)
 
             def field(x: Tensor, t: Tensor, last: Tensor = last) -> Tensor:
@@ -122,8 +156,9 @@ class DreamStage:
                 return velocity.float()
 
             seen.append(sample(field, noise))
-        masks = self.codec.decode(torch.cat(seen, 3), plane)
-        true = self.codec.decode(torch.cat([context, tile], 3), plane)
+        last = torch.cat([context, *(part[:, :LATENT] for part in seen[1:])], 3)
+        masks = self.codec.decode(last, plane)
+        true = self.codec.decode(torch.cat([context, tile[:, :LATENT]], 3), plane)
         rows = []
         for i in range(0, 48, 2):
             parts = [draw_masks(x) for j in (i, i + 1) for x in (true[j], masks[j])]

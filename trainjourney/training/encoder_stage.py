@@ -8,10 +8,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..model.codec import DOWN, Codec
+from ..model.codec import Codec
 from ..model.embedder import Embedder
 from ..model.encoder import Encoder
-from ..model.planes import MATERIALS, PLANES, VIEW_W
+from ..model.planes import DOWN, MATERIALS, PLANES, VIEW_W, pool_rows
 from .codec_stage import draw_masks
 from .dataset import Shards
 
@@ -108,10 +108,10 @@ def visibility(masks: Tensor) -> Tensor:
     for p in reversed(range(n)):
         plane = PLANES[p]
         cover = masks[:, p].sum(1)
-        tall = cover.repeat_interleave(plane.stretch, 1)
+        pool = torch.tensor(pool_rows(plane))
+        tall = cover.repeat_interleave(torch.tensor(plane.heights), 1)
         here = clear[:, plane.top : plane.top + tall.shape[1]]
-        share = here.reshape(b, rows, plane.stretch, width).mean(2)
-        seen.append(share)
+        seen.append(pool @ here)
         below = tall[:, -1:].expand(b, 2 * rows - plane.top - tall.shape[1], width) * (p > 0)
         clear = torch.cat(
             [

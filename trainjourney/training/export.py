@@ -1,6 +1,7 @@
 """A trained run to a bundle: four graphs, looks, weights and a card; checked before it is kept."""
 
 import datetime
+import logging
 import tempfile
 import warnings
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import __version__
+from ..inference.band import Band, figures, find_band
 from ..inference.write import write_bundle
 from ..model.codec import Codec
 from ..model.decoder import Decoder, grain_cells
@@ -21,15 +23,19 @@ from ..model.graphs import DecoderGraph, EncoderGraph, PictureGraph
 from ..model.network import Network
 from ..model.planes import HEIGHT, TRAVEL, WIDTH
 from ..model.predictor import PredictorGraph
+from ..model.repaint import DEPARTURE
 from ..model.ring import NOISE, STATE
 from ..scenery.ride import Ride
 from ..scenery.view import textures
 from ..scenery.worlds import WORLDS
 from .checkpoint import load_weights, save_weights
+from .dataset import open_shards
 from .options import read_options
 from .pocket import STAGES, fresh_networks, stage_weights
 from .presets import find_preset
 from .share import WEIGHTS, share_weights
+
+log = logging.getLogger(__name__)
 
 OPSET = 18
 DECODED = ("ring", "position", "look", "fade")  # the part of the state that the decoder sees
@@ -125,10 +131,20 @@ def draw_looks(
     return list(pictures), np.stack(embeddings).astype(np.float32)
 
 
+def training_band(run: Path) -> Band | None:
+    """Within what the pictures keep that a run learned from; None where they are gone."""
+    if not (run / "data").is_dir():
+        log.warning("%s: no data left, so the bundle has no band and its guard sleeps", run)
+        return None
+    shards = open_shards(run / "data")
+    return find_band(np.stack([figures(f[i, 0]) for f in shards.frames for i in range(len(f))]))
+
+
 def export_bundle(run: Path, out: Path) -> None:
     """Write the bundle `out` from the training in `run`. Raises TrainingError, BundleError."""
     networks = load_networks(run)
     graphs = build_graphs(networks, read_options(run).get("parallax"))
+    band = training_band(run)
     style = WORLDS["meadow"]
     frame = torch.from_numpy((Ride(7, style).frame() * 255.0).round().astype(np.uint8))
     inputs = sample_inputs(graphs, frame)
@@ -152,6 +168,8 @@ def export_bundle(run: Path, out: Path) -> None:
             "embedding": {"size": SIZE, "picture_width": PICTURE_W, "picture_height": PICTURE_H},
             "noise": {"shape": list(NOISE)},
             "ranges": {"speed": [-2.0, 2.0], "dream": [0.0, 1.0], "travel_px": 2.0 * TRAVEL},
+            "departure": DEPARTURE,
+            "band": band and band.model_dump(),
             "state": [
                 {"name": k, "shape": list(shape), "dtype": dtype}
                 for k, (shape, dtype) in STATE.items()

@@ -25,7 +25,7 @@ def consistency_loss(
     edge = 0.00054 * size**0.5
     distance = (apart.square().flatten(1).sum(1) + edge**2).sqrt() - edge
     mean: Tensor = (weight * distance).mean()
-    return mean / size**0.5
+    return mean * float(size**-0.5)
 
 
 def guided(with_look: Tensor, without: Tensor, strength: Tensor) -> Tensor:

@@ -6,14 +6,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from ..model.codec import LATENT, Codec
+from ..model.codec import Codec
 from ..model.decoder import RESIDUAL, Decoder
 from ..model.embedder import SIZE
 from ..model.graphs import DecoderGraph
-from ..model.network import TALL, TILE, Network
-from ..model.planes import ROWS, VIEW_W
+from ..model.network import DREAMT, TALL, TILE, Network
+from ..model.planes import MATERIALS, ROWS, VIEW_W
 from ..model.predictor import PredictorGraph
-from ..model.ring import NOISE, RING, STATE, P, to_columns
+from ..model.ring import NOISE, RING, STATE, TILE_CELLS, P, to_columns
 
 State = dict[str, Tensor]
 
@@ -29,10 +29,16 @@ def start_state(masks: Tensor, embedding: Tensor) -> State:
         "position": zeros,
         "ahead": zeros,
         "behind": zeros,
-        "tile": torch.zeros(LATENT, TALL, TILE),
+        "tile": torch.zeros(DREAMT, TALL, TILE),
         "job": torch.zeros(4, dtype=torch.int32),
         "time": torch.zeros(1),
         "painted": embedding.expand(2 * P, SIZE).clone(),
+        "seen": embedding.expand(P, SIZE).clone(),
+        "fresh": zeros,
+        "aim": embedding,
+        "work": torch.zeros(4, dtype=torch.int32),
+        "sheet": torch.zeros(TILE_CELLS, MATERIALS * ROWS, dtype=torch.uint8),
+        "laying": torch.zeros(3, dtype=torch.int32),
         "look": embedding,
         "fade": torch.zeros(1),
         "origin": embedding,

@@ -20,7 +20,8 @@ from torch.nn import functional as F
 from ..errors import RideError
 from ..model.decoder import CODE, KNOTS, Decoder
 from ..model.embedder import SIZE
-from ..model.planes import HEIGHT, MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, WIDTH
+from ..model.network import TALL
+from ..model.planes import DOWN, HEIGHT, MATERIALS, PLANES, ROWS, SIGNS, VIEW_H, VIEW_W, WIDTH
 from ..rides.dataset import Ride
 from ..scenery.style import NAMES
 from .dataset import CELLS, PICTURES
@@ -146,11 +147,13 @@ def _write_place(ride: Ride, sheet: Sheet, first: int, decoder: Decoder, folder:
             masks, paint[p], sky = sky_masks(picture)
         else:
             masks, paint[p] = land_masks(picture, paint[p])
-        row = (top - PLANES[p].top) // PLANES[p].stretch
+        row = top - PLANES[p].top
         strips[0, p, :, row : row + end - top] = (masks * 255.0).round().byte().numpy()
+    signs = np.zeros((1, len(PLANES), SIGNS, TALL, CELLS // DOWN), np.int8)  # nobody named things
     frames = [_whole(ride, int(sheet.frames[k]), sheet.mirrored) for k in picked]
     folder.mkdir(parents=True)
     np.save(folder / "strips.npy", strips)
+    np.save(folder / "signs.npy", signs)
     np.save(folder / "frames.npy", np.stack(frames)[None])
     np.save(folder / "starts.npy", (sheet.at[picked] - starts)[None].astype(np.float32))
     np.save(folder / "paint.npy", paint.numpy())

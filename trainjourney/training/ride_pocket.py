@@ -54,14 +54,14 @@ def train_on_ride(
     load_weights(bundle / "weights.safetensors", {"decoder": decoder})
     bar = Bar()
     bar.start("country")
-    with writing(run / "data"):
-        count = make_country(ride, decoder, run / "data" / "real")
+    data = run / "data"
+    with writing(data):
+        count = make_country(ride, decoder, run / "country")
         bar.note(f"{count} places of the ride; parallax {parallax}")
-        data = run / "data" / "mixed"
         data.mkdir(exist_ok=True)
         for kind, styles in SCENERY:
             render_shard(data, kind, 0, min(styles, options.styles))
-        for shard in sorted((run / "data" / "real").glob("real*")):
+        for shard in sorted((run / "country").glob("real*")):
             link = data / shard.name
             if not link.exists():
                 link.symlink_to(shard.resolve(), target_is_directory=True)
@@ -72,7 +72,7 @@ def train_on_ride(
         fit_codec(shards, bundle, run)
     if not stage_weights(run, "decoder").exists():
         kept = torch.from_numpy(np.stack([look.embedding for look in load_bundle(bundle).looks]))
-        error = fit_palette(decoder, run / "data" / "real", kept)
+        error = fit_palette(decoder, run / "country", kept)
         bar.note(f"palette of the ride, to {error:.3f}")
         save_weights(stage_weights(run, "decoder"), {"decoder": decoder})
     set_out_from(bundle, run)

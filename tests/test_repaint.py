@@ -1,0 +1,103 @@
+"""Repainting: slow planes take on another look where they are seen, softly and by themselves."""
+
+import pytest
+import torch
+from small_graphs import Graphs, State, advance, small_graphs, small_start, window
+from small_tensors import another_look, one_thread  # noqa: F401
+
+from trainjourney.model.planes import MATERIALS, ROWS, VIEW_W
+from trainjourney.model.repaint import DEPARTURE, RESTLESS, ROUND, TILES
+from trainjourney.model.ring import CELL, RING, TILE_CELLS, P
+
+SLOW = (0, 1, 2, 3)  # planes whose country would stay for long at cruising speed
+
+
+@pytest.fixture(scope="module")
+def graphs() -> Graphs:
+    return small_graphs()
+
+
+@pytest.fixture(scope="module")
+def start(graphs: Graphs) -> State:
+    return small_start(graphs)
+
+
+def ride(
+    graphs: Graphs, state: State, look: torch.Tensor, frames: int, speed: float = 1.0,
+    dream: float = 0.0,
+) -> list[State]:  # fmt: skip
+    states = [state]
+    for t in range(frames):
+        states.append(advance(graphs, states[-1], 500 + t, speed, look, dream))
+    return states
+
+
+def shown(state: State, plane: int) -> torch.Tensor:
+    return window(state)[plane, :, : MATERIALS * ROWS].float()
+
+
+def test_in_the_same_look_nothing_seen_is_touched(graphs: Graphs, start: State) -> None:
+    states = ride(graphs, start, start["origin"], 60)
+    assert all(not state["work"][2] and not state["laying"][2] for state in states)
+
+
+def test_a_new_look_repaints_the_slow_planes_where_they_are_seen(
+    graphs: Graphs, start: State
+) -> None:
+    look = another_look(3)
+    states = ride(graphs, start, look, 420)
+    for p in SLOW:
+        assert float(states[-1]["seen"][p] @ look) > 0.99, f"plane {p} is still of the old look"
+        assert not torch.equal(shown(states[-1], p), shown(states[0], p))
+    done = {int(state["work"][3]) for state in states if int(state["work"][2]) == 0}
+    assert set(SLOW) <= done
+    # the fastest ones just rolled on
+    assert not {5, 6, 7} & {int(state["laying"][0]) for state in states if state["laying"][2]}
+    assert float(states[-1]["seen"][P - 1] @ look) > 0.99
+
+
+def test_a_tile_dissolves_without_a_jump(graphs: Graphs, start: State) -> None:
+    states = ride(graphs, start, another_look(3), 90)
+    begun = next(t for t, state in enumerate(states) if state["laying"][2])
+    plane, column, _ = states[begun]["laying"].tolist()
+    place = plane * RING + (column + torch.arange(TILE_CELLS)) % RING
+    steps = [states[t]["ring"][place].float() for t in range(begun - 1, begun + ROUND)]
+    whole = (steps[-1] - steps[0]).abs().mean()
+    assert whole > 1.0
+    for one, other in zip(steps[:-1], steps[1:], strict=True):
+        assert (other - one).abs().mean() < 0.2 * whole
+    assert torch.equal(steps[-1][:, : MATERIALS * ROWS].byte(), states[begun]["sheet"])
+
+
+def test_new_country_goes_on_where_the_repainting_ends(graphs: Graphs, start: State) -> None:
+    states = ride(graphs, start, another_look(3), 420)
+    for before, after in zip(states[:-1], states[1:], strict=True):
+        if before["work"][2] == 1 and after["work"][2] == 0:
+            plane = int(before["work"][0])
+            reach = int(after["position"][plane] + after["ahead"][plane]) // CELL + VIEW_W
+            assert reach % RING == (int(before["work"][1]) + TILE_CELLS) % RING
+            return
+    raise AssertionError("nothing was repainted to its end")
+
+
+def test_a_standing_train_is_repainted_as_a_whole(graphs: Graphs, start: State) -> None:
+    look = another_look(3)
+    last = ride(graphs, start, look, P * TILES * (ROUND + 8), speed=0.0)[-1]
+    assert bool(((last["seen"] @ look) > 0.99).all())
+
+
+def test_the_dream_lever_far_up_repaints_by_turns(graphs: Graphs, start: State) -> None:
+    states = ride(graphs, start, start["origin"], 300, dream=RESTLESS + 0.1)
+    assert len({int(state["work"][3]) for state in states}) > 3
+
+
+def test_a_departure_leaves_nothing_of_what_was(graphs: Graphs, start: State) -> None:
+    """Standing, with the dream lever all the way up, the whole window is another country."""
+    look = another_look(4)
+    other = {**start, "ring": 255 - start["ring"]}
+    one = ride(graphs, start, look, DEPARTURE, 0.0, 1.0)[-1]
+    two = ride(graphs, other, look, DEPARTURE, 0.0, 1.0)[-1]
+    for p in range(P):
+        assert float(one["seen"][p] @ look) > 0.99, f"plane {p}"
+        assert torch.equal(shown(one, p), shown(two, p)), f"plane {p} tells of what was"
+    assert not bool(((window(one)[..., MATERIALS * ROWS :].int() - 128).abs() > 0).any())
