@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from trainjourney.controls.parameters import PARAMETERS
 from trainjourney.inference.bundle import Look
-from trainjourney.journey.board import Board, Glide
+from trainjourney.journey.board import Board
+from trainjourney.journey.glide import Glide
 from trainjourney.journey.looks import Looks
 from trainjourney.types import Change
 

@@ -10,7 +10,7 @@ from trainjourney import __version__
 from trainjourney.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
-COMMANDS = ["play", "bench", "doctor", "train", "export", "judge", "scenery"]
+COMMANDS = ["play", "bench", "doctor", "train", "export", "judge", "scenery", "render"]
 # What only training may import, taken away.
 BARE = """
 import sys
@@ -34,7 +34,7 @@ def test_every_command_is_in_the_help_without_torch() -> None:
 
 
 def test_the_list_of_commands_is_whole() -> None:
-    calls = [command.callback for command in app.registered_commands]
+    calls = [one.callback for one in app.registered_commands if not one.hidden]
     assert [call.__name__ for call in calls if call] == COMMANDS
 
 

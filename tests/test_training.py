@@ -113,7 +113,7 @@ def test_a_finished_training_is_left_alone(run: Path) -> None:
 
 def test_a_run_of_another_preset_is_refused(run: Path) -> None:
     with pytest.raises(TrainingError, match=r"started with .* train in a new folder"):
-        train_pocket("pocket", run)
+        train_pocket("s", run)
 
 
 def test_a_stage_without_what_it_stands_on_is_refused(run: Path, tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_stage_without_what_it_stands_on_is_refused(run: Path, tmp_path: Path)
 
 
 def test_an_unknown_preset_is_one_error(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="no preset 'huge': choose one of tiny, pocket"):
+    with pytest.raises(TrainingError, match="no preset 'huge': choose one of tiny, xs, s, m"):
         train_pocket("huge", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainjourney import __version__
-from trainjourney.commands import ride
+from trainjourney.commands import distill, looks, osc, publisher, render, ride, token
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -46,6 +46,8 @@ Run = Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of the tra
 def main() -> None:
     """Run a command. An operator's mistake ends in one line and exit code 2."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    for chatty in ("aioice", "aiortc"):  # a line for every address of every viewer
+        logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
         app()
     except TrainjourneyError as err:
@@ -86,11 +88,22 @@ def play(
     window: Annotated[
         bool | None, typer.Option("--window/--fullscreen", help="How the window opens.")
     ] = None,
+    then: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A bundle that opens beside, and takes over.")
+    ] = None,
+    listen: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Of the page; 0.0.0.0 needs a token.")
+    ] = None,
+    port: Annotated[int | None, typer.Option(metavar="N", help="Of the page.")] = None,
+    publish: Annotated[
+        str | None, typer.Option(metavar="URL", help="Send on to an SFU: whip+https://host/path.")
+    ] = None,
     config: ConfigFile = None,
     sets: Sets = None,
 ) -> None:
     """Open the window and let the journey run.
 
+    The page of the window, and of the driver's desk, is served at the address that is told.
     With --output the frames go there, and the window opens only if asked for.
     Keys: Esc quits, F fullscreen, H figures, 1-9 looks, arrows speed.
     """
@@ -101,15 +114,30 @@ def play(
         "journey.speed": speed,
         "journey.seed": seed,
         "window.fullscreen": None if window is None else not window,
+        "web.listen": listen,
+        "web.port": port,
+        "publish.url": publish,
     }
     loaded = _load(config, sets, settings)
     from trainjourney.show.play import play as run
 
-    run(loaded, output=output, frames=frames, window=output is None or window is not None)
+    run(loaded, output, frames, window=output is None or window is not None, then=then)
+
+
+@app.command(hidden=True)
+def world() -> None:
+    """The world's own process; `play` starts it."""
+    from trainjourney.show.world_process import run_world
+
+    raise typer.Exit(run_world())
 
 
 @app.command()
 def bench(
+    what: Annotated[
+        Literal["engine", "latency", "window"],
+        typer.Argument(help="engine, latency or window.", metavar="[WHAT]"),
+    ] = "engine",
     engine: Engine = None,
     backend: Backend = None,
     precision: Precision = None,
@@ -118,10 +146,16 @@ def bench(
         str | None, typer.Option(metavar="BACKEND", help="A second backend, in the same run.")
     ] = None,
     frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
+    tries: Annotated[int, typer.Option(metavar="N", min=1, help="Turns, for latency.")] = 500,
+    seconds: Annotated[float, typer.Option(metavar="S", min=1, help="For window.")] = 60.0,
     config: ConfigFile = None,
     sets: Sets = None,
 ) -> None:
-    """Measure how fast a bundle runs on this machine. The last line is JSON."""
+    """Measure how fast a bundle runs on this machine. The last line is JSON.
+
+    engine: the bundle alone. latency: from a turned control to the first frame that shows it.
+    window: how even its refreshes are, the world playing for a minute, stopped, and killed.
+    """
     settings = {
         "engine.name": engine,
         "engine.backend": backend,
@@ -129,9 +163,15 @@ def bench(
         "engine.threads": threads,
     }
     loaded = _load(config, sets, settings)
-    from trainjourney.inference.bench import bench as run
+    if what == "engine":
+        from trainjourney.inference.bench import bench as run
 
-    figures = run(loaded, against, frames)
+        figures = run(loaded, against, frames)
+    else:
+        from trainjourney.show.bench import bench_latency, bench_window
+
+        timed = bench_latency(loaded, tries) if what == "latency" else None
+        figures = timed or bench_window(loaded, seconds, stall_s=10.0)
     for name, value in figures.items():
         print(f"{name:>12}  {_words(value)}")
     print(json.dumps(figures))
@@ -162,7 +202,7 @@ def train(
         Literal["pocket", "full"], typer.Argument(help="pocket or full.", metavar="MODEL")
     ],
     preset: Annotated[
-        str | None, typer.Option(metavar="NAME", help="As the model; or tiny, to try it.")
+        str | None, typer.Option(metavar="NAME", help="xs, s or m; full or lora; tiny to try it.")
     ] = None,
     run: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Of the training; else runs/MODEL.")
@@ -183,13 +223,16 @@ def train(
     stage: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this stage. May be repeated.")
     ] = None,
+    stills: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Pictures that keep full's looks wide.")
+    ] = None,
 ) -> None:
     """Train a model on the scenery or on a ride. The same words resume it."""
     run = run or Path("runs") / model
-    with _extra("full" if model == "full" else "train"):
+    with missing_extra("full" if model == "full" else "train"):
         from trainjourney.commands.training import train_any
 
-        train_any(model, preset or model, run, ride, minutes, device, warm, stage)
+        train_any(model, preset, run, ride, minutes, device, warm, stage, stills)
 
 
 @app.command()
@@ -198,12 +241,15 @@ def export(
         Path, typer.Argument(metavar="BUNDLE", help="The folder to write, as engines/mine.")
     ],
     run: Run = Path("runs/pocket"),
+    precision: Annotated[
+        Literal["f16", "f32"], typer.Option(help="Of a full model's graphs.")
+    ] = "f16",
 ) -> None:
     """Write a training as a bundle that can be played."""
-    with _extra("train"):
-        from trainjourney.training.export import export_bundle
+    with missing_extra("train"):
+        from trainjourney.commands.training import export_any
 
-        export_bundle(run, out)
+        export_any(run, out, precision)
 
 
 @app.command()
@@ -221,7 +267,7 @@ def judge(
         Path, typer.Option(metavar="FOLDER", help="Where the report and the films' figures go.")
     ] = Path("report"),
     short: Annotated[
-        bool, typer.Option("--short", help="600 frames, two seeds, no baselines: minutes.")
+        bool, typer.Option("--short", help="500 frames, one seed, no baselines: a minute.")
     ] = False,
     against: Annotated[
         str | None, typer.Option(metavar="BUNDLE", help="Another bundle beside it.")
@@ -233,7 +279,7 @@ def judge(
     precision: Precision = None,
 ) -> None:
     """Judge how good a bundle's picture is. The same words go on; the last line is JSON."""
-    with _extra("train"):
+    with missing_extra("train"):
         import matplotlib  # noqa: F401  found missing now, not after hours
 
         from trainjourney.inference import find_bundle
@@ -267,7 +313,7 @@ def _load(path: Path | None, sets: list[str] | None, options: dict[str, Any]) ->
 
 
 @contextmanager
-def _extra(name: str) -> Iterator[None]:
+def missing_extra(name: str) -> Iterator[None]:
     """Say which extra to install where a library is missing."""
     try:
         yield
@@ -284,8 +330,13 @@ def _words(value: Any) -> str:
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
-# More commands, a topic a file.
-app.add_typer(ride.ride, name="ride")
+app.command()(render.render)
+app.command(hidden=True)(publisher.publisher)
+app.add_typer(looks.app, name="looks")
+app.add_typer(token.app, name="token")
+app.add_typer(osc.app, name="osc")
+app.command()(distill.distill)
+app.add_typer(ride.app, name="ride")
 
 if __name__ == "__main__":
     main()

@@ -6,6 +6,8 @@ TrainjourneyError
 ├── BackendError    the library that should run a bundle: missing or refusing
 ├── PictureError    a picture: missing, no image, of no use
 ├── OutputError     a film or file that cannot be written
+├── WebError        the page and its viewers: a port, a token, an offer of no use
+├── ControlError    a control surface: a port in use, a device or map of no use
 ├── DisplayError    a window that cannot be opened
 ├── RideError       a video of a ride: unreadable, or of no use
 └── TrainingError   a training that cannot start, go on or be exported
@@ -39,6 +41,14 @@ class PictureError(TrainjourneyError):
 
 class OutputError(TrainjourneyError):
     """A film or another file cannot be written."""
+
+
+class WebError(TrainjourneyError):
+    """The page cannot be served, or a viewer asks for what cannot be."""
+
+
+class ControlError(TrainjourneyError):
+    """A control surface cannot be reached, or what it is told is of no use."""
 
 
 class DisplayError(TrainjourneyError):

@@ -85,6 +85,120 @@ class FilmConfig(Section):
     fps: int = Field(default=0, ge=0, le=240, description="Frames a second; 0 is the bundle's own.")
 
 
+class WebConfig(Section):
+    """The page: viewers and drivers over HTTP."""
+
+    listen: str = Field(
+        default="127.0.0.1",
+        description="Address to listen at; 0.0.0.0 is all of them, and needs a token.",
+    )
+    port: int = Field(
+        default=8410, ge=0, le=65535, description="The port; 0 takes one that is free."
+    )
+    hosts: str = Field(
+        default="", description="Names that the page is reached by, with commas between."
+    )
+    tokens: str = Field(
+        default="", description="The file of tokens; empty keeps it in the user's state folder."
+    )
+    requests: int = Field(
+        default=60, ge=5, le=10_000, description="Requests a second that one address may make."
+    )
+    looks: str = Field(
+        default="looks", description="The folder that a look dragged onto the page goes to."
+    )
+
+
+class WebrtcConfig(Section):
+    """Viewers over WebRTC: one encode for all of them."""
+
+    kbps: int = Field(
+        default=3000, ge=100, le=100_000, description="Bits a second of the picture, in thousands."
+    )
+    viewers: int = Field(default=50, ge=1, le=1000, description="Most viewers at once.")
+    stun: str = Field(
+        default="", description="A STUN server, as stun:host:port; empty contacts nobody."
+    )
+    turn: str = Field(default="", description="A TURN server for viewers, as turn:host:port.")
+    turn_secret: str = Field(
+        default="", description="The file with the secret that coturn shares (use-auth-secret)."
+    )
+
+
+class RecordingConfig(Section):
+    """Recordings that the control 'record' starts."""
+
+    folder: str = Field(default="recordings", description="Where recordings and stills go.")
+    minutes: float = Field(
+        default=10.0, ge=0.05, le=1440.0, description="Minutes in one file; then the next begins."
+    )
+    keep_gb: float = Field(
+        default=20.0, ge=0.001, le=100_000.0, description="The oldest go where all are larger."
+    )
+    free_gb: float = Field(
+        default=1.0, ge=0.0, le=100_000.0, description="Recording stops where the disk has less."
+    )
+
+
+class PublishConfig(Section):
+    """Sending the picture on to a server that has room for many viewers (an SFU)."""
+
+    url: str = Field(default="", description="Its WHIP address, as whip+https://host/path.")
+    token: str = Field(default="", description="The file with the token (Bearer) for it.")
+
+
+class OscConfig(Section):
+    """OSC: controllers and programs that turn the controls over UDP."""
+
+    port: int = Field(default=9000, ge=0, le=65535, description="The port; 0 is no OSC.")
+    host: str = Field(
+        default="127.0.0.1", description="The address to listen at; 0.0.0.0 is all of them."
+    )
+    allow: str = Field(
+        default="127.0.0.0/8, ::1",
+        description="Who may send: addresses and networks, with commas between.",
+    )
+    rate: int = Field(
+        default=2000,
+        ge=10,
+        le=100_000,
+        description="Messages a second from one sender; of more, the newest value counts.",
+    )
+    feedback: str = Field(
+        default="",
+        description="Who is told what changes: address:port, with commas between.",
+    )
+    announce: bool = Field(
+        default=False, description="Announce OSC and OSCQuery by zeroconf (pip extra zeroconf)."
+    )
+
+
+class LooksConfig(Section):
+    """The bank: a folder of pictures, each of them a look while it is there."""
+
+    folder: str = Field(
+        default="looks", description="The folder; a number before a name is its slot. Empty: none."
+    )
+    bundle: bool = Field(
+        default=True, description="Keep the bundle's own looks, in front of the folder's."
+    )
+    set: str = Field(
+        default="", description="A set saved in the folder by trainjourney looks save; else all."
+    )
+
+
+class JournalConfig(Section):
+    """The journal, of which trainjourney render makes the same film again."""
+
+    write: bool = Field(default=True, description="Write a journal of every show.")
+    folder: str = Field(
+        default="", description="Where journals go; empty is the user's state folder."
+    )
+    file: str = Field(
+        default="", description="The journal of this show; empty is a new one in the folder."
+    )
+
+
 class Config(Section):
     """All sections together."""
 
@@ -92,3 +206,10 @@ class Config(Section):
     journey: JourneyConfig = JourneyConfig()
     window: WindowConfig = WindowConfig()
     film: FilmConfig = FilmConfig()
+    web: WebConfig = WebConfig()
+    webrtc: WebrtcConfig = WebrtcConfig()
+    recording: RecordingConfig = RecordingConfig()
+    publish: PublishConfig = PublishConfig()
+    osc: OscConfig = OscConfig()
+    journal: JournalConfig = JournalConfig()
+    looks: LooksConfig = LooksConfig()

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,6 +37,21 @@ class World(Protocol):
     def reset(self, start: Frame | None) -> None: ...
 
     def step(self, controls: Controls) -> Frame: ...
+
+    def depart(self, seed: int, embedding: Embedding, picture: Path | None) -> None:
+        """Begin anew in the country of an embedding; `picture` is its look's own."""
+        ...
+
+
+class Frames(Protocol):
+    """Where readers find the newest frame: a ring in shared memory, or one slot between threads."""
+
+    def newest(self, after: int) -> tuple[int, Frame] | None:
+        """The newest frame and its number, if that is above `after`; never blocks.
+
+        Numbers count from 1. The frame is the reader's to keep, not to write into.
+        """
+        ...
 
 
 class Source(Protocol):

@@ -7,10 +7,10 @@ import typer
 
 from trainjourney.errors import RideError
 
-ride = typer.Typer(help="Real videos made into datasets.", no_args_is_help=True)
+app = typer.Typer(help="Real videos made into datasets.", no_args_is_help=True)
 
 
-@ride.command("import")
+@app.command("import")
 def import_(
     videos: Annotated[list[Path], typer.Argument(metavar="VIDEO...", help="Films of rides.")],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="The dataset, as rides/mine.")],

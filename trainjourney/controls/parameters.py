@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["number", "toggle", "trigger", "choice", "look"]
+Kind = Literal["number", "whole", "toggle", "trigger", "choice", "look"]
 SLOTS = 64  # looks that a bank can hold; slot 0 is the start picture's own
 
 
@@ -11,8 +11,9 @@ SLOTS = 64  # looks that a bank can hold; slot 0 is the start picture's own
 class Parameter:
     """One live control.
 
-    number: from `low` to `high`. toggle: 0 or 1. trigger: any value above 0 sets it off once.
-    choice: a number that stands for one of `choices`, or its name. look: a slot or a name.
+    number: from `low` to `high`. whole: a whole one. toggle: 0 or 1. trigger: any value above the
+    middle sets it off once. choice: a number that stands for one of `choices`, or its name. look: a
+    slot or a name.
     With `slots`, one such control for every slot of the bank: "weight.3" is that of slot 3.
     """
 
@@ -42,7 +43,7 @@ class Parameter:
         value = min(max(value, self.low), self.high)
         if self.kind in ("toggle", "trigger"):
             return float(value > 0.5 * (self.low + self.high))
-        return float(round(value)) if self.kind in ("choice", "look") else value
+        return float(round(value)) if self.kind in ("whole", "choice", "look") else value
 
 
 PARAMETERS: dict[str, Parameter] = {
@@ -69,6 +70,7 @@ PARAMETERS: dict[str, Parameter] = {
         ),
         Parameter(
             "seed", low=0.0, high=2.0**31 - 1, default=0.0, unit="", osc="/train/seed",
+            kind="whole",
             help="Seed of the next new departure; the same seed makes the same journey.",
         ),
         Parameter(
@@ -153,11 +155,13 @@ PARAMETERS: dict[str, Parameter] = {
         ),
         Parameter(
             "preset", low=0.0, high=128.0, default=0.0, unit="number", osc="/train/preset",
-            group="preset", help="Recall a preset: all controls go to what it holds; 0 is none.",
+            kind="whole", group="preset",
+            help="Recall a preset: all controls go to what it holds; 0 is none.",
         ),
         Parameter(
             "store", low=0.0, high=128.0, default=0.0, unit="number", osc="/train/store",
-            group="preset", help="Store what all controls are set to as this preset; 0 is none.",
+            kind="whole", group="preset",
+            help="Store what all controls are set to as this preset; 0 is none.",
         ),
     )
 }  # fmt: skip

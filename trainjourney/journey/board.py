@@ -2,47 +2,18 @@
 
 import logging
 import math
-from dataclasses import dataclass
 
-from trainjourney.controls.parameters import PARAMETERS, Parameter
+from trainjourney.controls.parameters import PARAMETERS, find_parameter
 from trainjourney.errors import ConfigError
 from trainjourney.inference.bundle import Look
+from trainjourney.journey.beat import Beat
+from trainjourney.journey.finish import Finish
+from trainjourney.journey.glide import Glide
 from trainjourney.journey.looks import Looks
-from trainjourney.journey.melt import Melt
-from trainjourney.types import Change, Controls
+from trainjourney.journey.mixer import CORNERS, Mixer
+from trainjourney.types import Change, Controls, Frame
 
 log = logging.getLogger(__name__)
-
-
-@dataclass
-class Glide:
-    """A value that follows its target without a jolt and never overshoots: critically damped,
-    its rate of change limited, which is how a train departs and brakes."""
-
-    value: float
-    settle_s: float = 0.0
-    rate: float = math.inf
-    slope: float = 0.0  # its rate of change now, per second
-
-    def cut(self, value: float) -> None:
-        """Be at `value` now."""
-        self.value, self.slope = value, 0.0
-
-    def step(self, target: float, elapsed_s: float) -> float:
-        """The value `elapsed_s` later."""
-        if self.settle_s <= 0.0:
-            self.cut(target)
-            return self.value
-        stiffness = 5.0 / self.settle_s  # a step is 96 % done after settle_s
-        parts = math.ceil(elapsed_s * stiffness / 0.25)  # small enough for Euler's rule
-        for _ in range(parts):
-            part_s = elapsed_s / parts
-            pull = stiffness**2 * (target - self.value) - 2.0 * stiffness * self.slope
-            self.slope = min(max(self.slope + pull * part_s, -self.rate), self.rate)
-            self.value += self.slope * part_s
-        if abs(target - self.value) < 1e-3 and abs(self.slope) < 1e-2:
-            self.cut(target)  # a train that stands, stands
-        return self.value
 
 
 class Board:
@@ -53,13 +24,20 @@ class Board:
 
     def __init__(self, looks: Looks, look: Look, values: dict[str, float] | None = None) -> None:
         self.looks = looks
-        self.set_to: dict[str, float | str] = {p.name: p.default for p in PARAMETERS.values()}
-        self._glides = {
-            p.name: _glide(p) for p in PARAMETERS.values() if p.settle_s and not p.slots
+        self.look = look  # the one last chosen
+        self.set_to: dict[str, float | str] = {
+            p.name: p.default for p in PARAMETERS.values() if not p.slots
         }
-        self._melt = Melt(look.embedding)
-        self.look = look
         self.set_to["look"] = look.name
+        self._glides = {
+            p.name: Glide(p.default, p.settle_s, p.rate)
+            for p in PARAMETERS.values()
+            if p.settle_s and p.group not in ("look", "pad")
+        }
+        self._mixer, self._beat, self._finish = Mixer(looks, look), Beat(), Finish()
+        self._waiting: Look | None = None  # for the beat
+        self._departing = False
+        self.next_seed = 0  # of a departure; where none is set, each takes the next one
         for name, value in (values or {}).items():
             self.cut(name, value)
 
@@ -73,40 +51,116 @@ class Board:
         """How freely the model repaints now."""
         return self._glides["dream"].value
 
+    @property
+    def hold(self) -> bool:
+        """Whether the picture is held as it is."""
+        return bool(self.set_to["hold"])
+
+    @property
+    def progress(self) -> float:
+        """How far the melt is, 0..1; 1 when at rest."""
+        return self._mixer.progress
+
     def apply(self, change: Change) -> None:
         """Turn a control. Out of range is clipped; what cannot be meant is logged and let go."""
-        parameter = PARAMETERS.get(change.parameter)
-        if parameter is None:
-            log.warning("no control '%s'; let go", change.parameter)
-        elif parameter.name == "look":
-            self._melt_to(change.value)
-        elif isinstance(change.value, str) or not math.isfinite(change.value):
-            log.warning("%s: '%s' is no number; let go", parameter.name, change.value)
-        else:
-            self.set_to[parameter.name] = parameter.clip(float(change.value))
+        found = find_parameter(change.parameter)
+        if found is None:
+            log.warning("no control '%.60s'; let go", change.parameter)
+            return
+        (parameter, slot), name, value = found, change.parameter, change.value
+        if parameter.kind == "look":
+            self._turn_look(name, value)
+            return
+        if isinstance(value, str) and value in parameter.choices:
+            value = float(parameter.choices.index(value))
+        if isinstance(value, str) or not math.isfinite(value):
+            log.warning("%s: '%.60s' is no number; let go", name, value)
+            return
+        value = parameter.clip(float(value))
+        if parameter.kind == "trigger":
+            self._pull(name, value)
+            return
+        self.set_to[name] = value
+        if name == "seed":
+            self.next_seed = int(value)
+        if slot is not None:
+            self._mixer.weigh(slot, value)
+        elif name in ("pad_x", "pad_y"):
+            self._mixer.place(name, value)
+        elif name == "melt_s":
+            self._mixer.melt_s = value
+        elif parameter.choices:
+            self._mixer.curve = parameter.choices[int(value)]
 
     def cut(self, name: str, value: float) -> None:
         """Set a control and be there at once, without a ramp."""
-        value = PARAMETERS[name].clip(value)
-        self.set_to[name] = value
+        self.apply(Change(name, value, 0.0))
         if glide := self._glides.get(name):
-            glide.cut(value)
+            glide.cut(float(self.set_to[name]))
+
+    def arrive(self) -> None:
+        """Be at once where all is set to: time went by while the world was away."""
+        for name, glide in self._glides.items():
+            glide.cut(float(self.set_to[name]))
+        if self._waiting:
+            self._melt_to(self._waiting)
+        self._mixer.arrive()
+
+    def lay(self, looks: Looks) -> None:
+        """Take another bank of looks. The look that leads stays until another is asked for."""
+        self.looks = looks
+        self._mixer.lay(looks)
+        for name in CORNERS:
+            try:
+                self._mixer.corner(name, looks.find(self.set_to[name]))
+            except ConfigError:
+                continue  # it stays the look that it was
 
     def step(self, elapsed_s: float) -> Controls:
         """The controls of the next frame, `elapsed_s` after the last."""
         for name, glide in self._glides.items():
             glide.step(float(self.set_to[name]), elapsed_s)
-        return Controls(self._melt.step(elapsed_s), self.speed, self.dream)
+        fell = self._beat.step(elapsed_s, float(self.set_to["bpm"]))
+        if self._waiting and (fell or not self.set_to["on_beat"]):
+            self._melt_to(self._waiting)
+        return Controls(self._mixer.step(elapsed_s), self.speed, self.dream)
 
-    def _melt_to(self, wanted: float | str) -> None:
+    def departure(self) -> int | None:
+        """The seed of a new departure, once where one was asked for; None else."""
+        if not self._departing:
+            return None
+        self._departing = False
+        self.next_seed += 1
+        return self.next_seed - 1
+
+    def finish(self, frame: Frame) -> Frame:
+        """The frame as it goes out: blackout, brightness and contrast as they are now."""
+        glides = self._glides
+        return self._finish(
+            frame, *(glides[name].value for name in ("blackout", "brightness", "contrast"))
+        )
+
+    def _pull(self, name: str, value: float) -> None:
+        if value and name == "departure":
+            self._departing = True
+        elif value and name == "beat":
+            self._beat.fall()
+
+    def _turn_look(self, name: str, wanted: float | str) -> None:
         try:
-            self.look = self.looks.find(wanted)
+            look = self.looks.find(wanted)
         except ConfigError as err:
             log.warning("%s", err)
             return
-        self.set_to["look"] = self.look.name
-        self._melt.to(self.look.embedding, float(self.set_to["melt_s"]))
+        if name != "look":
+            self.set_to[name] = wanted
+            self._mixer.corner(name, look)
+        elif self.set_to["on_beat"]:
+            self._waiting = look
+        else:
+            self._melt_to(look)
 
-
-def _glide(parameter: Parameter) -> Glide:
-    return Glide(parameter.default, parameter.settle_s, parameter.rate)
+    def _melt_to(self, look: Look) -> None:
+        self.look, self._waiting = look, None
+        self.set_to["look"] = look.name
+        self._mixer.choose(look)

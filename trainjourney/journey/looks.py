@@ -1,6 +1,6 @@
 """The bank of looks: named pictures with their embeddings, found by name or by slot."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 
 from trainjourney.errors import ConfigError
@@ -18,11 +18,23 @@ class Looks:
         self._names = {_plain(look.name): look for look in reversed(self._slots.values())}
         self._names |= {_plain(look.name): look for look in looks}
 
+    @classmethod
+    def in_slots(cls, slots: Mapping[int, Look]) -> "Looks":
+        """A bank whose slots are told; some may be empty."""
+        start = slots.get(0)
+        bank = cls([slots[slot] for slot in sorted(slots) if slot] or [slots[0]], start)
+        bank._slots = dict(sorted(slots.items()))
+        return bank
+
     def __len__(self) -> int:
         return len(self._slots)
 
     def __iter__(self) -> Iterator[tuple[int, Look]]:
         return iter(self._slots.items())
+
+    def get(self, slot: int) -> Look | None:
+        """The look in that slot; None where it is empty."""
+        return self._slots.get(slot)
 
     @property
     def first(self) -> Look:

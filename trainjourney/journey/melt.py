@@ -1,4 +1,7 @@
-"""The melt: one embedding crossfaded into another, directions on the sphere, norms on a line."""
+"""The melt: one embedding crossfaded into another, directions on the sphere, norms on a line.
+
+And the mix: the weighted mean of any number of them, which of two is a place on their melt.
+"""
 
 from collections.abc import Callable
 
@@ -15,6 +18,7 @@ CURVES: dict[str, Callable[[float], float]] = {
     "soft": lambda t: t**3 * (t * (6.0 * t - 15.0) + 10.0),
 }
 _TINY = 1e-6  # of a norm: shorter has no direction
+_ROUNDS = 12  # a mean is found in three or four
 
 
 def slerp(a: Embedding, b: Embedding, t: float) -> Embedding:
@@ -39,6 +43,45 @@ def slerp(a: Embedding, b: Embedding, t: float) -> Embedding:
     side = across / width if width > _TINY else _right_angle(from_)
     direction = np.cos(angle * t) * from_ + np.sin(angle * t) * side
     return np.asarray(((1.0 - t) * long_a + t * long_b) * direction, np.float32)
+
+
+def mix(embeddings: NDArray[np.float32], weights: Vector) -> Embedding:
+    """The weighted mean of embeddings [N, D] on the sphere, norms by their plain mean.
+
+    Weights [N] are none below 0 and not all 0. The direction is the one from which the ways to
+    all others, drawn by the weights, cancel out (Buss and Fillmore 2001, algorithm A1). Where
+    they leave it open, as opposite ones do, they are melted one after the other.
+    """
+    assert embeddings.ndim == 2 and len(embeddings) == len(weights), (embeddings.shape, weights)
+    shares = weights / weights.sum()
+    wide = embeddings.astype(np.float64)
+    norms = np.linalg.norm(wide, axis=1)
+    units = wide / np.maximum(norms, _TINY)[:, None]
+    mean: Vector = shares @ units
+    if float(np.linalg.norm(mean)) < 1e-3:
+        return _one_by_one(embeddings, shares)
+    mean /= np.linalg.norm(mean)
+    for _ in range(_ROUNDS):
+        along = units @ mean
+        across = units - along[:, None] * mean
+        width = np.linalg.norm(across, axis=1)
+        pull = shares * np.arctan2(width, along) / np.maximum(width, _TINY)
+        step = pull @ across
+        length = float(np.linalg.norm(step))
+        if length < 1e-9:
+            break
+        mean = np.cos(length) * mean + np.sin(length) / length * step
+        mean /= np.linalg.norm(mean)
+    return np.asarray(mean * float(shares @ norms), np.float32)
+
+
+def _one_by_one(embeddings: NDArray[np.float32], shares: Vector) -> Embedding:
+    mixed: Embedding = embeddings[0]
+    total = float(shares[0])
+    for embedding, share in zip(embeddings[1:], shares[1:].tolist(), strict=True):
+        total += share
+        mixed = slerp(mixed, embedding, share / total if total else 0.0)
+    return mixed
 
 
 def _right_angle(direction: Vector) -> Vector:
@@ -72,6 +115,12 @@ class Melt:
         elif not np.array_equal(target, self.target):  # the same wish again does not start anew
             self._from, self.target = self.embedding, target
             self._seconds, self._elapsed_s, self._curve = seconds, 0.0, curve
+
+    def follow(self, target: Embedding) -> None:
+        """The target has moved: go on towards where it is now; at rest, be there."""
+        self.target = target
+        if not self._seconds:
+            self.embedding = target
 
     @property
     def progress(self) -> float:

@@ -56,6 +56,13 @@ def cover(image: Image.Image, width: int, height: int) -> Frame:
     return np.asarray(small, np.uint8).copy()
 
 
+def blend(under: Frame, over: Frame, share: float) -> Frame:
+    """Two frames of one size crossfaded: `share` 0 is `under`, 1 is `over`."""
+    assert under.shape == over.shape, (under.shape, over.shape)
+    mixed = Image.blend(Image.fromarray(under), Image.fromarray(over), min(max(share, 0.0), 1.0))
+    return np.asarray(mixed, np.uint8)
+
+
 @contextmanager
 def _own_limits() -> Iterator[None]:
     """Pillow's own limit out of the way while ours is asked, and its warnings kept quiet."""

@@ -80,12 +80,27 @@ class Window:
             self._note, self._label = text, None
 
     def show(self, frame: Frame) -> None:
-        """Put a frame on the screen; with vsync, at the screen's next refresh."""
+        """Put a frame on the screen, now."""
+        self.take(frame)
+        self.flip()
+
+    def take(self, frame: Frame) -> None:
+        """Make a frame ready, for the next flip."""
         height, width, _ = frame.shape
         assert (width, height) == self._frame_size, (frame.shape, self._frame_size)
         raw = pygame.image.frombuffer(np.ascontiguousarray(frame).data, (width, height), "RGB")
         self._picture = raw.convert()
         self._draw()
+
+    def flip(self) -> None:
+        """Show what is ready; with vsync, at the screen's next refresh."""
+        pygame.display.flip()
+
+    @property
+    def refresh_hz(self) -> float:
+        """How often the screen shows a new picture; 60 where the system does not say."""
+        told = getattr(pygame.display, "get_current_refresh_rate", int)()  # pygame-ce alone has it
+        return float(told) if 24 <= told <= 240 else 60.0
 
     def pump(self) -> list[str]:
         """Take in what happened to the window; returns the keys pressed that are not its own."""
@@ -110,6 +125,7 @@ class Window:
                 self._label, stale = None, True
         if stale and not self.closed:
             self._draw()
+            self.flip()
         return keys
 
     def close(self) -> None:
@@ -161,7 +177,6 @@ class Window:
             edge = round(14 * scale)
             room = top + height - self._label.get_height()
             screen.blit(self._label, (left + edge, max(room - edge, 0)))
-        pygame.display.flip()
 
 
 def _fit(picture: tuple[int, int], room: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -47,6 +47,11 @@ class Meter:
         self.frames += 1
 
     @property
+    def last_ms(self) -> float:
+        """The time that the last frame took to make."""
+        return self._made_s[-1] * 1000.0 if self._made_s else 0.0
+
+    @property
     def fps(self) -> float:
         """Frames a second over the last three seconds or so."""
         shown = list(self._shown_s)

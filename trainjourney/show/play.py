@@ -1,93 +1,190 @@
-"""Playing: the one loop in which the world moves, and what stands around it.
+"""Playing: a journey in a window and on the net, its world in a process; or into a film, in one.
 
-A film is made as fast as the machine can. For a window the loop runs in a thread at the bundle's
-rate; the main thread owns the window and takes the newest frame, so neither waits for the other.
+A film is made as fast as the machine can, every frame of it. Live, the world runs at the bundle's
+rate in its own process and the window at the screen's, so that neither waits for the other.
 """
 
 import logging
+import os
 import signal
+import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
-from typing import Any
 
 from PIL import Image
 
-from trainjourney.controls.keyboard import Keyboard
-from trainjourney.inference import Bundle, Look, find_bundle, load_bundle, open_engine
+from trainjourney.controls.desk import Desk
+from trainjourney.errors import DisplayError
+from trainjourney.inference import Bundle, find_bundle, load_bundle
 from trainjourney.journey.board import Board
-from trainjourney.journey.looks import Looks
 from trainjourney.journey.pacing import Pacer
-from trainjourney.journey.picture import cover, load_picture
-from trainjourney.journey.world import DreamWorld
+from trainjourney.journey.picture import cover
 from trainjourney.outputs.null import NullOutput
 from trainjourney.outputs.recorder import Recorder
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config, FilmConfig, JourneyConfig
+from trainjourney.show.departure import Departure, depart, read_departure
+from trainjourney.show.journals import (
+    begin_journal,
+    journalled,
+    read_show,
+    render,
+    with_journal,
+)
 from trainjourney.show.meter import Meter, Summary
-from trainjourney.show.slot import Slot
-from trainjourney.types import Frame, Output, Source, World
+from trainjourney.show.network import Network, Service
+from trainjourney.show.page import check as check_page
+from trainjourney.show.page import page_service
+from trainjourney.show.screen import run_screen
+from trainjourney.show.slot import Slot, Turns
+from trainjourney.show.stage import Stage
+from trainjourney.show.travel import travel
+from trainjourney.types import Frame, Output
 
 log = logging.getLogger(__name__)
 
-Stopped = Callable[[], bool]
-
-
-def travel(
-    world: World,
-    board: Board,
-    sources: Sequence[Source],
-    outputs: Sequence[Output],
-    meter: Meter,
-    *,
-    fps: float,
-    frames: int | None = None,
-    pacer: Pacer | None = None,
-    stopped: Stopped = lambda: False,
-    now: Callable[[], float] = time.perf_counter,
-    sleep: Callable[[float], None] = time.sleep,
-) -> None:
-    """The one loop: changes to the board, the board to the world, the world's frame to outputs.
-
-    Ends after `frames` frames, or when `stopped`. With a pacer every frame is shown when it is
-    due, without one as soon as it is made; either way the board moves by 1/fps a frame, so that
-    the same seed makes the same journey at any speed.
-    """
-    for _ in count() if frames is None else range(frames):
-        if stopped():
-            break
-        begun_s = now()
-        for source in sources:
-            for change in source.poll():
-                board.apply(change)
-        frame = world.step(board.step(1.0 / fps))
-        made_s = now() - begun_s
-        if pacer:
-            sleep(pacer.wait_s(now()))
-            pacer.shown(now())
-        for output in outputs:
-            output.show(frame)
-        meter.add(made_s, begun_s, now())
+TWO_PROCESSES = os.name == "posix"  # descriptors are handed over there
+_SWITCH_S = 0.001  # Python's threads take turns so often, for an even window beside a busy network
 
 
 def play(
-    config: Config, output: str | None = None, frames: int | None = None, window: bool = True
+    config: Config,
+    output: str | None = None,
+    frames: int | None = None,
+    window: bool = True,
+    then: str | None = None,
 ) -> Summary:
-    """Play a journey in a window, into a film (`output`), or both; "null" is an output too.
+    """Play a journey live, or into a film (`output`) with or without a window; "null" is one too.
 
-    Ends after `frames` frames, when the window is closed, or on Ctrl-C; the film is closed in all
-    cases. Raises TrainjourneyError.
+    `then` names a bundle that opens beside the first and takes over. Ends after `frames` frames,
+    when the window is closed, or on Ctrl-C; a film is closed in all cases. Raises
+    TrainjourneyError.
     """
     bundle = load_bundle(find_bundle(config.engine.name))
-    departure = _read_departure(config.journey, bundle)
-    meter, stop = Meter(), threading.Event()
+    departure = read_departure(config.journey, bundle)
+    config = with_journal(config)
+    stop = threading.Event()
+    with _signals_set(stop):
+        if output or not TWO_PROCESSES:
+            summary = _play_here(config, bundle, departure, output, frames, window, stop)
+        else:
+            summary = _play_live(config, bundle, departure, frames, then, stop)
+    log.info("%s", f"{output}: {summary}" if output else summary)
+    return summary
+
+
+def render_film(
+    config: Config, path: Path, output: str, engine: str | None = None, frames: int | None = None
+) -> Summary:
+    """Make the film of a show again from its journal. Raises TrainjourneyError."""
+    replay, bundle = read_show(path, engine)
+    stop = threading.Event()
+    with (
+        _signals_set(stop),
+        closing(replay),
+        closing(_open_output(output, bundle, config.film)) as film,
+    ):
+        summary = render(config, path, film, bundle, replay, frames, stop.is_set)
+    log.info("%s: %s", output, summary)
+    return summary
+
+
+def _play_live(
+    config: Config,
+    bundle: Bundle,
+    departure: Departure,
+    frames: int | None,
+    then: str | None,
+    stop: threading.Event,
+) -> Summary:
+    """The world in its own process; window, keyboard and network here."""
+    check_page(config)
+    sys.setswitchinterval(_SWITCH_S)
+    following = None
+    picture = departure.picture
+    if then:
+        other = config.model_copy(
+            update={"engine": config.engine.model_copy(update={"name": then})}
+        )
+        if other.journal.write:  # a journal of its own beside the first one's
+            file = Path(other.journal.file).with_suffix(".then.jsonl")
+            journal = other.journal.model_copy(update={"file": str(file)})
+            other = other.model_copy(update={"journal": journal})
+        following = (other, load_bundle(find_bundle(then)))
+        picture = _larger(picture, following[1])
+    desk = open_desk(config.journey)
+    stage = Stage(desk, picture, bundle.manifest.frame.fps)
+    services = _services(config, stage, bundle.manifest.frame.fps)
     with ExitStack() as stack:
-        stack.enter_context(_signals_set(stop))
+        stack.callback(stage.close)
+        stage.open(config, bundle, following, frames)
+        height, width, _ = picture.shape
+        try:
+            window = stack.enter_context(closing(Window(width, height, config.window)))
+        except DisplayError as err:
+            if not services:
+                raise
+            window = None
+            log.info("playing without a window: %s", err)
+        if services:
+            network = Network(services)
+            network.start()
+            stack.callback(network.close)
+
+        def ended() -> bool:
+            return stop.is_set() or not stage.alive
+
+        if window:
+            run_screen(window, stage.frames, desk, lambda: _note(stage, desk), ended)
+        while not window and not ended():
+            stop.wait(0.1)
+        if stage.failure:
+            raise stage.failure
+        return stage.summary()
+
+
+def open_desk(config: JourneyConfig) -> Desk:
+    """The desk, set to where a journey starts."""
+    values = {name: getattr(config, name) for name in ("speed", "dream", "melt_s")}
+    return Desk({**values, "look": config.look} if config.look else values)
+
+
+def _larger(picture: Frame, bundle: Bundle) -> Frame:
+    """The start picture in the size of the bundle that takes over, if that is the larger."""
+    frame = bundle.manifest.frame
+    if frame.width <= picture.shape[1]:
+        return picture
+    return cover(Image.fromarray(picture), frame.width, frame.height)
+
+
+def _services(config: Config, stage: Stage, fps: float) -> dict[str, Service]:
+    """What serves on the network beside this show: name -> a coroutine function."""
+    return {"the page": page_service(config, stage, fps)}
+
+
+def _note(stage: Stage, desk: Desk) -> str:
+    told = stage.status()
+    if told["world"] != "playing":
+        return str(told["world"])
+    look, speed = str(desk.values()["look"]).replace("_", " "), told["speed"] + 0.0
+    return f"{told['fps']:.1f} fps   {told['made_ms']:.0f} ms   {look}   speed {speed:.1f}"
+
+
+def _play_here(
+    config: Config,
+    bundle: Bundle,
+    departure: Departure,
+    output: str | None,
+    frames: int | None,
+    window: bool,
+    stop: threading.Event,
+) -> Summary:
+    """All in this process: a film has every frame."""
+    meter, fps = Meter(), bundle.manifest.frame.fps
+    with ExitStack() as stack:
         outputs: list[Output] = []
         if output:
             film = _open_output(output, bundle, config.film)
@@ -95,49 +192,13 @@ def play(
         if window:
             _play_in_window(config, bundle, departure, outputs, meter, frames, stop)
         else:
-            world, board = _depart(config, bundle, departure)
-            fps = bundle.manifest.frame.fps
-            travel(world, board, (), outputs, meter, fps=fps, frames=frames, stopped=stop.is_set)
-    summary = meter.summary()
-    log.info("%s", f"{output}: {summary}" if output else summary)
-    return summary
-
-
-@dataclass(frozen=True)
-class Departure:
-    """Where a journey starts and in which look; no look is the picture's own."""
-
-    picture: Frame
-    name: str
-    look: Look | None
-
-
-def _read_departure(config: JourneyConfig, bundle: Bundle) -> Departure:
-    look = Looks(bundle.looks).find(config.look) if config.look else None
-    if config.start:
-        path = Path(config.start).expanduser()
-    else:
-        look = look or bundle.looks[0]
-        path = look.picture
-    frame = bundle.manifest.frame
-    return Departure(load_picture(path, frame.width, frame.height), path.stem, look)
-
-
-def _depart(config: Config, bundle: Bundle, departure: Departure) -> tuple[DreamWorld, Board]:
-    """The world at its start and the board that steers it: the slow part, with the engine's."""
-    choice = config.engine
-    engine = open_engine(bundle, choice.backend, choice.precision, choice.threads)
-    start = None
-    if config.journey.start:
-        size = bundle.manifest.embedding
-        small = cover(Image.fromarray(departure.picture), size.picture_width, size.picture_height)
-        start = Look(departure.name, engine.embed(small), Path(config.journey.start))
-    looks = Looks(bundle.looks, start)
-    values = {name: getattr(config.journey, name) for name in ("speed", "dream", "melt_s")}
-    board = Board(looks, departure.look or looks.first, values)
-    world = DreamWorld(engine, bundle.manifest, config.journey.seed)
-    world.reset(departure.picture)
-    return world, board
+            world, board = depart(config, bundle, departure)
+            with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
+                travel(
+                    world, board, first, outputs, meter,
+                    fps=fps, frames=frames, stopped=stop.is_set, heard=heard,
+                )  # fmt: skip
+    return meter.summary()
 
 
 def _play_in_window(
@@ -150,55 +211,38 @@ def _play_in_window(
     stop: threading.Event,
 ) -> None:
     """The window on this thread, the engine and the loop on another."""
-    frame = bundle.manifest.frame
-    slot = Slot()
-    with closing(Window(frame.width, frame.height, config.window)) as window:
-        window.show(departure.picture)  # something to see while the engine opens
-        with ThreadPoolExecutor(1, "world") as pool:
-            try:
-                departing = pool.submit(_depart, config, bundle, departure)
-                _watch(window, slot, departing, stop)
-                if window.closed or stop.is_set():
-                    return
-                world, board = departing.result()
-                keyboard = Keyboard(board.set_to)
-                travelling = pool.submit(
-                    travel, world, board, (keyboard,), (slot, *outputs), meter,
-                    fps=frame.fps, frames=frames, pacer=Pacer(frame.fps), stopped=stop.is_set,
-                )  # fmt: skip
-                _watch(window, slot, travelling, stop, keyboard, lambda: _note(meter, board))
-            finally:
-                stop.set()  # before the pool waits for its thread
-            travelling.result()
+    frame, slot = bundle.manifest.frame, Slot()
+    slot.show(departure.picture)  # something to see while the engine opens
+    desk, turns = open_desk(config.journey), Turns()
+    desk.listen(turns.turn)
+    boards: list[Board] = []
 
+    def ride() -> None:
+        world, board = depart(config, bundle, departure)
+        boards.append(board)
+        with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
+            travel(
+                world, board, (*first, turns), (slot, *outputs), meter,
+                fps=frame.fps, frames=frames, pacer=Pacer(frame.fps), stopped=stop.is_set,
+                heard=heard,
+            )  # fmt: skip
 
-def _watch(
-    window: Window,
-    slot: Slot,
-    work: Future[Any],
-    stop: threading.Event,
-    keyboard: Keyboard | None = None,
-    note: Callable[[], str] = str,
-) -> None:
-    """Show what comes and hand on what is pressed, until the work is done or the window closed."""
-    noted_s = 0.0
-    while not (work.done() or window.closed or stop.is_set()):
-        now_s = time.perf_counter()
-        for key in window.pump():
-            if keyboard:
-                keyboard.press(key, now_s)
-        if now_s - noted_s > 0.25:  # figures that change faster cannot be read
-            window.note, noted_s = note(), now_s
-        newest = slot.take(wait_s=0.01)
-        if newest is not None and not window.closed:
-            window.show(newest)
+    def note() -> str:
+        if not boards:
+            return "opening"
+        look = boards[0].look.name.replace("_", " ")
+        return f"{meter.fps:.1f} fps   {meter.p99_ms:.0f} ms p99   {look}"
 
-
-def _note(meter: Meter, board: Board) -> str:
-    return (
-        f"{meter.fps:.1f} fps   {meter.p99_ms:.0f} ms p99   "
-        f"{board.look.name.replace('_', ' ')}   speed {board.speed + 0.0:.1f}"
-    )
+    with (
+        closing(Window(frame.width, frame.height, config.window)) as window,
+        ThreadPoolExecutor(1, "world") as pool,
+    ):
+        riding = pool.submit(ride)
+        try:
+            run_screen(window, slot, desk, note, lambda: riding.done() or stop.is_set())
+        finally:
+            stop.set()  # before the pool waits for its thread
+        riding.result()
 
 
 def _open_output(name: str, bundle: Bundle, config: FilmConfig) -> Output:

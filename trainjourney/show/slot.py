@@ -1,30 +1,47 @@
-"""The one value that two threads share: the newest frame. Latest wins, no queue."""
+"""What passes between two threads of one process: the newest frame, and turns of controls."""
 
 import threading
+from collections import deque
+from collections.abc import Iterator
 
-from trainjourney.types import Frame
+from trainjourney.types import Change, Frame
 
 
 class Slot:
-    """An Output that keeps the newest frame for another thread."""
+    """An Output on one side, a Frames on the other. Latest wins, no queue."""
 
     def __init__(self) -> None:
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._number = 0
         self._frame: Frame | None = None
 
     def show(self, frame: Frame) -> None:
         """Put a frame in, over one that was not taken."""
-        with self._changed:
-            self._frame = frame
-            self._changed.notify()
+        with self._lock:
+            self._number, self._frame = self._number + 1, frame
 
-    def take(self, wait_s: float) -> Frame | None:
-        """The newest frame, once; None if there is none within `wait_s`."""
-        with self._changed:
-            if self._frame is None:
-                self._changed.wait(wait_s)
-            frame, self._frame = self._frame, None
-            return frame
+    def newest(self, after: int) -> tuple[int, Frame] | None:
+        """The newest frame and its number, if that is above `after`."""
+        with self._lock:
+            if self._frame is None or self._number <= after:
+                return None
+            return self._number, self._frame
 
     def close(self) -> None:
         """Nothing to close."""
+
+
+class Turns:
+    """A Desk's listener on one side, a Source on the other."""
+
+    def __init__(self) -> None:
+        self._turned: deque[Change] = deque()
+
+    def turn(self, change: Change, source: str = "") -> None:
+        """Take one change in."""
+        self._turned.append(change)
+
+    def poll(self) -> Iterator[Change]:
+        """The changes since the last poll."""
+        while self._turned:
+            yield self._turned.popleft()

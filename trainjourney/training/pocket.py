@@ -104,7 +104,7 @@ def fresh_networks(preset: Preset) -> dict[str, nn.Module]:
     return {
         "embedder": Embedder(),
         "codec": Codec(),
-        "decoder": Decoder(),
+        "decoder": Decoder(*preset.paint),
         "network": Network(preset.width, preset.blocks),
         "encoder": Encoder(),
     }
@@ -120,12 +120,12 @@ def build_stage(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
     look = LookStage(shards, pictures)
     load_weights(stage_weights(run, "look"), {"embedder": look.embedder})
     if name == "decoder":
-        return DecoderStage(shards, pictures, look.embedder)
+        return DecoderStage(shards, pictures, look.embedder, options.paint)
     codec = Codec()
     load_weights(stage_weights(run, "codec"), {"codec": codec})
     if name == "encoder":
         return EncoderStage(shards, codec, look.embedder)
-    decoder = DecoderStage(shards, pictures, look.embedder).decoder
+    decoder = Decoder(*options.paint)
     load_weights(stage_weights(run, "decoder"), {"decoder": decoder})
     return DreamStage(
         shards,

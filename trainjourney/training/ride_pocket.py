@@ -34,23 +34,25 @@ def train_on_ride(
     bundle: Path,
     run: Path,
     minutes: float | None = None,
-    preset: str = "pocket",
+    preset: str | None = None,
     threads: int = 0,
 ) -> None:
     """Teach the weights of `bundle` the ride in `folder`; `trainjourney export` makes a bundle.
 
-    `minutes` bounds the training of all stages together, MINUTES where it is not told.
-    Raises RideError, TrainingError. Killed at any time, the same call goes on.
+    `preset` is the bundle's own where it is not told; `minutes` bounds the training of all
+    stages together, MINUTES where it is not told. Killed at any time, the same call goes on.
+    Raises RideError, BundleError, TrainingError.
     """
     ride = open_ride(folder)
     if not (bundle / "weights.safetensors").is_file():
         raise TrainingError(f"{bundle}: has no weights.safetensors; give --from engines/pocket")
+    preset = preset or str(load_bundle(bundle).manifest.training.get("preset", "s"))
     options = find_preset(preset)
     parallax = [round(float(value), 5) for value in parallax_of(ride)]
     run.mkdir(parents=True, exist_ok=True)
     told = {"preset": preset, "ride": folder.resolve().name, "parallax": parallax}
     remember_options(run, told)
-    decoder = Decoder()
+    decoder = Decoder(*options.paint)
     load_weights(bundle / "weights.safetensors", {"decoder": decoder})
     bar = Bar()
     bar.start("country")
@@ -78,7 +80,7 @@ def train_on_ride(
     set_out_from(bundle, run)
     for name, share in SHARE.items():
         schedule = options.schedules[name]
-        if preset == "pocket":
+        if preset != "tiny":
             time = (MINUTES if minutes is None else minutes) * share
             schedule = replace(schedule, steps=10**7, warmup=60, minutes=time, lr=RATE[name])
         stage = build_stage(name, options, shards, run)

@@ -15,7 +15,7 @@ from ...model.full.denoiser import LAST, STEPS, Road
 from ...model.full.network import FullNetwork
 from ..few_losses import consistency_loss, guided, matching_loss
 from .clips import Batch, Clips
-from .teacher import draw_sheet, few_steps, roughened
+from .teacher import draw_sheet, few_steps, on_processor, roughened
 
 GUIDANCE = (1.0, 4.0)
 HALVINGS = 1500  # steps of training after which the two points of the road lie twice as close
@@ -44,6 +44,7 @@ class TuneStage:
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch: half of it from pure noise, where the student will mostly stand."""
+        rng = on_processor(rng)
         batch, level = roughened(self.clips.draw(self.batch, rng), rng)
         count, device = len(batch.target), batch.target.device
         u = torch.rand(count, 3, generator=rng).to(device)
@@ -102,6 +103,7 @@ class RolloutStage(TuneStage):
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Some own frames without gradient, then one with; its look is the distribution's."""
+        rng = on_processor(rng)
         batch = self.clips.draw(self.batch, rng)
         count = min(LAST_K, FIRST_K + index // GROWS)
         own = int(torch.randint(count, (1,), generator=rng))

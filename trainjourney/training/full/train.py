@@ -1,5 +1,6 @@
 """`trainjourney train full` and `trainjourney distill`: the stages of the full model in order."""
 
+import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -12,12 +13,13 @@ from torch import nn
 
 from ...errors import TrainingError
 from ...rides.dataset import open_ride
-from ..checkpoint import load_weights
+from ..checkpoint import load_weights, replacing
 from ..options import read_options, remember_options
 from ..progress import Bar, Silent, Watcher
 from ..runner import WEIGHTS, run_stage
 from ..stage import Stage
 from .clips import Clips
+from .export import FACTS
 from .few_steps import RolloutStage, TuneStage
 from .presets import FullPreset, find_full_preset
 from .student import find_parts, make_student
@@ -78,6 +80,11 @@ def _run(
             ride, parts, run / "data", where, Path(stills) if stills else None, watcher.show
         )
     watcher.close()
+    if first:
+        facts = {"embedding_norm": clips.embedding_norm, "cruising_px": clips.cruising}
+        facts |= dict(zip(("width", "height"), ride.shape, strict=True))
+        with replacing(run / FACTS) as temporary:
+            temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
     for name in stages:
         network, taught = make_student(preset, parts)
         network.to(where)

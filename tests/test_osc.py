@@ -1,0 +1,331 @@
+"""OSC: what messages do to the desk, who is heard, who is told; with liblo and Pure Data."""
+
+import asyncio
+import shutil
+import socket
+import struct
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from osc_ear import SENDER, Said, osc_server
+
+from trainjourney.controls.desk import Desk
+from trainjourney.controls.osc import OscServer
+from trainjourney.controls.osc_message import read_datagram, write_bundle, write_message
+from trainjourney.controls.osc_table import ADDRESSES, MAIN
+from trainjourney.controls.parameters import PARAMETERS
+from trainjourney.errors import ConfigError, ControlError
+from trainjourney.settings import OscConfig
+from trainjourney.types import Change
+
+needs_liblo = pytest.mark.skipif(not shutil.which("oscsend"), reason="apt install liblo-tools")
+needs_pd = pytest.mark.skipif(not shutil.which("pd"), reason="apt install puredata-core")
+
+
+@pytest.mark.parametrize(
+    ("address", "arguments", "heard"),
+    [
+        ("/train/speed", (0.75,), ("speed", 1.0)),
+        ("/train/speed", (1,), ("speed", 2.0)),
+        ("/train/speed", (False,), ("speed", -2.0)),
+        ("/train/speed", (7.0,), ("speed", 2.0)),
+        ("/train/speed/raw", (-0.5,), ("speed", -0.5)),
+        ("/train/speed/raw", (-50,), ("speed", -2.0)),
+        ("/train/hold", (True,), ("hold", 1.0)),
+        ("/train/hold", (1.0,), ("hold", 1.0)),
+        ("/train/hold", (0,), ("hold", 0.0)),
+        ("/train/look", (3,), ("look", 3.0)),
+        ("/train/look", ("winter dusk",), ("look", "winter dusk")),
+        ("/train/look/7", (1.0,), ("look", 7.0)),
+        ("/train/look/7", (), ("look", 7.0)),
+        ("/train/look/3/weight", (0.5,), ("weight.3", 0.5)),
+        ("/train/melt/curve", ("soft",), ("melt_curve", 2.0)),
+        ("/train/melt/raw", (4,), ("melt_s", 4.0)),
+        ("/train/seed", (12345,), ("seed", 12345.0)),
+        ("/train/preset", (3.0,), ("preset", 3.0)),
+        ("/train/tap", (), ("tap", 1.0)),
+        ("/train/bpm/raw", (999,), ("bpm", 300.0)),
+    ],
+)
+def test_a_message_turns_its_control(
+    address: str, arguments: tuple[object, ...], heard: tuple[str, float | str]
+) -> None:
+    said = Said()
+    said.say(address, *arguments)
+    assert said.heard == [heard] and said.ear.counts["taken"] == 1
+
+
+def test_every_control_has_an_address_and_comes_back_from_it() -> None:
+    for name, parameter in PARAMETERS.items():
+        control = f"{name}.2" if parameter.slots else name
+        address, desk = MAIN[control], Desk()
+        value = parameter.clip(parameter.low + 0.75 * (parameter.high - parameter.low))
+        told = address.arguments({control: value})
+        [change] = address.changes(told, 0.0)
+        assert desk.turn(change) and change.parameter == control
+        assert change.value == pytest.approx(value)
+    assert len(ADDRESSES) == len({path.casefold() for path in ADDRESSES})
+
+
+def test_the_pad_takes_both_ways_at_once() -> None:
+    said = Said()
+    said.say("/train/pad", 0.25, 1.5)
+    assert said.heard == [("pad_x", 0.25), ("pad_y", 1.0)]
+
+
+def test_a_pattern_turns_all_it_means() -> None:
+    said = Said()
+    said.say("/train/look/[1-3]/weight", 0.5)
+    assert said.heard == [("weight.1", 0.5), ("weight.2", 0.5), ("weight.3", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("address", "arguments", "why"),
+    [
+        ("/train/spede", (1.0,), "no such address"),
+        ("/train/*x*", (1.0,), "no such address"),
+        ("/train/speed", (), "too few arguments"),
+        ("/train/pad", (0.5,), "too few arguments"),
+        ("/train/speed", ("fast",), "a text where a number is meant"),
+        ("/train/speed", (b"fast",), "no number"),
+        ("/train/speed", (None,), "no number"),
+        ("/train/look/7", ("dusk",), "a text where a number is meant"),
+        ("/train/melt/curve", ("square",), "by the desk"),
+        ("/train/subscribe", ("there",), "no port"),
+        ("/train/subscribe", (99999,), "no port"),
+    ],
+)
+def test_what_means_nothing_is_counted_and_let_go(
+    address: str, arguments: tuple[object, ...], why: str
+) -> None:
+    said = Said()
+    said.say(address, *arguments)
+    assert said.heard == [] and said.ear.counts == {f"refused: {why}": 1}
+
+
+def test_a_time_tag_within_a_second_is_waited_for_and_one_beyond_let_go() -> None:
+    said = Said()
+    speed = write_message("/train/speed", [1.0])
+    brake = write_message("/train/brake", [1.0])
+    said.send(write_bundle(said.clock_s + 0.5, [brake]))
+    said.send(write_bundle(said.clock_s + 0.4, [speed]))
+    said.send(write_bundle(said.clock_s + 2.0, [speed]))
+    said.send(write_bundle(said.clock_s - 9.0, [write_message("/train/dream", [1.0])]))
+    assert said.heard == [("dream", 1.0)] and said.ear.counts["too far ahead"] == 1
+    said.wait(0.39)
+    assert len(said.heard) == 1 and said.ear.busy
+    said.wait(0.2)
+    assert said.heard[1:] == [("speed", 2.0), ("brake", 1.0)] and not said.ear.busy
+
+
+def test_only_the_allowed_are_heard() -> None:
+    said = Said(allow="192.168.1.0/24, ::1")
+    for host in ("127.0.0.1", "192.168.2.1", "10.0.0.1", "fe80::1%eth0", "nonsense"):
+        said.say("/train/speed", 1.0, sender=(host, 9))
+    assert said.heard == [] and said.ear.counts == {"from a stranger": 5}
+    for host in ("192.168.1.77", "::1", "::ffff:192.168.1.3"):
+        said.say("/train/speed", 1.0, sender=(host, 9))
+    assert len(said.heard) == 3
+
+
+def test_a_flood_is_thinned_and_its_last_values_win() -> None:
+    said = Said(rate=1000)
+    for i in range(20_000):  # in no time at all
+        said.say("/train/speed", i / 20_000)
+        said.say("/train/brake", i / 40_000)
+    assert len(said.heard) == 500  # half a second's worth at once
+    said.say("/train/dream", 0.5, sender=("127.0.0.2", 1))  # another one is not held up
+    assert said.heard[-1] == ("dream", 0.5)
+    said.wait(0.01)
+    assert said.desk.values()["speed"] == pytest.approx(-2 + 4 * 19_999 / 20_000)
+    assert said.desk.values()["brake"] == pytest.approx(19_999 / 40_000)
+    assert not said.ear.busy and said.ear.counts["thinned"] == 40_000 - 500 - 2
+
+
+def test_a_bundle_costs_what_is_in_it() -> None:
+    said = Said(rate=100)
+    whole = write_bundle(None, [write_message("/train/speed", [0.5])] * 100)
+    said.send(whole)
+    said.say("/train/speed", 1.0)
+    assert len(said.heard) == 100
+    said.wait(0.49)
+    assert len(said.heard) == 100
+    said.wait(0.1)
+    assert said.heard[-1] == ("speed", 2.0)
+
+
+def test_a_question_is_answered() -> None:
+    said = Said()
+    said.desk.turn(said_change("look", "dusk"))
+    said.say("/train/speed", "?")
+    said.say("/train/look", "?")
+    said.say("/train/speed/raw", "?")
+    said.say("/train/pad", "?")
+    answers = [(read_datagram(data)[0].message, to) for data, to in said.ear.answers]
+    assert [(m.address, m.arguments) for m, _ in answers] == [
+        ("/train/speed", (0.75,)), ("/train/look", ("dusk",)),
+        ("/train/speed/raw", (1.0,)), ("/train/pad", (0.5, 0.5)),
+    ]  # fmt: skip
+    assert {to for _, to in answers} == {SENDER}
+
+
+def said_change(name: str, value: float | str) -> Change:
+    return Change(name, value, 0.0)
+
+
+def test_subscribers_are_told_by_all_but_themselves_until_they_fall_silent() -> None:
+    said = Said(feedback="10.0.0.9:9001")
+    tablet, other = ("127.0.0.1", 5000), ("127.0.0.1", 6000)
+    said.say("/train/subscribe", 5001, sender=tablet)
+    said.say("/train/subscribe", sender=other)
+
+    def told() -> dict[tuple[str, int], list[tuple[str, object]]]:
+        found: dict[tuple[str, int], list[tuple[str, object]]] = {}
+        for data, to in said.ear.feedback.due(said.now_s):
+            message = read_datagram(data)[0].message
+            found.setdefault(to, []).append((message.address, message.arguments[0]))
+        return found
+
+    for i in range(50):
+        said.say("/train/speed", i / 100, sender=tablet)
+    said.say("/train/speed", 0.75, sender=tablet)
+    assert told() == {other: [("/train/speed", 0.75)], ("10.0.0.9", 9001): [("/train/speed", 0.75)]}
+    said.desk.turn(said_change("hold", 1.0), "web")
+    assert set(told()) == {("127.0.0.1", 5001), other, ("10.0.0.9", 9001)}
+    said.say("/train/unsubscribe", sender=tablet)
+    said.desk.turn(said_change("hold", 0.0), "web")
+    assert set(told()) == {other, ("10.0.0.9", 9001)}
+    said.now_s += 61
+    said.desk.turn(said_change("hold", 1.0), "web")
+    assert set(told()) == {("10.0.0.9", 9001)}
+
+
+def test_settings_that_cannot_be_meant_are_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match=r"osc.allow: 'moon' is no address"):
+        Said(allow="10.0.0.1, moon")
+    for wrong in ("here", "10.0.0.1", "10.0.0.1:0", "tablet.local:9001"):
+        with pytest.raises(ConfigError, match=r"osc.feedback: .* is no address:port"):
+            Said(feedback=wrong)
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with osc_server(Desk()) as first:
+        second = OscServer(Desk(), OscConfig(port=first.port))
+
+        async def start() -> None:
+            second.start()
+
+        with pytest.raises(ControlError, match=r"in use.*--set osc.port=9001"):
+            asyncio.run(start())
+
+
+def until(true: Callable[[], bool], wait_s: float = 10.0) -> bool:
+    end_s = time.monotonic() + wait_s
+    while not true() and time.monotonic() < end_s:
+        time.sleep(0.01)
+    return true()
+
+
+def test_a_real_flood_leaves_the_last_value() -> None:
+    desk = Desk()
+    with osc_server(desk) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.connect(("127.0.0.1", server.port))
+        for i in range(4000):
+            one.send(write_message("/train/dream", [i / 4000]))
+            if i % 50 == 0:
+                time.sleep(0.001)
+        one.send(write_message("/train/dream", [1.0]))
+        assert until(lambda: desk.values()["dream"] == 1.0)
+        assert server.counts["taken"] < 4000
+
+
+@needs_liblo
+def test_oscsend_turns_and_oscdump_is_told() -> None:
+    desk = Desk()
+    with osc_server(desk) as server, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+        free.close()
+        dump = subprocess.Popen(
+            ["oscdump", "-L", str(port)], stdout=subprocess.PIPE, text=True
+        )  # fmt: skip
+        try:
+            assert until(lambda: not _free(port))
+            for words in (
+                ["/train/subscribe", "i", str(port)],
+                ["/train/speed", "f", "1.0"],
+                ["/train/look", "s", "dusk"],
+                ["/train/hold", "T"],
+                ["/train/*ack*", "d", "0.5"],
+                ["/train/tap", "I"],
+            ):
+                subprocess.run(
+                    ["oscsend", "127.0.0.1", str(server.port), *words], check=True, timeout=10
+                )
+            assert until(lambda: server.counts["taken"] == 5)
+            now = desk.values()
+            assert (now["speed"], now["look"], now["hold"], now["blackout"]) == (2, "dusk", 1, 0.5)
+            desk.turn(said_change("brake", 0.25), "web")
+            assert dump.stdout
+            lines = ""
+            while "/train/brake" not in lines:
+                lines += dump.stdout.readline()
+            assert "/train/brake f 0.250000" in lines and "/train/look s" in lines
+        finally:
+            dump.kill()
+            dump.communicate()
+
+
+def _free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        try:
+            one.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+        return True
+
+
+PATCH = """#N canvas 0 0 450 300 12;
+#X obj 20 20 loadbang;
+#X msg 20 50 connect 127.0.0.1 {port};
+#X obj 20 140 netsend -u -b;
+#X obj 200 20 loadbang;
+#X obj 200 45 delay 200;
+#X msg 200 80 0.125;
+#X obj 200 110 oscformat /train/speed;
+#X obj 300 45 delay 600;
+#X msg 300 80 \\; pd quit;
+#X connect 0 0 1 0;
+#X connect 1 0 2 0;
+#X connect 3 0 4 0;
+#X connect 3 0 7 0;
+#X connect 4 0 5 0;
+#X connect 5 0 6 0;
+#X connect 6 0 2 0;
+#X connect 7 0 8 0;
+"""
+
+
+@needs_pd
+def test_a_pure_data_patch_turns_a_control(tmp_path: Path) -> None:
+    desk, patch = Desk(), tmp_path / "patch.pd"
+    with osc_server(desk) as server:
+        patch.write_text(PATCH.format(port=server.port))
+        command = ["pd", "-nogui", "-noaudio", "-nomidi", str(patch)]
+        subprocess.run(command, capture_output=True, timeout=30)
+        assert until(lambda: desk.values()["speed"] == -1.5), server.counts
+
+
+def test_what_is_sent_to_no_one_troubles_no_one() -> None:
+    desk = Desk()
+    with osc_server(desk, feedback="127.0.0.1:9, 240.0.0.1:9") as server:
+        desk.turn(said_change("speed", 0.5), "web")
+        assert until(lambda: server.counts["not sent"] >= 1)
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.sendto(
+                b"/train/brake\0\0\0\0,f\0\0" + struct.pack(">f", 1), ("127.0.0.1", server.port)
+            )
+            assert until(lambda: desk.values()["brake"] == 1.0)

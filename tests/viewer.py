@@ -1,0 +1,76 @@
+"""A viewer without a browser: aiortc at the other end of the line."""
+
+import asyncio
+from typing import Any
+
+import aiohttp
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+
+from trainjourney.outputs.testcard import read_stamp
+
+
+async def make_offer(kind: str = "video", codec: str = "") -> str:
+    """An offer to receive; with `codec`, that alone."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+    transceiver = peer.addTransceiver(kind, direction="recvonly")
+    if codec:
+        from aiortc import RTCRtpReceiver
+
+        codecs = RTCRtpReceiver.getCapabilities(kind).codecs
+        transceiver.setCodecPreferences([c for c in codecs if c.mimeType.lower().endswith(codec)])
+    await peer.setLocalDescription(await peer.createOffer())
+    text = peer.localDescription.sdp
+    await peer.close()
+    return text
+
+
+class Viewer:
+    """Opens a session, counts the frames that it decodes, ends it."""
+
+    def __init__(self, url: str, codec: str = "") -> None:
+        self.url, self.codec = url, codec
+        self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self.numbers: list[int | None] = []
+        self.first_s = 0.0
+        self.session = ""
+        self._reading: asyncio.Task[None] | None = None
+
+    async def open(self, http: aiohttp.ClientSession) -> None:
+        loop = asyncio.get_running_loop()
+        begun_s = loop.time()
+        transceiver = self.peer.addTransceiver("video", direction="recvonly")
+        if self.codec:
+            from aiortc import RTCRtpReceiver
+
+            codecs = RTCRtpReceiver.getCapabilities("video").codecs
+            wanted = [c for c in codecs if c.mimeType.lower().endswith(self.codec)]
+            transceiver.setCodecPreferences(wanted)
+
+        async def read(track: Any) -> None:
+            while True:
+                frame = await track.recv()
+                if not self.numbers:
+                    self.first_s = loop.time() - begun_s
+                self.numbers.append(read_stamp(frame.to_ndarray(format="rgb24")))
+
+        self.peer.on("track", lambda track: self._begin(read(track)))
+        await self.peer.setLocalDescription(await self.peer.createOffer())
+        headers = {"Content-Type": "application/sdp"}
+        offer = self.peer.localDescription.sdp
+        async with http.post(self.url + "/whep", data=offer, headers=headers) as answer:
+            assert answer.status == 201, (answer.status, await answer.text())
+            self.session = self.url + answer.headers["Location"]
+            text = await answer.text()
+        await self.peer.setRemoteDescription(RTCSessionDescription(text, "answer"))
+
+    def _begin(self, work: Any) -> None:
+        self._reading = asyncio.ensure_future(work)
+
+    async def close(self, http: aiohttp.ClientSession | None = None) -> None:
+        if http is not None:
+            async with http.delete(self.session) as answer:
+                assert answer.status == 200
+        await self.peer.close()
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.gather(self._reading, return_exceptions=True)

@@ -1,0 +1,10 @@
+"""The publishing process, which a show starts by itself."""
+
+
+def publisher() -> None:
+    """Send packets that come at stdin to a server (started by a show that publishes)."""
+    import asyncio
+
+    from trainjourney.outputs.whip import run_publisher
+
+    asyncio.run(run_publisher())

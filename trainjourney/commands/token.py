@@ -1,0 +1,65 @@
+"""Tokens of the page: make, list, revoke."""
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Tokens for the page.")
+
+File = Annotated[
+    Path | None, typer.Option("--file", metavar="FILE", help="As web.tokens; else the default's.")
+]
+
+
+@app.command()
+def new(
+    role: Annotated[str, typer.Option(metavar="ROLE", help="view, control or admin.")] = "view",
+    label: Annotated[str, typer.Option(metavar="WORDS", help="Whom it is for.")] = "",
+    days: Annotated[float, typer.Option(metavar="X", min=0, help="It ends after; 0 never.")] = 0.0,
+    file: File = None,
+) -> None:
+    """Make a token. It is shown this once; only its hash is kept."""
+    from trainjourney.errors import WebError
+    from trainjourney.outputs.web.tokens import ROLES
+
+    if role not in ROLES:
+        raise WebError(f"--role {role}: there is no such role; give view, control or admin")
+    text = _tokens(file).make(role, label, days)
+    print(text)
+    page = "" if role == "view" else "drive"
+    print(f"As a link: http://HOST:PORT/{page}#token={text}")
+
+
+@app.command(name="list")
+def list_tokens(file: File = None) -> None:
+    """List the tokens by their IDs."""
+    tokens = _tokens(file).all()
+    for token in tokens:
+        made = time.strftime("%Y-%m-%d", time.localtime(token.made_s))
+        ends = time.strftime("%Y-%m-%d", time.localtime(token.ends_s)) if token.ends_s else "never"
+        print(f"{token.id}  {token.role:<7}  made {made}  ends {ends}  {token.label}")
+    if not tokens:
+        print("No tokens. Make one: trainjourney token new --role view")
+
+
+@app.command()
+def revoke(
+    token: Annotated[str, typer.Argument(metavar="ID", help="As in the list, or the token.")],
+    file: File = None,
+) -> None:
+    """Refuse a token from now on, also in a show that runs."""
+    from trainjourney.errors import WebError
+
+    if not _tokens(file).revoke(token):
+        raise WebError(f"no token '{token[:20]}'; see trainjourney token list")
+    print("It is refused from now on.")
+
+
+def _tokens(file: Path | None):  # type: ignore[no-untyped-def]  # its type would be imported early
+    from trainjourney.config import load
+    from trainjourney.outputs.web.tokens import Tokens, default_file
+
+    kept = load().web.tokens
+    return Tokens(file or (Path(kept).expanduser() if kept else default_file()))

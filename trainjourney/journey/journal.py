@@ -1,0 +1,239 @@
+"""The journal of a show: all that is needed to make the same film again, as lines of JSON.
+
+The first line is the head: bundle, engine, seed, start and the looks. Each later one has the
+number of the frame, from 0, that it first acts on:
+{"frame": 90, "parameter": "speed", "value": 0.5}    a control was turned
+{"frame": 120, "looks": {"1": {...}}}                another bank was laid
+{"frame": 0, "arrive": true}                         all is at once where it is set to
+{"frame": 300, "time": "2026-06-01T20:00:10"}        a sign of life, every ten seconds
+{"frame": 400, "resumed": "state"}                   the world was lost, and went on from there
+{"frame": 900, "end": true}                          the film has as many frames
+"""
+
+import base64
+import hashlib
+import io
+import json
+import logging
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from datetime import datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from trainjourney import __version__
+from trainjourney.errors import OutputError
+from trainjourney.folders import state_folder
+from trainjourney.inference.bundle import Bundle, Look
+from trainjourney.inference.manifest import MANIFEST
+from trainjourney.settings import Config
+from trainjourney.types import Change, Frame
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+LIFE_S = 10.0  # between two signs of life
+RETRY_S = 2.0  # before a disk that refused is tried again
+MOST_PENDING = 20_000  # lines kept for a disk that refuses
+
+Head = dict[str, Any]
+
+
+def new_journal(folder: str) -> Path:
+    """A new, empty journal in a folder; "" is that of the user's state. Raises OutputError."""
+    home = Path(folder).expanduser() if folder else state_folder() / "journals"
+    name = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        for number in count(1):
+            path = home / f"{name}{'' if number == 1 else f'_{number}'}.jsonl"
+            with suppress(FileExistsError):
+                path.open("xb").close()
+                break
+    except OSError as err:
+        raise _cannot(home, err) from err
+    return path
+
+
+def head_of(
+    config: Config, bundle: Bundle, backend: str, precision: str, start: Frame, name: str = ""
+) -> Head:
+    """The first line of a show's journal.
+
+    `backend` and `precision` are the engine's own words; `start` is the frame it starts in and
+    `name` its name. A start that is a look's own picture is known by the look alone.
+    """
+    journey = config.journey
+    keys = ("look", "speed", "dream", "melt_s", "seed")
+    head: Head = {
+        "journal": FORMAT,
+        "version": __version__,
+        "time": _time(),
+        "bundle": {"name": str(config.engine.name), "sha256": bundle_hash(bundle)},
+        "engine": {"backend": backend, "precision": precision},
+        "fps": bundle.manifest.frame.fps,
+        "journey": {key: getattr(journey, key) for key in keys},
+        "looks": describe_looks(dict(enumerate(bundle.looks, 1)), bundle.looks),
+    }
+    if journey.start:
+        png = io.BytesIO()
+        Image.fromarray(start).save(png, "PNG")
+        head["start"] = {"name": name, "picture": base64.b64encode(png.getvalue()).decode()}
+    return head
+
+
+def bundle_hash(bundle: Bundle) -> str:
+    """The sha256 of bundle.toml, which holds that of every other file."""
+    return hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).hexdigest()
+
+
+def describe_looks(looks: Mapping[int, Look], known: Iterable[Look]) -> dict[str, Any]:
+    """The looks by slot: name and hash; embedding and picture of those that are not `known`."""
+    names = {(look.name, look.embedding.tobytes()) for look in known}
+    told = {}
+    for slot, look in looks.items():
+        data = np.ascontiguousarray(look.embedding, "<f4").tobytes()
+        one = {"name": look.name, "sha256": hashlib.sha256(data).hexdigest()}
+        if (look.name, look.embedding.tobytes()) not in names:
+            one["embedding"] = base64.b64encode(data).decode()
+            one["picture"] = str(look.picture)
+        told[str(slot)] = one
+    return told
+
+
+class Journal:
+    """A journal being written. A Source of no changes that counts the frames: the loop's first.
+
+    A disk that refuses is told of in one line; what is to be written is kept, and tried again.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        head: Head,
+        known: Iterable[Look] = (),
+        *,
+        resumed: str = "",
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Begin one, or with `resumed` go on with the one that is there.
+
+        `known` are the bundle's looks. Raises OutputError where it cannot be written at all.
+        """
+        self.path, self.number = path, -1  # of the frame that is being made
+        self._known, self._fps, self._now = tuple(known), int(head["fps"]), now
+        self._pending: list[bytes] = []
+        self._refused = False
+        self._retry_s = 0.0
+        self._first = 0  # of the frames of a world that went on
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._first = _frames_in(path) if resumed else 0
+            self._file = path.open("ab" if resumed else "wb", buffering=0)
+            self._whole = self._file.seek(0, io.SEEK_END)
+        except OSError as err:
+            raise _cannot(path, err) from err
+        if resumed:
+            self._say({"frame": self._first, "resumed": resumed})
+        else:
+            self._say(head)
+
+    def poll(self) -> tuple[()]:
+        """A frame begins."""
+        self.number += 1
+        if self.number and self.number % round(self._fps * LIFE_S) == 0:
+            self._say({"frame": self._first + self.number, "time": _time()})
+        elif self._pending and self._now() >= self._retry_s:
+            self._write()
+        return ()
+
+    def heard(self, number: int, change: Change) -> None:
+        """A change acts on frame `number` for the first time; the loop's `heard`."""
+        said = {"parameter": change.parameter, "value": change.value}
+        self._say({"frame": self._first + number} | said)
+
+    def lay(self, looks: Mapping[int, Look]) -> None:
+        """Another bank is laid for the frame that is being made."""
+        told = describe_looks(looks, self._known)
+        self._say({"frame": self._first + max(self.number, 0), "looks": told})
+
+    def arrive(self) -> None:
+        """What was heard for this frame is there at once, without a ramp."""
+        self._say({"frame": self._first + max(self.number, 0), "arrive": True})
+
+    def close(self) -> None:
+        """The film ends before the frame that is next."""
+        if not self._file.closed:
+            self._say({"frame": self._first + self.number + 1, "end": True})
+            if self._pending:
+                log.warning("%s: %d lines were not written", self.path, len(self._pending))
+            self._file.close()
+
+    def _say(self, line: Mapping[str, Any]) -> None:
+        self._pending.append(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        del self._pending[MOST_PENDING:]  # a film that ends early is still a film
+        if not self._refused or self._now() >= self._retry_s:
+            self._write()
+
+    def _write(self) -> None:
+        data = b"".join(self._pending)
+        try:
+            left = memoryview(data)
+            while left:  # a full disk takes a part of it, and tells why the next time
+                left = left[self._file.write(left) :]
+        except OSError as err:
+            self._tear_off()
+            if not self._refused:
+                reason = (err.strerror or str(err)).lower()
+                log.warning(
+                    "%s: %s; the show goes on, the journal as soon as there is room",
+                    self.path, reason,
+                )  # fmt: skip
+            self._refused, self._retry_s = True, self._now() + RETRY_S
+            return
+        if self._refused:
+            log.info("%s: written again", self.path)
+        self._refused = False
+        self._whole += len(data)
+        self._pending.clear()
+
+    def _tear_off(self) -> None:
+        """Take away what was written of lines that are not whole."""
+        try:
+            self._file.truncate(self._whole)
+            self._file.seek(self._whole)
+        except OSError:
+            return  # a reader lets a torn line go
+
+
+def _cannot(path: Path, err: OSError) -> OutputError:
+    reason = (err.strerror or str(err)).lower()
+    return OutputError(
+        f"{path}: the journal cannot be written ({reason}); "
+        "give --set journal.folder=FOLDER another place"
+    )
+
+
+def _frames_in(path: Path) -> int:
+    """The frames of a journal so far, by its last whole line; its torn end is cut off."""
+    with path.open("r+b") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - 65536))
+        tail = file.read()
+        whole = tail[: tail.rfind(b"\n") + 1]
+        file.truncate(size - (len(tail) - len(whole)))
+    for line in reversed(whole.splitlines()):
+        try:
+            return int(json.loads(line)["frame"])
+        except (ValueError, KeyError, TypeError):
+            continue
+    return 0
+
+
+def _time() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")

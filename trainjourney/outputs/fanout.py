@@ -1,0 +1,96 @@
+"""From the encoder's thread to an asyncio loop: every packet to every viewer, none waits.
+
+A viewer's queue holds a few packets. Where it runs over, all that is in it is let go and the viewer
+goes on at the next key frame: one packet missing would spoil the picture until then anyway.
+"""
+
+import asyncio
+from collections.abc import Callable
+
+from trainjourney.outputs.encoder import Coded, Encoder
+
+QUEUED = 8  # packets, about a quarter of a second
+
+
+class Lane:
+    """One viewer's packets. Used in the loop only."""
+
+    def __init__(self, ask_key: Callable[[], None]) -> None:
+        self._queue: asyncio.Queue[Coded | None] = asyncio.Queue()
+        self._ask_key = ask_key
+        self._waits_for_key = True
+        self._ended = False
+        self.taken = self.dropped = 0
+
+    def offer(self, coded: Coded) -> None:
+        """Put a packet in, or let it go."""
+        if self._ended:
+            return
+        if self._queue.qsize() >= QUEUED:
+            self.dropped += self._queue.qsize()
+            while not self._queue.empty():
+                self._queue.get_nowait()
+            self._waits_for_key = True
+            self._ask_key()
+        if self._waits_for_key and not coded.key:
+            self.dropped += 1
+            return
+        self._waits_for_key = False
+        self._queue.put_nowait(coded)
+
+    async def take(self) -> Coded | None:
+        """The next packet; None at the end."""
+        coded = await self._queue.get()
+        self.taken += coded is not None
+        return coded
+
+    def end(self) -> None:
+        """No more packets; whoever waits is told."""
+        self._ended = True
+        self._queue.put_nowait(None)
+
+
+class Fanout:
+    """All viewers of one encoder. It listens to the encoder only while there is a viewer."""
+
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
+        self._lanes: tuple[Lane, ...] = ()
+        self._unlisten: Callable[[], None] | None = None
+        self.dropped = 0  # by viewers who have left
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """Those who are there."""
+        return self._lanes
+
+    def join(self) -> Lane:
+        """A new viewer's lane; a key frame is on its way."""
+        lane = Lane(self.encoder.ask_key)
+        self._lanes += (lane,)
+        if self._unlisten is None:
+            loop = asyncio.get_running_loop()
+
+            def hand_over(coded: Coded) -> None:
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(self._deliver, coded)
+
+            self._unlisten = self.encoder.listen(hand_over)
+        else:
+            self.encoder.ask_key()
+        return lane
+
+    def leave(self, lane: Lane) -> None:
+        """The viewer is gone."""
+        if lane not in self._lanes:
+            return
+        self._lanes = tuple(other for other in self._lanes if other is not lane)
+        self.dropped += lane.dropped
+        lane.end()
+        if not self._lanes and self._unlisten is not None:
+            self._unlisten()
+            self._unlisten = None
+
+    def _deliver(self, coded: Coded) -> None:
+        for lane in self._lanes:
+            lane.offer(coded)

@@ -1,0 +1,1 @@
+"""The page and its doors: HTTP, WHEP, the driving WebSocket, health."""

@@ -1,0 +1,284 @@
+// The desk of the driver, made from the table of controls that the train itself sends. One
+// WebSocket tells every move of everybody, and takes ours.
+
+import { Train, ask_ticket, enter_by_link, my_role } from "./train.js";
+import { choice, look_card, look_select, lever, make, number, pad, say_number, slider, slot_of, toggle, trigger, words } from "./widgets.js";
+
+const find = (name) => document.querySelector(name);
+const TITLES = { train: "The train", look: "The country", pad: "Between four", beat: "The beat", output: "The picture", preset: "Stops" };
+const BESIDE = ["pad", "preset", "output", "beat"]; // under the picture where the page is wide
+const STOPS = 12;
+
+const state = { you: "", table: {}, values: {}, looks: [], widgets: new Map(), cards: new Map(), panels: {} };
+let socket = null, tries = 0;
+
+const train = new Train(find(".pane"), (how) => {
+  document.body.dataset.state = how;
+  if (how === "ticket") ask_ticket(find("#ticket"), begin);
+});
+
+// Our own moves go out at most once a frame, the latest of each control.
+const due = new Map();
+function turn(name, value) {
+  if (!due.size) requestAnimationFrame(flush);
+  due.set(name, value);
+  state.values[name] = value;
+}
+function flush() {
+  for (const [name, value] of due) if (socket && socket.readyState === 1) socket.send(JSON.stringify({ turn: [name, value] }));
+  due.clear();
+}
+
+function connect() {
+  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/drive/ws`);
+  let heard_ms = performance.now();
+  const watch = setInterval(() => { if (performance.now() - heard_ms > 6000) socket.close(); }, 1000);
+  socket.onmessage = (event) => {
+    heard_ms = performance.now();
+    const message = JSON.parse(event.data);
+    if (message.hello) board_the_train(message.hello);
+    if (message.looks) show_looks(message.looks);
+    for (const one of message.turns || []) hear(...one);
+    if (message.now) show_now(message.now);
+  };
+  socket.onclose = () => {
+    clearInterval(watch);
+    document.body.dataset.line = "down";
+    find("#told").textContent = "The line is down. Connecting again…";
+    setTimeout(connect, Math.min(5000, 400 * 2 ** tries++));
+  };
+}
+
+function board_the_train(hello) {
+  const known = JSON.stringify(hello.table) === JSON.stringify(Object.values(state.table));
+  state.you = hello.you;
+  state.values = hello.values;
+  tries = 0;
+  if (!known) {
+    state.table = Object.fromEntries(hello.table.map((row) => [row.name, row]));
+    build();
+  }
+  show_looks(hello.looks);
+  for (const [name, value] of Object.entries(state.values)) set(name, value);
+  document.body.dataset.line = "up";
+  find("#told").textContent = "The desk is yours";
+  show_now(hello.now);
+}
+
+// A move that took effect, of whoever.
+function hear(name, value, source) {
+  const mine = source === state.you;
+  state.values[name] = value;
+  if (!mine || !due.has(name)) set(name, value);
+  note(name, value, source, mine);
+  if (mine) return;
+  const element = element_of(name);
+  if (!element) return;
+  element.classList.add("moved");
+  clearTimeout(element.fading);
+  element.fading = setTimeout(() => element.classList.remove("moved"), 350);
+}
+
+function set(name, value) {
+  const [base, slot] = name.split(".");
+  if (base === "weight") { const card = state.cards.get(Number(slot)); if (card) card.set(value); return; }
+  const widget = state.widgets.get(base);
+  if (widget) widget.set(value);
+  if (base === "look") mark_look();
+  if (base === "preset") mark_stop();
+  if (base.startsWith("pad_")) corner(base);
+}
+
+function element_of(name) {
+  const [base, slot] = name.split(".");
+  if (base === "weight") return state.cards.get(Number(slot))?.element;
+  if (base === "look") return state.cards.get(slot_of(state.looks, state.values.look))?.element;
+  return state.widgets.get(base)?.element;
+}
+
+function build() {
+  state.widgets.clear();
+  state.panels = {};
+  const groups = Object.groupBy ? Object.groupBy(Object.values(state.table), (row) => row.group) : by_group();
+  for (const [group, rows] of Object.entries(groups)) {
+    const panel = make("section", { class: `panel p-${group}`, "aria-label": TITLES[group] || words(group) }, make("h2", { text: TITLES[group] || words(group) }));
+    state.panels[group] = panel;
+    const named = Object.fromEntries(rows.map((row) => [row.name, row]));
+    if (named.speed) add_lever(panel, named.speed);
+    if (named.look) add_looks(panel);
+    if (named.pad_x && named.pad_y) add_pad(panel, named);
+    if (named.preset) add_stops(panel, named);
+    const fields = make("div", { class: group === "pad" ? "corners" : "fields" }), buttons = make("div", { class: "row" });
+    if (group === "pad") rows.sort((one, other) => "cdab".indexOf(one.name.at(-1)) - "cdab".indexOf(other.name.at(-1))); // as they lie on it
+    for (const row of rows) {
+      if (row.slots || state.widgets.has(row.name) || row.name === "look" || row.name === "store") continue;
+      const kind = { whole: number, toggle, trigger, choice, look: look_select }[row.kind] || slider;
+      const fading = row.name === "blackout" || row.name === "brake"; // a number that is mostly none or all
+      const widget = (fading ? toggle : kind)(row, (value) => turn(row.name, value));
+      state.widgets.set(row.name, widget);
+      (fading || row.kind === "toggle" || row.kind === "trigger" ? buttons : fields).append(widget.element);
+    }
+    if (fields.children.length) panel.append(fields);
+    if (buttons.children.length) { if (fields.children.length) buttons.style.marginTop = ".9rem"; panel.append(buttons); }
+  }
+  state.panels.journal = make("section", { class: "panel p-journal", "aria-label": "What was done" }, make("h2", { text: "The journal" }), make("ol", { class: "journal", id: "journal" }));
+  lay_out();
+}
+
+function by_group() {
+  const groups = {};
+  for (const row of Object.values(state.table)) (groups[row.group] ||= []).push(row);
+  return groups;
+}
+
+const wide = matchMedia("(min-width: 68rem)");
+function lay_out() {
+  const order = ["look", "train", "pad", "output", "preset", "beat"];
+  const names = [...order, ...Object.keys(state.panels).filter((name) => !order.includes(name))];
+  find("#desk").replaceChildren(...names.filter((name) => !wide.matches || !BESIDE.includes(name)).map((name) => state.panels[name]));
+  find("#below").replaceChildren(...names.filter((name) => wide.matches && BESIDE.includes(name)).map((name) => state.panels[name]));
+  for (const [name, panel] of Object.entries(state.panels)) panel.classList.toggle("p-wide", wide.matches && !["look", "train"].includes(name) && !BESIDE.includes(name));
+}
+wide.onchange = lay_out;
+
+function add_lever(panel, row) {
+  const output = make("small", {});
+  const widget = lever(row, (value) => { turn("speed", value); output.textContent = say_number(row, value); });
+  const set_lever = widget.set;
+  widget.set = (value) => { set_lever(value); output.textContent = say_number(row, value); };
+  panel.firstChild.append(output);
+  panel.append(widget.element);
+  state.widgets.set("speed", widget);
+}
+
+function add_looks(panel) {
+  panel.firstChild.append(make("small", { text: "tap: melt · hold, then draw: weight" }));
+  const input = make("input", { type: "file", accept: "image/*", class: "unseen", "aria-label": "Add a picture as a look", onchange: () => { for (const file of input.files) add_picture(file); input.value = ""; } });
+  state.add = make("label", { class: "add" }, input, make("span", { text: "+" }), make("span", { text: "drop a picture" }));
+  state.grid = make("div", { class: "looks" }, state.add);
+  const clear = make("button", { type: "button", class: "push", text: "Clear weights", onclick: () => { for (const [slot, card] of state.cards) if (state.values[`weight.${slot}`]) { card.set(0); turn(`weight.${slot}`, 0); } show_clear(); } });
+  state.clear = make("div", { class: "row", hidden: true }, clear);
+  panel.append(state.grid, state.clear);
+}
+
+const show_clear = () => { state.clear.hidden = ![...state.cards.keys()].some((slot) => state.values[`weight.${slot}`] > 0.005); };
+
+function show_looks(looks) {
+  state.looks = looks;
+  state.cards.clear();
+  const act = {
+    melt: (look) => { turn("look", look.slot); mark_look(); },
+    weigh: (slot, value) => { turn(`weight.${slot}`, value); show_clear(); },
+  };
+  for (const look of looks) {
+    const card = look_card(look, act);
+    card.set(state.values[`weight.${look.slot}`] || 0);
+    state.cards.set(look.slot, card);
+  }
+  state.grid.replaceChildren(...[...state.cards.values()].map((card) => card.element), state.add);
+  for (const widget of state.widgets.values()) if (widget.looks) widget.looks(looks);
+  for (const name of ["pad_a", "pad_b", "pad_c", "pad_d"]) corner(name);
+  mark_look();
+  show_clear();
+}
+
+function mark_look() {
+  const slot = slot_of(state.looks, state.values.look);
+  for (const [other, card] of state.cards) card.element.setAttribute("aria-pressed", String(other === slot));
+}
+
+function corner(name) {
+  if (!/^pad_[a-d]$/.test(name) || !state.pad) return;
+  const slot = slot_of(state.looks, state.values[name]);
+  state.pad.picture(name.at(-1), state.looks.find((one) => one.slot === slot));
+}
+
+function add_pad(panel, rows) {
+  state.pad = pad(rows, turn);
+  panel.append(state.pad.element);
+  for (const name of ["pad_x", "pad_y"]) state.widgets.set(name, { element: state.pad.box, set: (value) => state.pad.set(name, value) });
+}
+
+function add_stops(panel, rows) {
+  panel.firstChild.append(make("small", { text: "tap: go there · hold: store" }));
+  state.stops = Array.from({ length: STOPS }, (_, index) => {
+    const stop = index + 1;
+    let timer = 0, stored = false;
+    const store = () => { stored = true; turn("store", stop); button.classList.add("storing"); setTimeout(() => button.classList.remove("storing"), 700); find("#heard").textContent = `Stored as stop ${stop}`; };
+    const button = make("button", { type: "button", class: "stop", text: stop, "aria-pressed": "false", "aria-label": `Stop ${stop}. Enter recalls it, S stores it.` });
+    button.onpointerdown = () => { stored = false; timer = setTimeout(store, 600); };
+    button.onpointerup = button.onpointerleave = button.onpointercancel = () => clearTimeout(timer);
+    button.onclick = () => { if (!stored) { turn("preset", stop); mark_stop(); } stored = false; };
+    button.onkeydown = (event) => { if (event.key === "s") store(); };
+    button.oncontextmenu = (event) => event.preventDefault();
+    return button;
+  });
+  panel.append(make("div", { class: "stops" }, ...state.stops));
+  state.widgets.set("preset", { element: panel, set: mark_stop });
+  if (rows.store) state.widgets.set("store", { element: panel, set() {} });
+}
+
+function mark_stop() {
+  state.stops.forEach((button, index) => button.setAttribute("aria-pressed", String(Number(state.values.preset) === index + 1)));
+}
+
+// Who did what, latest first; a fader that moves is one line.
+let noted = null;
+function note(name, value, source, mine) {
+  const [base, slot] = name.split(".");
+  const row = state.table[base];
+  const look = (number) => words(state.looks.find((one) => one.slot === slot_of(state.looks, number))?.name || String(number));
+  let what = row.kind === "look" ? look(value) : row.kind === "choice" ? row.choices[value] : ["number", "whole"].includes(row.kind) ? say_number(row, value) : Number(value) ? "on" : "off";
+  if (row.kind === "trigger") what = "";
+  const which = slot ? `${words(base)} of ${look(Number(slot))}` : words(base);
+  const who = mine ? "you" : source || "the show";
+  find("#told").textContent = `${who} · ${which} ${what}`;
+  const time = new Date().toTimeString().slice(0, 8);
+  const list = find("#journal");
+  if (noted && noted.key === `${who} ${name}` && performance.now() - noted.ms < 1500) noted.line.lastChild.textContent = what;
+  else {
+    const line = make("li", {}, make("span", { text: time }), make("b", { text: who }), make("span", { text: which }), make("span", { text: what }));
+    list.prepend(line);
+    while (list.children.length > 60) list.lastChild.remove();
+    noted = { line };
+  }
+  noted.key = `${who} ${name}`;
+  noted.ms = performance.now();
+  if (row.kind === "look" && base === "look") find("#heard").textContent = `Melting to ${what}`;
+  if (base === "weight") show_clear();
+}
+
+function show_now(now) {
+  const many = (count, one, more) => `${count} ${count === 1 ? one : more}`;
+  const parts = [];
+  if (now.fps !== undefined) parts.push(`${Math.round(now.fps)} fps`);
+  parts.push(many(now.viewers, "viewer", "viewers"));
+  if (now.drivers > 1) parts.push(many(now.drivers, "driver", "drivers"));
+  if (now.age_s > 2) parts.unshift("the train stands still");
+  find("#now").textContent = parts.join(" · ");
+  if (now.speed !== undefined) state.widgets.get("speed")?.is(now.speed);
+}
+
+async function add_picture(file) {
+  const label = state.add.lastChild;
+  label.textContent = "taking it in…";
+  const answer = await fetch(`/looks?name=${encodeURIComponent(file.name)}`, { method: "POST", headers: { "Content-Type": file.type || "image/jpeg" }, body: file }).catch(() => null);
+  const said = !answer ? "it did not arrive" : answer.ok ? "a moment…" : (await answer.text()).trim();
+  label.textContent = said;
+  find("#heard").textContent = said;
+  setTimeout(() => { label.textContent = "drop a picture"; }, answer && answer.ok ? 2500 : 7000);
+}
+addEventListener("dragover", (event) => { if (![...event.dataTransfer.types].includes("Files")) return; event.preventDefault(); document.body.classList.add("dropping"); });
+addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
+addEventListener("drop", (event) => { event.preventDefault(); document.body.classList.remove("dropping"); for (const file of event.dataTransfer.files) add_picture(file); });
+
+async function begin() {
+  await enter_by_link();
+  const role = await my_role();
+  if (role !== "control" && role !== "admin") { document.body.dataset.state = "ticket"; ask_ticket(find("#ticket"), begin); return; }
+  train.start();
+  if (!socket) connect();
+}
+
+window.train = train;
+begin();

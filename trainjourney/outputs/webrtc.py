@@ -1,0 +1,256 @@
+"""Viewers over WebRTC: aiortc sends what the shared encoder made, and encodes nothing itself.
+
+The one owner of aiortc on the sending side. All of it runs in one asyncio loop. aiortc does not
+wire a viewer's wish for a key frame to packets that come encoded; that is done here, by hand.
+"""
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCIceServer,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+)
+from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
+from aiortc.mediastreams import MediaStreamError
+from aiortc.sdp import candidate_from_sdp
+
+from trainjourney.errors import WebError
+from trainjourney.outputs.coding import Codec, Packet
+from trainjourney.outputs.fanout import Fanout, Lane
+from trainjourney.outputs.sdp import check_offer, codecs_of, ice_name, read_fragment
+
+log = logging.getLogger(__name__)
+
+CONNECT_S = 15.0  # from the answer to a connection, or the session is let go
+SILENT_S = 25.0  # without a packet from the viewer: gone; browsers report every second
+SWEEP_S = 4.0
+_MIME: dict[Codec, str] = {"h264": "video/H264", "vp8": "video/VP8"}
+# What aiortc was seen to raise on descriptions that make no sense.
+MALFORMED = (
+    ValueError, AssertionError, StopIteration, AttributeError, KeyError, IndexError, TypeError,
+    RuntimeError, OSError, InvalidAccessError, InvalidStateError, OperationError,
+)  # fmt: skip
+
+
+class RefusedError(WebError):
+    """A session that cannot be: `status` is HTTP's."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class PacketTrack(MediaStreamTrack):
+    """A track whose frames come encoded."""
+
+    kind = "video"
+
+    def __init__(self, lane: Lane) -> None:
+        super().__init__()
+        self._lane = lane
+
+    async def recv(self) -> Packet:
+        """The next packet. Raises MediaStreamError at the end."""
+        coded = await self._lane.take()
+        if coded is None:
+            raise MediaStreamError
+        return coded.packet
+
+
+@dataclass
+class Session:
+    """One viewer. `name` is secret: who knows it may end it."""
+
+    name: str
+    etag: str
+    codec: Codec
+    peer: RTCPeerConnection
+    lane: Lane
+    answer: str
+    begun_s: float
+    remote_ice: str
+    connected: bool = False
+    heard_bytes: int = -1
+    heard_s: float = 0.0
+    closing: bool = field(default=False)
+
+
+class Viewers:
+    """All sessions. Opened by an offer, closed by a DELETE, by silence, or with the show."""
+
+    def __init__(
+        self, fanouts: dict[Codec, Fanout], most: int, stun: str = "", patience_s: float = SILENT_S
+    ) -> None:
+        """`most` sessions at once. `stun` is for this side; empty contacts nobody."""
+        self._fanouts, self._most, self._patience_s = fanouts, most, patience_s
+        servers = [RTCIceServer(urls=[stun])] if stun else []
+        self._configuration = RTCConfiguration(iceServers=servers)  # else aiortc asks Google
+        self._sessions: dict[str, Session] = {}
+        self._opening = 0
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sweeper: asyncio.Task[None] | None = None
+        self.opened = self.refused = self.silent = 0
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    @property
+    def dropped(self) -> int:
+        """Packets let go because a viewer was too slow, over all viewers there were."""
+        fanouts = self._fanouts.values()
+        return sum(fan.dropped + sum(lane.dropped for lane in fan.lanes) for fan in fanouts)
+
+    def find(self, name: str) -> Session | None:
+        """The session of that secret name."""
+        return self._sessions.get(name)
+
+    async def open(self, data: bytes) -> Session:
+        """Answer an offer. Raises RefusedError: 503 full, 406 no common codec, 400 no SDP."""
+        if len(self._sessions) + self._opening >= self._most:
+            self.refused += 1
+            raise RefusedError(503, f"all {self._most} places are taken; come back soon")
+        self._opening += 1
+        try:
+            return await self._open(data)
+        except RefusedError:
+            self.refused += 1
+            raise
+        finally:
+            self._opening -= 1
+
+    async def _open(self, data: bytes) -> Session:
+        try:
+            offer = check_offer(data)
+        except WebError as err:
+            raise RefusedError(400, str(err)) from err
+        taken = codecs_of(offer)
+        codec: Codec = "h264" if "h264" in taken else "vp8"
+        if codec not in taken:
+            raise RefusedError(406, "the offer takes neither H.264 (baseline, mode 1) nor VP8")
+        loop = asyncio.get_running_loop()
+        peer = RTCPeerConnection(self._configuration)
+        fanout = self._fanouts[codec]
+        lane = fanout.join()
+        try:
+            sender = peer.addTrack(PacketTrack(lane))
+            # Before the offer is taken in: later, aiortc would pack H.264 as VP8 without a word.
+            transceiver = peer.getTransceivers()[0]
+            capabilities = RTCRtpSender.getCapabilities("video").codecs
+            transceiver.setCodecPreferences([c for c in capabilities if c.mimeType == _MIME[codec]])
+            wire_key_requests(sender, fanout.encoder.ask_key)
+            await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+            await peer.setLocalDescription(await peer.createAnswer())
+            answer = peer.localDescription.sdp
+            if transceiver.currentDirection != "sendonly" or f"{codec.upper()}/90000" not in answer:
+                raise RefusedError(406, f"no {codec} was agreed on; ask for it recvonly")
+        except (*MALFORMED, RefusedError) as err:
+            fanout.leave(lane)
+            await _close(peer)
+            if isinstance(err, RefusedError):
+                raise
+            raise RefusedError(400, f"the offer makes no sense ({type(err).__name__})") from err
+        except BaseException:
+            fanout.leave(lane)
+            await _close(peer)
+            raise
+        session = Session(
+            secrets.token_urlsafe(18), f'"{secrets.token_hex(8)}"', codec, peer, lane, answer,
+            loop.time(), ice_name(offer), heard_s=loop.time(),
+        )  # fmt: skip
+        self._sessions[session.name] = session
+        self.opened += 1
+        peer.on("connectionstatechange", lambda: self._changed(session))
+        if self._sweeper is None:
+            self._sweeper = asyncio.create_task(self._sweep())
+        return session
+
+    async def trickle(self, session: Session, data: bytes) -> None:
+        """Take in a viewer's further addresses. Raises RefusedError: 400; 422, an ICE restart."""
+        try:
+            name, candidates = read_fragment(data)
+        except WebError as err:
+            raise RefusedError(400, str(err)) from err
+        if name and name != session.remote_ice:
+            raise RefusedError(422, "ICE cannot be restarted here; open a new session")
+        try:
+            for mid, line in candidates:
+                candidate = candidate_from_sdp(line)
+                candidate.sdpMid = mid
+                await session.peer.addIceCandidate(candidate)
+        except MALFORMED as err:
+            raise RefusedError(400, f"a candidate makes no sense ({type(err).__name__})") from err
+
+    async def end(self, session: Session) -> None:
+        """Let a viewer go."""
+        if session.closing:
+            return
+        session.closing = True
+        self._sessions.pop(session.name, None)
+        self._fanouts[session.codec].leave(session.lane)
+        await _close(session.peer)
+
+    async def close(self) -> None:
+        """Let all go."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        await asyncio.gather(*(self.end(session) for session in list(self._sessions.values())))
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _changed(self, session: Session) -> None:
+        state = session.peer.connectionState
+        if state == "connected":
+            session.connected = True
+            session.heard_s = asyncio.get_running_loop().time()
+            self._fanouts[session.codec].encoder.ask_key()
+        elif state in ("failed", "closed"):
+            self._later(session)
+
+    def _later(self, session: Session) -> None:
+        task = asyncio.create_task(self.end(session))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _sweep(self) -> None:
+        """Find those who are gone without a word. ICE finds them too, but takes 36 s at worst."""
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(min(SWEEP_S, self._patience_s / 4))
+            for session in list(self._sessions.values()):
+                heard = _heard_bytes(session.peer)
+                if heard != session.heard_bytes:
+                    session.heard_bytes, session.heard_s = heard, loop.time()
+                waited_s = loop.time() - (session.heard_s if session.connected else session.begun_s)
+                if waited_s > (self._patience_s if session.connected else CONNECT_S):
+                    self.silent += 1
+                    self._later(session)
+
+
+def wire_key_requests(sender: RTCRtpSender, ask_key: Callable[[], None]) -> None:
+    """Let PLI and FIR reach the encoder: aiortc calls this method of the sender for both."""
+    assert hasattr(sender, "_send_keyframe"), "this aiortc asks for key frames otherwise"
+    sender._send_keyframe = ask_key  # type: ignore[method-assign]
+
+
+def _heard_bytes(peer: RTCPeerConnection) -> int:
+    """Bytes of media and reports that came from the viewer (ICE's own are not counted)."""
+    transceivers = peer.getTransceivers()
+    if not transceivers:
+        return 0
+    stats = transceivers[0].sender.transport._get_stats()
+    return sum(int(getattr(report, "bytesReceived", 0)) for report in stats.values())
+
+
+async def _close(peer: RTCPeerConnection) -> None:
+    try:
+        await asyncio.wait_for(peer.close(), 5.0)
+    except (TimeoutError, *MALFORMED) as err:
+        log.debug("a session closed badly: %s", err)

@@ -1,0 +1,53 @@
+"""The departure: where a journey starts, and the world and board that begin there."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from trainjourney.inference import Bundle, Look, open_engine
+from trainjourney.journey.board import Board
+from trainjourney.journey.looks import Looks
+from trainjourney.journey.picture import cover, load_picture
+from trainjourney.journey.world import DreamWorld
+from trainjourney.settings import Config, JourneyConfig
+from trainjourney.types import Frame
+
+
+@dataclass(frozen=True)
+class Departure:
+    """Where a journey starts and in which look; no look is the picture's own."""
+
+    picture: Frame
+    name: str
+    look: Look | None
+
+
+def read_departure(config: JourneyConfig, bundle: Bundle) -> Departure:
+    """Read the picture and find the look that the settings name. Raises TrainjourneyError."""
+    look = Looks(bundle.looks).find(config.look) if config.look else None
+    if config.start:
+        path = Path(config.start).expanduser()
+    else:
+        look = look or bundle.looks[0]
+        path = look.picture
+    frame = bundle.manifest.frame
+    return Departure(load_picture(path, frame.width, frame.height), path.stem, look)
+
+
+def depart(config: Config, bundle: Bundle, departure: Departure) -> tuple[DreamWorld, Board]:
+    """The world at its start and the board that steers it: the slow part, with the engine's."""
+    choice = config.engine
+    engine = open_engine(bundle, choice.backend, choice.precision, choice.threads)
+    start = None
+    if config.journey.start:
+        size = bundle.manifest.embedding
+        small = cover(Image.fromarray(departure.picture), size.picture_width, size.picture_height)
+        start = Look(departure.name, engine.embed(small), Path(config.journey.start))
+    looks = Looks(bundle.looks, start)
+    values = {name: getattr(config.journey, name) for name in ("speed", "dream", "melt_s")}
+    board = Board(looks, departure.look or looks.first, values)
+    board.next_seed = config.journey.seed + 1
+    world = DreamWorld(engine, bundle.manifest, config.journey.seed)
+    world.reset(departure.picture)
+    return world, board

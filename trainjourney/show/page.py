@@ -1,0 +1,53 @@
+"""The page beside a show: what it is given of the stage, and what joins it there."""
+
+import asyncio
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from typing import Any
+
+from aiohttp import web
+
+from trainjourney.outputs.publishing import Publishing, check_publish
+from trainjourney.outputs.recording import Recording
+from trainjourney.outputs.web.server import Server, Show, check_page
+from trainjourney.settings import Config
+from trainjourney.show.network import Service
+from trainjourney.show.stage import Stage
+
+
+def check(config: Config) -> None:
+    """Refuse what can be seen to be wrong before the train departs. Raises WebError."""
+    check_page(config.web, config.webrtc)
+    check_publish(config.publish)
+
+
+def page_service(
+    config: Config, stage: Stage, fps: float, routes: Sequence[web.AbstractRouteDef] = ()
+) -> Service:
+    """The page as a service of the network thread; `routes` are further doors beside it."""
+
+    def status() -> dict[str, Any]:
+        return {**stage.status(), "look": stage.desk.values()["look"]}
+
+    async def serve_page() -> None:
+        counts: list[Any] = []
+        show = Show(stage.frames, stage.desk, fps, lambda: stage.keeper.looks, status, counts)
+        server = Server(show, config.web, config.webrtc)
+        await server.start(routes)
+        encoder = server.encoders["h264"]
+        recording = Recording(encoder, stage.frames, stage.desk, config.recording)
+        counts.append(recording.counts)
+        publishing = None
+        with ExitStack() as stack:
+            recording.start()
+            stack.callback(recording.close)
+            if config.publish.url:
+                publishing = Publishing(server.fanouts["h264"], config.publish)
+                counts.append(publishing.counts)
+            try:
+                await (publishing.run() if publishing else asyncio.Event().wait())
+            finally:
+                with suppress(asyncio.CancelledError):
+                    await server.close()
+
+    return serve_page

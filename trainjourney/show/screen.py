@@ -1,0 +1,65 @@
+"""The screen: the window at the display's own pace, whatever the worlds do, and the keyboard.
+
+On the main thread. Between refreshes the newest frame is made ready; a refresh only shows it, or
+the one before again.
+"""
+
+import time
+from collections.abc import Callable
+
+from trainjourney.controls.desk import Desk
+from trainjourney.controls.keyboard import Keyboard
+from trainjourney.journey.pacing import Pacer
+from trainjourney.outputs.window import Window
+from trainjourney.types import Change, Frames
+
+_READY_S = 0.005  # what it may take to make a frame ready
+_LOOK_S = 0.001  # between looks for a new frame
+_NOTED_S = 0.25  # figures that change faster cannot be read
+
+
+def run_screen(
+    window: Window,
+    frames: Frames,
+    desk: Desk,
+    note: Callable[[], str],
+    ended: Callable[[], bool],
+    flipped: Callable[[int, float], None] = lambda number, now_s: None,
+) -> None:
+    """Show what comes and hand on what is pressed, until `ended` or the window is closed.
+
+    `flipped` hears of every refresh: the number of the frame that was shown, and when.
+    """
+    values = desk.values()
+
+    def heard(change: Change, source: str) -> None:
+        values[change.parameter] = change.value
+
+    end = desk.listen(heard)
+    keyboard = Keyboard(values)
+    pacer = Pacer(window.refresh_hz)
+    ready_s = min(_READY_S, 0.3 / window.refresh_hz)
+    number, noted_s = 0, 0.0
+    try:
+        while not ended():
+            while (left_s := pacer.wait_s(time.perf_counter())) > 0.0:
+                if left_s > ready_s and (found := frames.newest(number)):
+                    number = found[0]
+                    window.take(found[1])
+                else:
+                    time.sleep(min(left_s, _LOOK_S))
+            window.flip()
+            now_s = time.perf_counter()
+            pacer.shown(now_s)
+            flipped(number, now_s)
+            pressed = window.pump()
+            if window.closed:
+                break
+            for key in pressed:
+                keyboard.press(key, time.monotonic())
+            for change in keyboard.poll():
+                desk.turn(change, "keyboard")
+            if now_s - noted_s > _NOTED_S:
+                window.note, noted_s = note(), now_s
+    finally:
+        end()

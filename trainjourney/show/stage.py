@@ -1,0 +1,169 @@
+"""The stage: a show's desk, its worlds in their processes, and the one picture that comes of them.
+
+A thread of its own watches over the worlds. A second one may open beside the first and take over
+by a fade when its first frame is there.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from typing import Any
+
+from trainjourney.controls.desk import Desk
+from trainjourney.errors import TrainjourneyError
+from trainjourney.inference import Bundle
+from trainjourney.settings import Config
+from trainjourney.show.block import BlockSource
+from trainjourney.show.frames import FrameRing
+from trainjourney.show.keeper import Keeper, Patience
+from trainjourney.show.meter import Meter, Summary
+from trainjourney.show.relay import Relay
+from trainjourney.types import Change, Frame
+
+log = logging.getLogger(__name__)
+
+TAKE_OVER_S = 2.0
+_WATCH_S = 0.02
+
+
+class Stage:
+    """Worlds that play what the desk says. Close it, or its worlds stay as long as the process."""
+
+    def __init__(self, desk: Desk, picture: Frame, fps: float) -> None:
+        """`picture` is shown until the first frame comes, and gives the size of all frames."""
+        self.desk = desk
+        self.frames = Relay(picture, fps)
+        self.failure: TrainjourneyError | None = None  # why there is no show
+        self._keeper: Keeper | None = None  # whose frames are shown
+        self._next: Keeper | None = None  # who opens beside it
+        self._left: Keeper | None = None  # whose picture fades out
+        self._then: tuple[Config, Bundle] | None = None
+        self._turning = threading.Lock()  # of controls, while a second world takes them over
+        self._ended = threading.Event()
+        self._frames_before = 0  # of worlds that were left
+        self._meter = Meter()
+        self._seen: deque[tuple[int, float]] = deque(maxlen=60)  # frame numbers, and when
+        self._thread = threading.Thread(target=self._watch, name="keeper")
+
+    def open(
+        self,
+        config: Config,
+        bundle: Bundle,
+        then: tuple[Config, Bundle] | None = None,
+        frames: int | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        """Open a world, and another beside it that takes over once it plays.
+
+        `frames`: the show ends after so many of the first one's.
+        """
+        self._keeper = Keeper(config, bundle, patience, frames)
+        self.frames.take_over(self._keeper.ring)
+        self.desk.listen(self._heard)
+        self._then = then
+        self._thread.start()
+
+    @property
+    def keeper(self) -> Keeper:
+        """Of the world whose frames are shown."""
+        assert self._keeper, "not open"
+        return self._keeper
+
+    def status(self) -> dict[str, Any]:
+        """How the show is, in plain values."""
+        keeper = self.keeper
+        made_s, world = keeper.ring.status()
+        seen = list(self._seen)
+        took_s = seen[-1][1] - seen[0][1] if seen else 0.0
+        return {
+            "world": keeper.health,
+            "bundle": keeper.bundle.manifest.name,
+            "frame": keeper.ring.latest,
+            "fps": (seen[-1][0] - seen[0][0]) / took_s if took_s else 0.0,
+            "age_ms": 1000.0 * (time.monotonic() - made_s) if keeper.ring.latest else 0.0,
+            "made_ms": world.made_ms,
+            "speed": world.speed,
+            "distance": world.distance,
+            "progress": world.progress,
+            "hold": bool(world.hold),
+            "serial": int(world.serial),
+            "thrown": int(world.thrown),
+            "restarts": keeper.restarts,
+            "then": self._next.bundle.manifest.name if self._next else "",
+        }
+
+    @property
+    def alive(self) -> bool:
+        """Whether a world plays, or is on its way."""
+        return self._thread.is_alive() and self.keeper.health not in ("done", "failed")
+
+    def summary(self) -> Summary:
+        """What the show came to."""
+        told = self._meter.summary()
+        return Summary(self._frames_before + self.keeper.ring.latest, told.seconds, told.p99_ms)
+
+    def close(self) -> None:
+        """End the worlds."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _heard(self, change: Change, source: str) -> None:
+        with self._turning:
+            for keeper in (self._keeper, self._next):
+                if keeper:
+                    keeper.block.turn(change)
+
+    def _watch(self) -> None:
+        assert self._keeper
+        try:
+            self._keeper.start(time.monotonic())
+            while not self._ended.wait(_WATCH_S):
+                self._step(time.monotonic())
+        finally:
+            for keeper in (self._keeper, self._next, self._left):
+                if keeper:
+                    keeper.close()
+
+    def _step(self, now_s: float) -> None:
+        keeper = self.keeper
+        keeper.watch(now_s)
+        self.failure = keeper.failure if keeper.health == "failed" else None
+        self._measure(keeper.ring)
+        if self._then and keeper.health == "playing":
+            self._open_next(*self._then, now_s)
+            self._then = None
+        if self._next:
+            self._next.watch(now_s)
+            if self._next.health == "playing":
+                self._hand_over()
+            elif self._next.health == "failed":
+                log.warning("%s; %s plays on", self._next.failure, keeper.bundle.manifest.name)
+                self._next.close()
+                self._next = None
+        if self._left and not self.frames.fading:
+            self._left.close()
+            self._left = None
+
+    def _measure(self, ring: FrameRing) -> None:
+        latest = ring.latest
+        if latest and (not self._seen or latest > self._seen[-1][0]):
+            made_s, world = ring.status()
+            self._seen.append((latest, made_s))
+            self._meter.add(world.made_ms / 1000.0, made_s, made_s)
+
+    def _open_next(self, config: Config, bundle: Bundle, now_s: float) -> None:
+        following = Keeper(config, bundle)
+        with self._turning:
+            for change in BlockSource(self.keeper.block).poll():  # as all is set, in its order
+                following.block.turn(change)
+            self._next = following
+        following.start(now_s, arrive=True)
+
+    def _hand_over(self) -> None:
+        assert self._next and self._keeper
+        self._frames_before += self._keeper.ring.latest
+        self._left, self._keeper, self._next = self._keeper, self._next, None
+        self._seen.clear()
+        self.frames.take_over(self.keeper.ring, TAKE_OVER_S)

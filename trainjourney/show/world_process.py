@@ -1,0 +1,192 @@
+"""The world's own process: reads the block, runs the loop, fills the ring, keeps its state.
+
+It is started by a keeper with one line of JSON on its standard input, and tells in lines of JSON
+on its standard output. The input stays open as long as the show lives: its end is this one's.
+"""
+
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from io import RawIOBase
+from typing import Any, Literal, TypedDict
+
+from trainjourney.errors import TrainjourneyError
+from trainjourney.inference import find_bundle, load_bundle
+from trainjourney.journey.board import Board
+from trainjourney.journey.journal import Journal
+from trainjourney.journey.looks import Looks
+from trainjourney.journey.pacing import Pacer
+from trainjourney.journey.world import DreamWorld
+from trainjourney.settings import Config
+from trainjourney.show.block import Block, BlockSource
+from trainjourney.show.departure import depart, read_departure
+from trainjourney.show.frames import FrameRing, Status
+from trainjourney.show.journals import begin_journal, journalled
+from trainjourney.show.kept import KeptState, Place
+from trainjourney.show.meter import Meter
+from trainjourney.show.travel import travel
+from trainjourney.types import Frame
+
+KEPT_EVERY_S = 0.5
+_DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG
+Resume = Literal["start", "state", "picture"]
+
+
+class Order(TypedDict):
+    """What a keeper tells a world."""
+
+    config: dict[str, Any]
+    ring: int  # descriptors
+    block: int
+    kept: int
+    resume: Resume  # begin at the start, or go on from the kept state or from the last picture
+    frames: int | None  # end after so many
+    arrive: bool  # be at once where the controls are set to
+
+
+def run_world() -> int:
+    """Run a world as ordered; returns the exit code."""
+    _die_with_the_show()
+    life = os.fdopen(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
+    order: Order = json.loads(life.readline())
+    ended = threading.Event()
+    threading.Thread(target=_live_on, args=(life, ended), daemon=True).start()
+    try:
+        _travel(order, ended)
+    except TrainjourneyError as err:
+        _tell(error=type(err).__name__, message=str(err))
+        return err.exit_code
+    return 0
+
+
+def _travel(order: Order, ended: threading.Event) -> None:
+    config = Config.model_validate(order["config"])
+    bundle = load_bundle(find_bundle(config.engine.name))
+    manifest = bundle.manifest
+    ring = FrameRing(manifest.frame.height, manifest.frame.width, order["ring"])
+    block = Block(manifest.embedding.size, order["block"])
+    kept = KeptState(manifest.state, order["kept"])
+    departure = read_departure(config.journey, bundle)
+    world, board = depart(config, bundle, departure)
+    _go_on(world, order["resume"], ring, kept)
+    board.next_seed = world.seed + 1
+    if start := board.looks.get(0):
+        _tell(start=start.name, embedding=start.embedding.tolist())
+    resumed = order["resume"] if order["resume"] != "start" else ""
+    journal = begin_journal(config, bundle, world, departure, resumed)
+    bank, source = Bank(block, board, journal), BlockSource(block)
+    if order["arrive"]:
+        for change in (*bank.poll(), *source.poll()):
+            board.apply(change)
+            if journal:
+                journal.heard(0, change)
+        board.arrive()
+        if journal:
+            journal.arrive()
+    meter, fps = Meter(), manifest.frame.fps
+    shelf = Shelf(ring, kept, world, board, source, meter, fps)
+    with journalled(journal) as (first, heard):
+        travel(
+            world, board, (*first, bank, source), (shelf,), meter,
+            fps=fps, frames=order["frames"], pacer=Pacer(fps), stopped=ended.is_set, heard=heard,
+            turned=source.turned,
+        )  # fmt: skip
+
+
+def _go_on(world: DreamWorld, resume: Resume, ring: FrameRing, kept: KeptState) -> None:
+    """Set the world to where it was; it stands at its start already."""
+    place, last = kept.last(), ring.newest(0)
+    if resume == "state" and place:
+        world.resume(place.state, place.seed, place.number)
+    elif resume != "start" and last:
+        world.reset(last[1])
+
+
+class Bank:
+    """A Source of no changes that lays the block's looks on the board whenever they are others."""
+
+    def __init__(self, block: Block, board: Board, journal: Journal | None) -> None:
+        self._block, self._board, self._journal, self._number = block, board, journal, 0
+        self._own = board.looks.get(0)  # the start picture's
+
+    def poll(self) -> tuple[()]:
+        """Look after the bank."""
+        if found := self._block.bank(self._number):
+            self._number, looks = found
+            if self._own:
+                looks.setdefault(0, self._own)
+            if looks:
+                self._board.lay(Looks.in_slots(looks))
+                if self._journal:
+                    self._journal.lay(looks)
+        return ()
+
+
+class Shelf:
+    """The Output of a world process: frames into the ring, the state kept twice a second."""
+
+    def __init__(
+        self,
+        ring: FrameRing,
+        kept: KeptState,
+        world: DreamWorld,
+        board: Board,
+        source: BlockSource,
+        meter: Meter,
+        fps: int,
+    ) -> None:
+        self._ring, self._kept, self._world, self._board = ring, kept, world, board
+        self._source, self._meter, self._fps = source, meter, fps
+        self._every = max(1, round(fps * KEPT_EVERY_S))
+        self._distance = ring.status()[1].distance
+        self._begun_s = time.monotonic()
+
+    def show(self, frame: Frame) -> None:
+        """Put the frame where every reader finds it."""
+        board = self._board
+        self._distance += board.speed / self._fps if not board.hold else 0.0
+        status = Status(
+            speed=board.speed,
+            distance=self._distance,
+            progress=board.progress,
+            serial=self._source.serial,
+            thrown=self._world.thrown,
+            guarded=self._world.guard.count,
+            hold=board.hold,
+            made_ms=self._meter.last_ms,
+        )
+        if self._ring.write(frame, status) % self._every == 0:
+            world = self._world
+            self._kept.keep(Place(world.state, world.seed, world.number))
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+def _die_with_the_show() -> None:
+    """Be killed when the show is, however it ends and whatever this process is doing.
+
+    Linux does it even to a process that stands still; elsewhere the end of the input must do.
+    Ctrl-C is for the show, which ends this one.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None, use_errno=True)
+        libc.prctl(_DEATH_OF_PARENT, signal.SIGKILL)
+
+
+def _live_on(life: RawIOBase, ended: threading.Event) -> None:
+    """Wait for the show's end; then give the loop a moment to end by itself."""
+    life.read()
+    ended.set()
+    time.sleep(1.0)
+    os._exit(0)
+
+
+def _tell(**facts: Any) -> None:
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()
