@@ -66,7 +66,7 @@ def train_pocket(
         if minutes is not None:
             share = options.share[name] / sum(options.share[n] for n in only)
             schedule = replace(schedule, steps=10**7, warmup=60, minutes=minutes * share)
-        stage = _build(name, options, shards, run)
+        stage = build_stage(name, options, shards, run)
         before = _written(stage_weights(run, name))
         result = run_stage(stage, schedule, run, device, progress=Bar(), threads=threads)
         if name == "dream" and _written(stage_weights(run, name)) != before:
@@ -128,7 +128,7 @@ def fresh_networks(preset: Preset) -> dict[str, nn.Module]:
     }
 
 
-def _build(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
+def build_stage(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
     """A stage with what it needs of the earlier ones."""
     pictures = small_pictures(shards, run / "pictures.npy")
     if name == "look":
