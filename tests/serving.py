@@ -74,9 +74,7 @@ class Served:
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """One request, and what came back, whatever it is."""
-        request = urllib.request.Request(
-            self.url + path, body, dict(headers or {}), method=method
-        )
+        request = urllib.request.Request(self.url + path, body, dict(headers or {}), method=method)
         try:
             with urllib.request.urlopen(request, timeout=15) as answer:
                 return Answer(answer.status, answer.headers, answer.read())
@@ -121,9 +119,9 @@ def served(
         finally:
             asyncio.run_coroutine_threadsafe(server.close(), loop).result(20)
     finally:
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
-        loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
 

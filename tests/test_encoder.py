@@ -8,7 +8,6 @@ from itertools import pairwise
 import av
 import numpy as np
 import pytest
-
 from serving import wait_for
 
 from trainjourney.outputs.coding import TICK, Codec, Coder

@@ -99,7 +99,11 @@ def test_what_may_be_asked_is_told(page: Served) -> None:
         (b"hello", SDP, 400),
         (b"v=0\r\n", SDP, 400),
         (b"v=0\r\n" + b"\xff" * 9, SDP, 400),
-        (b"v=0\r\nm=video 9 RTP/AVP 0\r\na=ice-ufrag:x\r\na=ice-pwd:y\r\na=fingerprint:z\r\n", SDP, 406),
+        (
+            b"v=0\r\nm=video 9 RTP/AVP 0\r\na=ice-ufrag:x\r\na=ice-pwd:y\r\na=fingerprint:z\r\n",
+            SDP,
+            406,
+        ),
         (b"v=0\r\n" + b"a=x\r\n" * 5000, SDP, 400),
         (b"v=0\r\n" + b"x" * MOST_BYTES, SDP, 413),
         (b"v=0\r\n" + b"x" * 1_000_000, SDP, 413),

@@ -76,6 +76,20 @@ class WindowConfig(Section):
     overlay: bool = Field(default=False, description="Show figures over the picture; H changes it.")
 
 
+class ShowConfig(Section):
+    """The world's own process, and how patient the show is with it."""
+
+    hung_s: float = Field(
+        default=3.0,
+        ge=0.5,
+        le=600.0,
+        description="A world without a frame for so many seconds is started again.",
+    )
+    opening_s: float = Field(
+        default=600.0, ge=5.0, le=86400.0, description="Seconds until a world's first frame."
+    )
+
+
 class FilmConfig(Section):
     """The film that --output writes."""
 
@@ -231,3 +245,4 @@ class Config(Section):
     journal: JournalConfig = JournalConfig()
     looks: LooksConfig = LooksConfig()
     midi: MidiConfig = MidiConfig()
+    show: ShowConfig = ShowConfig()

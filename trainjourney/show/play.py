@@ -7,7 +7,6 @@ rate in its own process and the window at the screen's, so that neither waits fo
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -49,7 +48,6 @@ from trainjourney.types import Frame, Output
 log = logging.getLogger(__name__)
 
 TWO_PROCESSES = os.name == "posix"  # descriptors are handed over there
-_SWITCH_S = 0.001  # Python's threads take turns so often, for an even window beside a busy network
 
 
 def play(
@@ -104,7 +102,6 @@ def _play_live(
 ) -> Summary:
     """The world in its own process; window, keyboard and network here."""
     check_page(config)
-    sys.setswitchinterval(_SWITCH_S)
     following = None
     picture = departure.picture
     if then:
@@ -132,7 +129,7 @@ def _play_live(
             if not services:
                 raise
             window = None
-            log.info("playing without a window: %s", err)
+            log.info("%s; playing without a window", str(err).partition("; ")[0])
         if services:
             network = Network(services)
             network.start()
@@ -142,7 +139,7 @@ def _play_live(
             return stop.is_set() or not stage.alive
 
         if window:
-            run_screen(window, stage.frames, desk, lambda: _note(stage, desk), ended)
+            run_screen(window, stage.frames, desk, lambda: _note(stage), ended)
         while not window and not ended():
             stop.wait(0.1)
         if stage.failure:
@@ -153,7 +150,7 @@ def _play_live(
 def open_desk(config: JourneyConfig) -> Desk:
     """The desk, set to where a journey starts."""
     values = {name: getattr(config, name) for name in ("speed", "dream", "melt_s")}
-    return Desk({**values, "look": config.look} if config.look else values)
+    return Desk({**values, "look": config.look or (0.0 if config.start else 1.0)})
 
 
 def _larger(picture: Frame, bundle: Bundle) -> Frame:
@@ -174,11 +171,11 @@ def _services(
     return {"the page": page, **instruments.services()}
 
 
-def _note(stage: Stage, desk: Desk) -> str:
+def _note(stage: Stage) -> str:
     told = stage.status()
     if told["world"] != "playing":
-        return str(told["world"])
-    look, speed = str(desk.values()["look"]).replace("_", " "), told["speed"] + 0.0
+        return "the world opens" if told["world"] == "opening" else "the world is started again"
+    look, speed = told["look"].replace("_", " "), told["speed"] + 0.0
     return f"{told['fps']:.1f} fps   {told['made_ms']:.0f} ms   {look}   speed {speed:.1f}"
 
 

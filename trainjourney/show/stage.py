@@ -17,7 +17,7 @@ from trainjourney.inference import Bundle, Look
 from trainjourney.settings import Config
 from trainjourney.show.block import BlockSource
 from trainjourney.show.frames import FrameRing
-from trainjourney.show.keeper import Keeper, Patience
+from trainjourney.show.keeper import Keeper
 from trainjourney.show.meter import Meter, Summary
 from trainjourney.show.relay import Relay
 from trainjourney.types import Change, Frame
@@ -53,13 +53,12 @@ class Stage:
         bundle: Bundle,
         then: tuple[Config, Bundle] | None = None,
         frames: int | None = None,
-        patience: Patience | None = None,
     ) -> None:
         """Open a world, and another beside it that takes over once it plays.
 
         `frames`: the show ends after so many of the first one's.
         """
-        self._keeper = Keeper(config, bundle, patience, frames)
+        self._keeper = Keeper(config, bundle, frames)
         self.frames.take_over(self._keeper.ring)
         self.desk.listen(self._heard)
         self._then = then
@@ -80,6 +79,7 @@ class Stage:
         return {
             "world": keeper.health,
             "bundle": keeper.bundle.manifest.name,
+            "look": self._look_name(),
             "frame": keeper.ring.latest,
             "fps": (seen[-1][0] - seen[0][0]) / took_s if took_s else 0.0,
             "age_ms": 1000.0 * (time.monotonic() - made_s) if keeper.ring.latest else 0.0,
@@ -90,9 +90,18 @@ class Stage:
             "hold": bool(world.hold),
             "serial": int(world.serial),
             "thrown": int(world.thrown),
+            "guarded": int(world.guarded),
             "restarts": keeper.restarts,
             "then": self._next.bundle.manifest.name if self._next else "",
         }
+
+    def _look_name(self) -> str:
+        """Of the look that was asked for last; a slot's number where it is empty."""
+        wanted = self.desk.values()["look"]
+        if isinstance(wanted, str):
+            return wanted
+        look = self.keeper.looks.get(int(wanted))
+        return look.name if look else f"{wanted:g}"
 
     def lay_bank(self, looks: Mapping[int, Look], bundle: Bundle) -> None:
         """Lay another bank for every world that understands the embeddings of `bundle`."""

@@ -155,6 +155,7 @@ class Shelf:
             progress=board.progress,
             serial=self._source.serial,
             thrown=self._world.thrown,
+            guarded=self._world.guard.count,
             hold=board.hold,
             made_ms=self._meter.last_ms,
         )
