@@ -139,7 +139,10 @@ def _play_live(
             return stop.is_set() or not stage.alive
 
         if window:
-            run_screen(window, stage.frames, desk, lambda: _note(stage), ended)
+            run_screen(
+                window, stage.frames, desk, lambda: instruments.words or _note(stage), ended,
+                pressed_too=instruments.press,
+            )  # fmt: skip
         while not window and not ended():
             stop.wait(0.1)
         if stage.failure:
