@@ -15,6 +15,7 @@ from .runway import STALE, Road, choose, lay, roll
 from .sampler import STEPS, euler
 
 STRIDE = 1.0 / STEPS  # of time in a frame at cruising speed
+SHARPNESS = 1.8  # of what was dreamt: half of a house would cross the window as a ghost
 SEAM = 4  # latent columns of context decoded along with a tile, so that no seam shows
 
 
@@ -71,7 +72,7 @@ class PredictorGraph(nn.Module):
 
         done = ((time > 0.999) & ready(again, job)).to(torch.int32)[0]
         joined = torch.cat([context[..., -SEAM:], tile[None, :LATENT]], 3)
-        masks = self.codec.decode(joined, number)[0, :, :, SEAM * DOWN :]
+        masks = self.codec.decode(joined, number, SHARPNESS)[0, :, :, SEAM * DOWN :]
         again, road, painted = finish(again, road, painted, job, masks, done)
         ring, again = dissolve(ring, again, dream)
         ring, road, laid = lay(ring, road, job, masks, done * (job[3] == 1))
