@@ -12,7 +12,17 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainjourney import __version__
-from trainjourney.commands import distill, looks, osc, publisher, render, ride, token
+from trainjourney.commands import (
+    distill,
+    layout,
+    looks,
+    midi,
+    osc,
+    publisher,
+    render,
+    ride,
+    token,
+)
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -339,6 +349,9 @@ app.command(hidden=True)(publisher.publisher)
 app.add_typer(looks.app, name="looks")
 app.add_typer(token.app, name="token")
 app.add_typer(osc.app, name="osc")
+app.add_typer(midi.app, name="midi")
+app.add_typer(layout.app, name="layout")
+
 app.command()(distill.distill)
 app.add_typer(ride.app, name="ride")
 

@@ -18,10 +18,13 @@ from aiohttp import web
 
 from trainjourney.controls.announce import Announcement
 from trainjourney.controls.desk import Desk
+from trainjourney.controls.midi import Midi
+from trainjourney.controls.midi_ports import MidoPorts
 from trainjourney.controls.osc import OscServer
 from trainjourney.controls.oscquery import OscQuery
 from trainjourney.controls.presets import Presets
 from trainjourney.controls.tempo import Tempo
+from trainjourney.errors import ControlError
 from trainjourney.inference import Bundle, Look
 from trainjourney.journey.tour import Tour, read_tour
 from trainjourney.settings import Config
@@ -80,6 +83,9 @@ class Instruments:
             )
             watch.start()
             stack.callback(watch.close)
+        if midi := self._open_midi():
+            midi.start()
+            stack.callback(midi.close)
         if self._tour:
             guide = TourGuide(self._tour, desk)
             guide.start()
@@ -93,6 +99,18 @@ class Instruments:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+    def _open_midi(self) -> Midi | None:
+        config = self._config.midi
+        if config.play == "off":
+            return None
+        try:
+            ports = MidoPorts()
+        except ControlError as err:
+            if config.play == "on":
+                log.warning("%s", err)
+            return None
+        return Midi(self._stage.desk, config, lambda: ports)
 
     def _names(self) -> dict[int, str]:
         return {slot: look.name for slot, look in self._stage.keeper.looks.items()}
