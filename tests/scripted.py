@@ -12,7 +12,7 @@ from trainjourney.types import Embedding, Frame, State
 WIDTH, HEIGHT, SIZE = 64, 32, 4
 
 
-def scripted_manifest(width: int = WIDTH, height: int = HEIGHT) -> Manifest:
+def scripted_manifest(width: int = WIDTH, height: int = HEIGHT, **more: object) -> Manifest:
     return Manifest.model_validate(
         {
             "format": 1,
@@ -27,6 +27,7 @@ def scripted_manifest(width: int = WIDTH, height: int = HEIGHT) -> Manifest:
                 {"name": "picture", "shape": [height, width, 3], "dtype": "uint8"},
             ],
             "files": {},
+            **more,
         }
     )
 
@@ -44,6 +45,7 @@ class ScriptedEngine:
         self.predicts = 0
         self.noises: list[NDArray[np.float32]] = []
         self.speeds: list[float] = []
+        self.dreams: list[float] = []
 
     def encode(self, frame: Frame) -> State:
         return {"place": np.zeros(1, np.float32), "picture": frame.copy()}
@@ -60,6 +62,7 @@ class ScriptedEngine:
         self.predicts += 1
         self.noises.append(noise)
         self.speeds.append(speed)
+        self.dreams.append(dream)
         if told == "fail":
             raise BackendError("the script says so")
         place = state["place"] + np.float32(np.nan if told == "nan" else 6.0 * speed)

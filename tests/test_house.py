@@ -19,6 +19,7 @@ FLOORS = {
     "config": 1,
     "settings": 0,
     "folders": 0,
+    "tables": 0,
     "model": 1,
     "sound": 1,
     "controls": 2,

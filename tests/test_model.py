@@ -8,13 +8,14 @@ from small_tensors import one_thread, random_masks, rng  # noqa: F401
 from torch import Tensor
 from torch.nn import functional as F
 
-from trainjourney.model.codec import DOWN, LATENT, PATCH, Codec
+from trainjourney.model.codec import LATENT, PATCH, Codec
 from trainjourney.model.decoder import CODE, Composite
 from trainjourney.model.denoiser import between, draw_times, lead, roughen, velocity
 from trainjourney.model.embedder import PICTURE_H, PICTURE_W, SIZE, Embedder
 from trainjourney.model.encoder import Encoder
 from trainjourney.model.network import CONTEXT, DREAMT, TALL, TILE, Network
 from trainjourney.model.planes import (
+    DOWN,
     MATERIALS,
     PLANES,
     ROWS,

@@ -114,6 +114,25 @@ def test_with_a_pacer_frames_are_shown_evenly_and_late_by_none() -> None:
     assert meter.summary().frames == 90
 
 
+def test_a_frame_is_begun_early_when_a_control_was_turned_but_no_more_are_made() -> None:
+    clock = Clock()
+    watcher = Watcher(clock)
+    turned_s = {20: 0.001, 40: 0.030, 60: 0.0}  # after its due time, by frame
+
+    def turned() -> bool:
+        frame = len(watcher.times)
+        return frame in turned_s and clock.now_s >= 50.0 + (frame - 1) / 30 + turned_s[frame]
+
+    travel(
+        scripted_world(clock, 0.020), board(), (), (watcher,), Meter(),
+        fps=30, frames=90, pacer=Pacer(30), turned=turned, now=clock.now, sleep=clock.sleep,
+    )  # fmt: skip
+    early = np.arange(90) / 30 + 0.020 - (np.array(watcher.times) - 50.0)
+    assert early[[20, 60]] == pytest.approx(1 / 90, abs=2e-3)
+    assert early[40] == pytest.approx(1 / 30 - 0.030, abs=2e-3)
+    assert np.delete(early, [20, 40, 60]) == pytest.approx(0.0, abs=1e-5)
+
+
 def test_without_a_pacer_nothing_waits() -> None:
     clock = Clock()
     watcher = Watcher(clock)

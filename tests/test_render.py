@@ -52,7 +52,7 @@ class Hashes(NullOutput):
         self.seen.append(hashlib.sha256(frame.tobytes()).hexdigest())
 
 
-SCRIPT = {
+SCRIPT: dict[int, list[tuple[str, float | str]]] = {
     0: [("speed", 1.5)],
     10: [("melt_s", 0.5), ("look", "blue")],
     25: [("weight.1", 0.5), ("weight.2", 1.0)],

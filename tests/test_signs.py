@@ -5,8 +5,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from trainjourney.model.codec import DOWN
-from trainjourney.model.network import SIGNS, TALL
+from trainjourney.model.network import TALL
+from trainjourney.model.planes import DOWN, SIGNS
 from trainjourney.scenery.layout import Layout, Stand, plan
 from trainjourney.scenery.signs import CODES, paint_signs
 from trainjourney.scenery.worlds import WORLDS

@@ -1,7 +1,10 @@
 """The dreamed world: it goes on from the last good state whatever a step does."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 from scripted import HEIGHT, SIZE, WIDTH, ScriptedEngine, scripted_manifest
 
 from trainjourney.errors import BackendError
@@ -79,3 +82,88 @@ def test_no_start_is_a_fog() -> None:
     the_world = DreamWorld(ScriptedEngine(), scripted_manifest(), 0)
     the_world.reset(None)
     assert (the_world.step(CRUISE) == 128).all()
+
+
+def test_a_departure_fades_into_another_journey_of_the_seed_that_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    the_world = world(ScriptedEngine())
+    before = the_world.step(CRUISE)
+    picture = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
+    Image.fromarray(picture).save(tmp_path / "look.png")
+    the_world.depart(9, LOOK, tmp_path / "look.png")
+    frames = [the_world.step(CRUISE) for _ in range(30)]
+    assert the_world.seed == 9 and the_world.number == 30
+    apart = [float(np.abs(frame.astype(int) - before).mean()) for frame in frames]
+    assert apart[0] < 5.0 and max(np.diff(apart)) < 5.0
+    np.testing.assert_array_equal(frames[-1], picture)
+    the_world.depart(4, LOOK, tmp_path / "gone.png")
+    np.testing.assert_array_equal(the_world.step(CRUISE), picture)
+    assert the_world.seed == 9 and "no new departure" in caplog.text
+
+
+def test_a_world_resumes_as_if_nothing_had_been() -> None:
+    the_world, other = world(ScriptedEngine(), 3), world(ScriptedEngine(), 5)
+    for _ in range(7):
+        the_world.step(CRUISE)
+    state = {name: array.copy() for name, array in the_world.state.items()}
+    other.resume(state, the_world.seed, the_world.number)
+    for _ in range(3):
+        np.testing.assert_array_equal(the_world.step(CRUISE), other.step(CRUISE))
+    engines = (the_world.engine, other.engine)
+    noises = [one.noises[-1] for one in engines if isinstance(one, ScriptedEngine)]
+    np.testing.assert_array_equal(noises[0], noises[1])
+
+
+def test_a_bundle_that_can_departs_from_the_look_alone(tmp_path: Path) -> None:
+    """Out of sight, standing, dreaming freely; the old picture goes into fog, nothing is read."""
+    engine = ScriptedEngine()
+    the_world = DreamWorld(engine, scripted_manifest(departure=40), 1)
+    the_world.reset(start())
+    the_world.step(CRUISE)
+    left = the_world.step(CRUISE).astype(int)
+    before = engine.predicts
+    the_world.depart(7, LOOK, tmp_path / "no such picture.jpg")
+    apart = []
+    while engine.predicts < before + 40:
+        apart.append(np.abs(the_world.step(CRUISE).astype(int) - left).mean())
+    assert len(apart) == 14 and apart == sorted(apart) and apart[0] < 0.2 * apart[-1]
+    assert set(engine.speeds[before:]) == {0.0} and set(engine.dreams[before:]) == {1.0}
+    assert len({noise.tobytes() for noise in engine.noises[before:]}) == 40
+    for _ in range(40):
+        frame = the_world.step(CRUISE)
+    assert engine.speeds[-1] == 1.0 and engine.dreams[-1] == 0.2
+    assert np.unique(frame).tolist() == [128], "it began in a fog"
+    again = ScriptedEngine()
+    other = DreamWorld(again, scripted_manifest(departure=40), 3)
+    other.reset(start())
+    other.depart(7, LOOK, None)
+    for _ in range(30):
+        other.step(CRUISE)
+    noises = [noise.tobytes() for noise in engine.noises[before : before + 50]]
+    assert noises == [noise.tobytes() for noise in again.noises[:50]], "the seed is not all"
+
+
+def test_steps_of_a_departure_that_fail_are_left_out() -> None:
+    engine = ScriptedEngine(lambda number: "nan" if number % 3 == 0 else "")
+    the_world = DreamWorld(engine, scripted_manifest(departure=30), 1)
+    the_world.reset(start())
+    the_world.depart(7, LOOK, None)
+    for _ in range(30):
+        the_world.step(CRUISE)
+    assert the_world.thrown > 5 and engine.speeds[-1] == 1.0
+
+
+def test_a_picture_out_of_the_band_is_dreamt_more_freely_and_counted() -> None:
+    band = {"luma": (0.3, 0.7), "contrast": (0.1, 0.4), "saturation": (0, 1), "detail": (0, 1)}
+    engine = ScriptedEngine()
+    the_world = DreamWorld(engine, scripted_manifest(band=band), 1)
+    the_world.reset(np.zeros((HEIGHT, WIDTH, 3), np.uint8))
+    for _ in range(90):
+        the_world.step(CRUISE)
+    assert the_world.guard.count == 1
+    assert engine.dreams[:59] == [0.2] * 59 and engine.dreams[-1] == 0.9
+    the_world.reset(start())
+    for _ in range(90):
+        the_world.step(CRUISE)
+    assert the_world.guard.count == 1 and set(engine.dreams[90:]) == {0.2}

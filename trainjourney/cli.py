@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainjourney import __version__
-from trainjourney.commands import osc, publisher, render, token
+from trainjourney.commands import distill, looks, osc, publisher, render, ride, token
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -79,6 +79,9 @@ def play(
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="The same seed makes the same film.")
     ] = None,
+    tour: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Follow a tour: a timeline in TOML.")
+    ] = None,
     frames: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="End after this many frames.")
     ] = None,
@@ -113,6 +116,7 @@ def play(
         "journey.look": look,
         "journey.speed": speed,
         "journey.seed": seed,
+        "journey.tour": tour,
         "window.fullscreen": None if window is None else not window,
         "web.listen": listen,
         "web.port": port,
@@ -134,6 +138,10 @@ def world() -> None:
 
 @app.command()
 def bench(
+    what: Annotated[
+        Literal["engine", "latency", "window"],
+        typer.Argument(help="engine, latency or window.", metavar="[WHAT]"),
+    ] = "engine",
     engine: Engine = None,
     backend: Backend = None,
     precision: Precision = None,
@@ -142,10 +150,16 @@ def bench(
         str | None, typer.Option(metavar="BACKEND", help="A second backend, in the same run.")
     ] = None,
     frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
+    tries: Annotated[int, typer.Option(metavar="N", min=1, help="Turns, for latency.")] = 500,
+    seconds: Annotated[float, typer.Option(metavar="S", min=1, help="For window.")] = 60.0,
     config: ConfigFile = None,
     sets: Sets = None,
 ) -> None:
-    """Measure how fast a bundle runs on this machine. The last line is JSON."""
+    """Measure how fast a bundle runs on this machine. The last line is JSON.
+
+    engine: the bundle alone. latency: from a turned control to the first frame that shows it.
+    window: how even its refreshes are, the world playing for a minute, stopped, and killed.
+    """
     settings = {
         "engine.name": engine,
         "engine.backend": backend,
@@ -153,9 +167,15 @@ def bench(
         "engine.threads": threads,
     }
     loaded = _load(config, sets, settings)
-    from trainjourney.inference.bench import bench as run
+    if what == "engine":
+        from trainjourney.inference.bench import bench as run
 
-    figures = run(loaded, against, frames)
+        figures = run(loaded, against, frames)
+    else:
+        from trainjourney.show.bench import bench_latency, bench_window
+
+        timed = bench_latency(loaded, tries) if what == "latency" else None
+        figures = timed or bench_window(loaded, seconds)
     for name, value in figures.items():
         print(f"{name:>12}  {_words(value)}")
     print(json.dumps(figures))
@@ -182,30 +202,41 @@ def doctor(engine: Engine = None, config: ConfigFile = None, sets: Sets = None) 
 
 @app.command()
 def train(
-    model: Annotated[Literal["pocket"], typer.Argument(help="What to train.", metavar="pocket")],
+    model: Annotated[
+        Literal["pocket", "full"], typer.Argument(help="pocket or full.", metavar="MODEL")
+    ],
     preset: Annotated[
-        str, typer.Option(metavar="NAME", help="pocket, or tiny to try it in seconds.")
-    ] = "pocket",
-    run: Run = Path("runs/pocket"),
+        str | None, typer.Option(metavar="NAME", help="xs, s or m; full or lora; tiny to try it.")
+    ] = None,
+    run: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Of the training; else runs/MODEL.")
+    ] = None,
+    ride: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="An imported ride to learn from.")
+    ] = None,
     minutes: Annotated[
         float | None, typer.Option(metavar="X", min=0, help="Stop after this long; go on later.")
     ] = None,
     device: Annotated[
-        str, typer.Option(metavar="NAME", help="cpu; nothing else is there yet.")
+        str, typer.Option(metavar="NAME", help="cpu; the full model knows cuda too.")
     ] = "cpu",
     warm: Annotated[
-        Path | None, typer.Option("--from", metavar="BUNDLE", help="Set out from its weights.")
+        Path | None,
+        typer.Option("--from", metavar="FOLDER", help="Set out from a bundle, or base weights."),
     ] = None,
     stage: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="Only this stage. May be repeated.")
     ] = None,
+    stills: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Pictures that keep full's looks wide.")
+    ] = None,
 ) -> None:
-    """Train a model on the scenery, every stage in order. The same words resume it."""
-    with _extra("train"):
-        from trainjourney.training.pocket import STAGES, train_pocket
+    """Train a model on the scenery or on a ride. The same words resume it."""
+    run = run or Path("runs") / model
+    with missing_extra("full" if model == "full" else "train"):
+        from trainjourney.commands.training import train_any
 
-        assert model == "pocket"
-        train_pocket(preset, run, minutes, device, stage or STAGES, warm=warm)
+        train_any(model, preset, run, ride, minutes, device, warm, stage, stills)
 
 
 @app.command()
@@ -214,12 +245,15 @@ def export(
         Path, typer.Argument(metavar="BUNDLE", help="The folder to write, as engines/mine.")
     ],
     run: Run = Path("runs/pocket"),
+    precision: Annotated[
+        Literal["f16", "f32"], typer.Option(help="Of a full model's graphs.")
+    ] = "f16",
 ) -> None:
     """Write a training as a bundle that can be played."""
-    with _extra("train"):
-        from trainjourney.training.export import export_bundle
+    with missing_extra("train"):
+        from trainjourney.commands.training import export_any
 
-        export_bundle(run, out)
+        export_any(run, out, precision)
 
 
 @app.command()
@@ -237,7 +271,7 @@ def judge(
         Path, typer.Option(metavar="FOLDER", help="Where the report and the films' figures go.")
     ] = Path("report"),
     short: Annotated[
-        bool, typer.Option("--short", help="600 frames, two seeds, no baselines: minutes.")
+        bool, typer.Option("--short", help="500 frames, one seed, no baselines: a minute.")
     ] = False,
     against: Annotated[
         str | None, typer.Option(metavar="BUNDLE", help="Another bundle beside it.")
@@ -249,7 +283,7 @@ def judge(
     precision: Precision = None,
 ) -> None:
     """Judge how good a bundle's picture is. The same words go on; the last line is JSON."""
-    with _extra("train"):
+    with missing_extra("train"):
         import matplotlib  # noqa: F401  found missing now, not after hours
 
         from trainjourney.inference import find_bundle
@@ -283,7 +317,7 @@ def _load(path: Path | None, sets: list[str] | None, options: dict[str, Any]) ->
 
 
 @contextmanager
-def _extra(name: str) -> Iterator[None]:
+def missing_extra(name: str) -> Iterator[None]:
     """Say which extra to install where a library is missing."""
     try:
         yield
@@ -302,9 +336,11 @@ def _words(value: Any) -> str:
 
 app.command()(render.render)
 app.command(hidden=True)(publisher.publisher)
+app.add_typer(looks.app, name="looks")
 app.add_typer(token.app, name="token")
 app.add_typer(osc.app, name="osc")
-
+app.command()(distill.distill)
+app.add_typer(ride.app, name="ride")
 
 if __name__ == "__main__":
     main()

@@ -9,6 +9,7 @@ TrainjourneyError
 ├── WebError        the page and its viewers: a port, a token, an offer of no use
 ├── ControlError    a control surface: a port in use, a device or map of no use
 ├── DisplayError    a window that cannot be opened
+├── RideError       a video of a ride: unreadable, or of no use
 └── TrainingError   a training that cannot start, go on or be exported
 
 A message says what, where, and what to type next, in one line. `cli.py` prints it and ends
@@ -52,6 +53,10 @@ class ControlError(TrainjourneyError):
 
 class DisplayError(TrainjourneyError):
     """A window cannot be opened."""
+
+
+class RideError(TrainjourneyError):
+    """A video of a ride cannot be read, or nothing can be learnt from it."""
 
 
 class TrainingError(TrainjourneyError):

@@ -63,6 +63,22 @@ def open_engine(
     return GraphEngine(bundle.manifest, chosen, precision, encoder, predictor, decoder, embedder)
 
 
+def open_embedder(bundle: Bundle, backend: str = "auto") -> Callable[[Frame], Embedding]:
+    """The embedder alone, in f32 on one thread: to make looks beside a show.
+
+    Raises BackendError, BundleError.
+    """
+    opener, _ = _OPENERS[choose_backend(backend)]("f32", 1)
+    graph = opener(bundle, "embedder.onnx")
+
+    def embed(picture: Frame) -> Embedding:
+        embedding = graph.outputs["embedding"].empty()
+        graph.run(GraphEngine._fitted(graph, picture=picture), {"embedding": embedding})
+        return np.array(embedding, np.float32)
+
+    return embed
+
+
 def choose_backend(backend: str) -> str:
     """The backend that a word means on this machine. Raises BackendError."""
     if backend not in ("auto", *BACKENDS):

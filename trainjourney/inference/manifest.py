@@ -1,13 +1,14 @@
-"""The manifest: bundle.toml read into a checked value, and written back as TOML."""
+"""The manifest: bundle.toml read into a checked value; tables.to_toml writes it back."""
 
 import math
 import tomllib
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from trainjourney.errors import BundleError
+from trainjourney.inference.band import Band
+from trainjourney.tables import to_toml as to_toml
 
 FORMAT = 1
 GRAPHS = ("encoder.onnx", "predictor.onnx", "decoder.onnx", "embedder.onnx")
@@ -79,6 +80,9 @@ class Manifest(_Table):
     embedding: EmbeddingTable
     noise: NoiseTable
     ranges: RangesTable
+    departure: int = Field(default=0, ge=0, le=100_000)
+    """Steps of standing and dreaming freely until nothing of the start is left; 0: cannot."""
+    band: Band | None = None
     state: tuple[StateTable, ...] = Field(min_length=1, max_length=64)
     files: dict[
         Annotated[str, Field(pattern=FILE)], Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -136,57 +140,3 @@ def _flaw(manifest: Manifest) -> str:
     if MANIFEST in manifest.files:
         return f"files: {MANIFEST} cannot hold its own sha256"
     return ""
-
-
-def to_toml(table: Mapping[str, Any]) -> str:
-    """A table as TOML: numbers, texts, dates, lists and tables in tables; None is left out."""
-    return "\n".join(_lines(table, ())).strip() + "\n"
-
-
-def _lines(table: Mapping[str, Any], path: tuple[str, ...]) -> list[str]:
-    tables = {key: value for key, value in table.items() if isinstance(value, Mapping)}
-    stacks = {key: value for key, value in table.items() if _is_stack(value)}
-    plain = {k: v for k, v in table.items() if k not in tables and k not in stacks}
-    lines = [f"{_key(key)} = {_value(value)}" for key, value in plain.items() if value is not None]
-    for key, value in tables.items():
-        here = (*path, key)
-        lines += ["", f"[{'.'.join(map(_key, here))}]", *_lines(value, here)]
-    for key, items in stacks.items():
-        here = (*path, key)
-        for item in items:
-            lines += ["", f"[[{'.'.join(map(_key, here))}]]", *_lines(item, here)]
-    return lines
-
-
-def _is_stack(value: Any) -> bool:
-    full = isinstance(value, list | tuple) and len(value) > 0
-    return full and all(isinstance(item, Mapping) for item in value)
-
-
-def _key(key: str) -> str:
-    bare = key.isascii() and key.replace("-", "").replace("_", "").isalnum()
-    return key if bare else _value(key)
-
-
-def _value(value: Any) -> str:
-    match value:
-        case bool():
-            return str(value).lower()
-        case int() | float():
-            return repr(value)
-        case str():
-            return '"' + "".join(map(_escaped, value)) + '"'
-        case list() | tuple():
-            return "[" + ", ".join(map(_value, value)) + "]"
-        case Mapping():
-            inner = (f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None)
-            return "{" + ", ".join(inner) + "}"
-        case _ if hasattr(value, "isoformat"):
-            return str(value.isoformat())
-    raise TypeError(f"{type(value).__name__} has no form in TOML")
-
-
-def _escaped(letter: str) -> str:
-    if letter in '"\\':
-        return "\\" + letter
-    return f"\\u{ord(letter):04x}" if ord(letter) < 32 or ord(letter) == 127 else letter

@@ -11,6 +11,7 @@ import numpy as np
 
 from trainjourney.errors import BackendError, PictureError
 from trainjourney.inference import Engine, Manifest
+from trainjourney.journey.guard import Guard
 from trainjourney.journey.noise import draw_noise
 from trainjourney.journey.picture import blend, load_picture
 from trainjourney.types import Controls, Embedding, Frame, State
@@ -18,7 +19,9 @@ from trainjourney.types import Controls, Embedding, Frame, State
 log = logging.getLogger(__name__)
 
 PATIENCE = 90  # steps thrown away in a row before the world gives up
-FADE_S = 1.0  # from the picture that is left into that of a new departure
+FADE_S = 1.0  # from the picture that is left into fog, and into that of a new departure
+AT_ONCE = 3  # steps of a departure in one frame: together they take no longer than a frame does
+_UNSEEN = 2**40  # numbers of the noise that a departure takes, out of every journey's reach
 
 
 class DreamWorld:
@@ -31,7 +34,9 @@ class DreamWorld:
         self._in_a_row = 0
         self._state: State = {}
         self._frame: Frame | None = None
+        self.guard = Guard(manifest.band, manifest.frame.fps)
         self._left: Frame | None = None  # the last picture before a departure, while it fades
+        self._unseen = 0  # steps of a departure until its country can be seen
 
     @property
     def state(self) -> State:
@@ -50,23 +55,24 @@ class DreamWorld:
                 "give --start another, or try --set engine.precision=f32"
             )
         self._state, self._frame, self._left = state, frame, None
-        self.number = self.thrown = self._in_a_row = 0
+        self.number = self.thrown = self._in_a_row = self._unseen = 0
+        self.guard.reset()
 
     def depart(self, seed: int, embedding: Embedding, picture: Path | None) -> None:
-        """Set out anew with another seed; what was fades into what comes.
+        """Set out anew with another seed; what was goes into fog, and out of it comes the new.
 
-        Until a bundle can begin with an embedding alone, it begins in the look's own picture, or
-        in a fog. What cannot be read or encoded is logged, and the journey goes on as it was.
+        A bundle that can dreams it from the embedding alone, out of sight; another begins in the
+        look's own picture. What cannot be read or encoded is logged, and the journey goes on.
         """
         height, width, _ = self.manifest.frame_shape
         left, thrown = self._frame, self.thrown
+        alone = self.manifest.departure
         try:
-            start = load_picture(picture, width, height) if picture else None
-            self.reset(start)
+            self.reset(load_picture(picture, width, height) if picture and not alone else None)
         except (BackendError, PictureError) as err:
             log.warning("no new departure: %s", err)
             return
-        self.seed, self._left, self.thrown = seed, left, thrown
+        self.seed, self._left, self.thrown, self._unseen = seed, left, thrown, alone
 
     def resume(self, state: State, seed: int, number: int) -> None:
         """Go on from a state that was kept, with the noise of frame `number`. Raises BackendError.
@@ -78,7 +84,7 @@ class DreamWorld:
         if bad := _not_finite(state):
             raise BackendError(f"the kept state is not finite ({bad}); start anew")
         self._state, self._frame, self._left = state, self.engine.decode(state), None
-        self.seed, self.number, self._in_a_row = seed, number, 0
+        self.seed, self.number, self._in_a_row, self._unseen = seed, number, 0, 0
 
     def step(self, controls: Controls) -> Frame:
         """The next frame; or the last good one, if this step had to be thrown away.
@@ -86,24 +92,52 @@ class DreamWorld:
         Raises BackendError after `PATIENCE` such steps in a row.
         """
         assert self._frame is not None, "step before reset"
-        noise = draw_noise(self.seed, self.number, self.manifest.noise.shape)
+        if self._unseen:
+            return self._dream_unseen(controls)
         self.number += 1
+        dream = self.guard.dream(controls.dream)
         try:
-            state = self.engine.predict(
-                self._state,
-                noise,
-                controls.embedding,
-                _clip(controls.speed, self.manifest.ranges.speed),
-                _clip(controls.dream, self.manifest.ranges.dream),
-            )
-            if bad := _not_finite(state):
-                raise BackendError(f"state '{bad}' is not finite")
+            state = self._predict(self.number - 1, controls.embedding, controls.speed, dream)
             self._frame = self.engine.decode(state)
         except BackendError as err:
             self._throw_away(err)
         else:
             self._state, self._in_a_row = state, 0
+            self.guard.watch(self._frame)
         return self._frame if self._left is None else self._faded(self._left, self._frame)
+
+    def _predict(self, number: int, embedding: Embedding, speed: float, dream: float) -> State:
+        """The state after this one, with the noise of that number. Raises BackendError."""
+        ranges = self.manifest.ranges
+        noise = draw_noise(self.seed, number, self.manifest.noise.shape)
+        speed, dream = _clip(speed, ranges.speed), _clip(dream, ranges.dream)
+        state = self.engine.predict(self._state, noise, embedding, speed, dream)
+        if bad := _not_finite(state):
+            raise BackendError(f"state '{bad}' is not finite")
+        return state
+
+    def _dream_unseen(self, controls: Controls) -> Frame:
+        """A frame of a departure: some steps on the country to come, the old picture in fog."""
+        assert self._left is not None
+        try:
+            for _ in range(min(AT_ONCE, self._unseen)):
+                number = _UNSEEN + self._unseen
+                state = self._predict(
+                    number, controls.embedding, 0.0, self.manifest.ranges.dream[1]
+                )
+                self._state, self._in_a_row = state, 0
+                self._unseen -= 1
+        except BackendError as err:
+            self._unseen -= 1
+            self._throw_away(err)
+        done = self.manifest.departure - self._unseen
+        fog = np.empty_like(self._left)
+        fog[:] = self._left.mean((0, 1)).round()
+        share = done / (AT_ONCE * FADE_S * self.manifest.frame.fps)
+        shown = blend(self._left, fog, 0.9 * min(share, 1.0))
+        if not self._unseen:
+            self._left = shown
+        return shown
 
     def _faded(self, left: Frame, frame: Frame) -> Frame:
         share = self.number / (FADE_S * self.manifest.frame.fps)

@@ -17,7 +17,7 @@ from .measures import Case, Figures, Real, measure, settle_real
 from .observer import Observation, Observer
 from .plan import Plan, plan_shots
 
-SHORT_FRAMES, SHORT_SEEDS = 600, 2
+SHORT_FRAMES, SHORT_SEEDS = 500, 1
 
 
 @dataclass(frozen=True)

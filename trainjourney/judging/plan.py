@@ -45,15 +45,15 @@ def plan_shots(looks: Sequence[str], frames: int, seeds: int, short: bool) -> Pl
     for look in chosen[:1] if short else chosen[:2]:
         speeds = (-1.0, 0.0, 2.0) if short else SPEEDS
         shots += [
-            Shot(f"lever-{look}-{speed:g}", look, 50, 130 if short else 260, speed)
+            Shot(f"lever-{look}-{speed:g}", look, 50, 100 if short else 260, speed)
             for speed in speeds
         ]
     for i, look in enumerate(chosen[: 2 if short else seeds]):
         # to another of the judged worlds, so that its own film tells how it should look
         bank = chosen if seeds > 1 else tuple(looks)
         other = bank[(bank.index(look) + max(1, len(bank) // 3)) % len(bank)]
-        shots.append(Shot(f"switch-{i}", look, 100 + i, SWITCH + 400, to=other))
-    twin = min(frames, 750 if short else 2000)
+        shots.append(Shot(f"switch-{i}", look, 100 + i, SWITCH + (250 if short else 400), to=other))
+    twin = min(frames, 510 if short else 2000)
     shots.append(Shot("twin-0", chosen[0], 200, twin))
     return Plan(tuple(shots), chosen, 3 if short else 8, baselines=0 if short else 760)
 

@@ -10,10 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .layers import conv
-from .planes import MATERIALS, PLANES
+from .planes import DOWN, MATERIALS, PLANES
 
 LATENT = 12  # channels
-DOWN = 4  # cells per latent cell
 PATCH = MATERIALS * DOWN * DOWN
 
 

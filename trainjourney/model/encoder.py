@@ -4,10 +4,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .codec import DOWN, LATENT
+from .codec import LATENT
 from .embedder import SIZE
 from .layers import ChannelNorm, conv
-from .planes import PLANES, ROWS, VIEW_H, Plane, pool_rows
+from .planes import DOWN, PLANES, ROWS, VIEW_H, Plane, pool_rows
 
 TALL, GRID_H = ROWS // DOWN, VIEW_H // DOWN
 

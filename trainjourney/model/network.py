@@ -6,10 +6,9 @@ from torch import Tensor, nn
 from .codec import LATENT
 from .embedder import SIZE
 from .layers import Block, ChannelNorm, conv
-from .planes import PLANES
+from .planes import PLANES, SIGNS
 
 CONTEXT, TILE, TALL = 16, 32, 16  # latent columns of context and of a new tile; latent rows
-SIGNS = 8  # channels that say what stands in a latent cell and which part of it
 DREAMT = LATENT + SIGNS  # channels of a tile while it is dreamt; the signs are then let go
 
 

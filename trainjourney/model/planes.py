@@ -10,6 +10,8 @@ from itertools import accumulate
 WIDTH, HEIGHT = 512, 256  # the frame, px
 ROWS = 64  # stored rows of every plane
 MATERIALS = 8
+DOWN = 4  # cells of a latent cell, across and down
+SIGNS = 8  # channels that say what stands in a latent cell and which part of it
 VIEW_W, VIEW_H = WIDTH // 2, HEIGHT // 2  # the window at the planes' resolution, cells
 TRAVEL = 3.0  # cells a frame at speed 1 and parallax 1 (6 px of the frame)
 

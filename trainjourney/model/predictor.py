@@ -5,10 +5,10 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from .codec import DOWN, LATENT, Codec
+from .codec import LATENT, Codec
 from .denoiser import roughen
 from .network import CONTEXT, Network
-from .planes import MATERIALS, PLANES, TRAVEL, VIEW_W
+from .planes import DOWN, MATERIALS, PLANES, TRAVEL, VIEW_W
 from .repaint import FREE, TILES, WAIT, Repaint, begin, dissolve, finish, lingering, ready, settle
 from .ring import CELL, CHANNELS, CONTEXT_CELLS, RING, TILE_CELLS, P, from_columns
 from .runway import STALE, Road, choose, lay, roll

@@ -119,7 +119,7 @@ def finish(
     behind = torch.where(fits, torch.minimum(road.behind, (most - grown).clamp(min=0)), road.behind)
     seen = torch.where(ended[:, None], again.aim[None], again.seen)
     fresh = torch.where(ended, torch.zeros_like(again.fresh), again.fresh)
-    rows = torch.cat([fits, fits & False])
+    rows = torch.cat([fits, torch.zeros_like(fits)])
     painted = torch.where(rows[:, None], again.aim[None], painted)
     after = Repaint(seen, fresh, again.aim, work, sheet, laying)
     return after, Road(road.position, ahead, behind), painted

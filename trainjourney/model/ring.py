@@ -2,11 +2,10 @@
 
 from torch import Tensor
 
-from .codec import DOWN
 from .decoder import RESIDUAL
 from .embedder import SIZE
 from .network import CONTEXT, DREAMT, TALL, TILE
-from .planes import MATERIALS, PLANES, ROWS, VIEW_W
+from .planes import DOWN, MATERIALS, PLANES, ROWS, VIEW_W
 
 P = len(PLANES)
 RING = 768  # columns of every plane's ring

@@ -80,15 +80,20 @@ class Window:
             self._note, self._label = text, None
 
     def show(self, frame: Frame) -> None:
-        """Put a frame on the screen; with vsync, at the screen's next refresh."""
+        """Put a frame on the screen, now."""
+        self.take(frame)
+        self.flip()
+
+    def take(self, frame: Frame) -> None:
+        """Make a frame ready, for the next flip."""
         height, width, _ = frame.shape
         assert (width, height) == self._frame_size, (frame.shape, self._frame_size)
         raw = pygame.image.frombuffer(np.ascontiguousarray(frame).data, (width, height), "RGB")
         self._picture = raw.convert()
         self._draw()
 
-    def refresh(self) -> None:
-        """Show the same again, at the screen's next refresh."""
+    def flip(self) -> None:
+        """Show what is ready; with vsync, at the screen's next refresh."""
         pygame.display.flip()
 
     @property
@@ -120,6 +125,7 @@ class Window:
                 self._label, stale = None, True
         if stale and not self.closed:
             self._draw()
+            self.flip()
         return keys
 
     def close(self) -> None:
@@ -171,7 +177,6 @@ class Window:
             edge = round(14 * scale)
             room = top + height - self._label.get_height()
             screen.blit(self._label, (left + edge, max(room - edge, 0)))
-        pygame.display.flip()
 
 
 def _fit(picture: tuple[int, int], room: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -12,9 +12,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.codec import DOWN
-from ..model.network import SIGNS
-from ..model.planes import PLANES, ROWS, pool_rows
+from ..model.planes import DOWN, PLANES, ROWS, SIGNS, pool_rows
 from .layout import Layout
 from .style import KINDS
 from .things import THINGS

@@ -130,9 +130,13 @@ class BlockSource:
         self._seen[[row for row, name in enumerate(_NAMES) if not _TABLE[name]]] = 0
         self.serial = 0  # of the last change that was read
 
+    def turned(self) -> bool:
+        """Whether there is something to read."""
+        return self._block.serial > self.serial
+
     def poll(self) -> Iterator[Change]:
         """The last change of each control since the last poll, in their order."""
-        if self._block.serial <= self.serial:
+        if not self.turned():
             return
         serials = self._block.serials()
         turned = np.flatnonzero(serials > self._seen)

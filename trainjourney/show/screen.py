@@ -1,8 +1,10 @@
 """The screen: the window at the display's own pace, whatever the worlds do, and the keyboard.
 
-On the main thread. Every refresh takes the newest frame, or shows the one before again.
+On the main thread. Between refreshes the newest frame is made ready; a refresh only shows it, or
+the one before again.
 """
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -12,6 +14,9 @@ from trainjourney.journey.pacing import Pacer
 from trainjourney.outputs.window import Window
 from trainjourney.types import Change, Frames
 
+_READY_S = 0.005  # what it may take to make a frame ready
+_LOOK_S = 0.001  # between looks for a new frame
+_SWITCH_S = 0.001  # Python's threads take turns so often: an even window beside a busy network
 _NOTED_S = 0.25  # figures that change faster cannot be read
 
 
@@ -35,12 +40,22 @@ def run_screen(
     end = desk.listen(heard)
     keyboard = Keyboard(values)
     pacer = Pacer(window.refresh_hz)
+    ready_s = min(_READY_S, 0.3 / window.refresh_hz)
     number, noted_s = 0, 0.0
+    switch_s = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_S)
     try:
         while not ended():
-            time.sleep(pacer.wait_s(time.perf_counter()))
+            while (left_s := pacer.wait_s(time.perf_counter())) > 0.0:
+                if left_s > ready_s and (found := frames.newest(number)):
+                    number = found[0]
+                    window.take(found[1])
+                else:
+                    time.sleep(min(left_s, _LOOK_S))
+            window.flip()
             now_s = time.perf_counter()
             pacer.shown(now_s)
+            flipped(number, now_s)
             pressed = window.pump()
             if window.closed:
                 break
@@ -50,11 +65,6 @@ def run_screen(
                 desk.turn(change, "keyboard")
             if now_s - noted_s > _NOTED_S:
                 window.note, noted_s = note(), now_s
-            if found := frames.newest(number):
-                number = found[0]
-                window.show(found[1])
-            else:
-                window.refresh()
-            flipped(number, time.perf_counter())
     finally:
+        sys.setswitchinterval(switch_s)
         end()

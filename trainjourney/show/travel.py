@@ -10,6 +10,8 @@ from trainjourney.show.meter import Meter
 from trainjourney.types import Change, Output, Source, World
 
 Stopped = Callable[[], bool]
+EARLY = 1.0 / 3.0  # of a frame
+LOOK_S = 0.001  # between looks whether a control was turned
 Heard = Callable[[int, Change], None]  # the frame, from 0, that a change first acts on
 
 
@@ -25,19 +27,21 @@ def travel(
     pacer: Pacer | None = None,
     stopped: Stopped = lambda: False,
     heard: Heard = lambda number, change: None,
+    turned: Callable[[], bool] = lambda: False,
     now: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Changes to the board, the board to the world, the world's frame to the outputs.
 
     Ends after `frames` frames, or when `stopped`. With a pacer every frame is begun when it is
-    due and shown as soon as it is made, so that no change waits longer than it must; either way
-    the board moves by 1/fps a frame, so that the same seed makes the same journey at any speed.
+    due and shown as soon as it is made; when a control was `turned`, up to a third of a frame
+    before it is due, so that no change waits longer than it must. Either way the board moves by
+    1/fps a frame, so that the same seed makes the same journey at any speed.
     """
     frame = None
     for number in count() if frames is None else range(frames):
         if pacer:
-            sleep(pacer.wait_s(now()))
+            _wait(pacer, turned, now, sleep)
             pacer.shown(now())
         if stopped():
             break
@@ -57,3 +61,20 @@ def travel(
         for output in outputs:
             output.show(finished)
         meter.add(made_s, begun_s, now())
+
+
+def _wait(
+    pacer: Pacer,
+    turned: Callable[[], bool],
+    now: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> None:
+    """Until the next frame is due; or nearly, when a control was turned."""
+    early_s = EARLY / pacer.fps
+    while (left_s := pacer.wait_s(now())) > 1e-6:  # less is none to any clock
+        if left_s > early_s + LOOK_S:
+            sleep(left_s - early_s)
+        elif turned():
+            break
+        else:
+            sleep(min(left_s, LOOK_S))

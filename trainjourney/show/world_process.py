@@ -93,6 +93,7 @@ def _travel(order: Order, ended: threading.Event) -> None:
         travel(
             world, board, (*first, bank, source), (shelf,), meter,
             fps=fps, frames=order["frames"], pacer=Pacer(fps), stopped=ended.is_set, heard=heard,
+            turned=source.turned,
         )  # fmt: skip
 
 
@@ -154,6 +155,7 @@ class Shelf:
             progress=board.progress,
             serial=self._source.serial,
             thrown=self._world.thrown,
+            guarded=self._world.guard.count,
             hold=board.hold,
             made_ms=self._meter.last_ms,
         )

@@ -13,9 +13,8 @@ import array_api_compat.numpy as xp
 import numpy as np
 from numpy.typing import NDArray
 
-from ..model.codec import DOWN
-from ..model.network import SIGNS, TALL
-from ..model.planes import HEIGHT, MATERIALS, PLANES, ROWS, VIEW_W, WIDTH
+from ..model.network import TALL
+from ..model.planes import DOWN, HEIGHT, MATERIALS, PLANES, ROWS, SIGNS, VIEW_W, WIDTH
 from ..scenery.layout import plan
 from ..scenery.signs import paint_signs
 from ..scenery.strips import paint, store

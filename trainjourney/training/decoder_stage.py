@@ -28,9 +28,14 @@ class DecoderStage:
     name = "decoder"
 
     def __init__(
-        self, shards: Shards, pictures: Tensor, embedder: Embedder, batch: int = 4
+        self,
+        shards: Shards,
+        pictures: Tensor,
+        embedder: Embedder,
+        paint: tuple[int, int] = (32, 3),
+        batch: int = 4,
     ) -> None:
-        self.decoder = Decoder()
+        self.decoder = Decoder(*paint)
         self.decoder.grain.copy_(grain_cells(torch.from_numpy(textures())))
         self.embedder = embedder.eval().requires_grad_(False)
         self.shards, self.pictures, self.batch = shards, pictures, batch

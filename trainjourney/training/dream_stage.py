@@ -12,12 +12,12 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..model.codec import DOWN, LATENT, Codec
+from ..model.codec import LATENT, Codec
 from ..model.decoder import Decoder
 from ..model.denoiser import between, draw_times, lead, roughen, velocity
 from ..model.embedder import SIZE, Embedder
 from ..model.network import CONTEXT, TILE, Network
-from ..model.planes import VIEW_W
+from ..model.planes import DOWN, VIEW_W
 from ..model.sampler import sample
 from .codec_stage import draw_masks
 from .dataset import BORDER, CELLS, Shards

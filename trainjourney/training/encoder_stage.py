@@ -1,4 +1,4 @@
-"""Stage 5, the encoder: one picture to the planes it might be made of, hidden parts included."""
+"""Stage 6, the encoder: one picture to the planes it might be made of, hidden parts included."""
 
 from pathlib import Path
 
@@ -8,10 +8,10 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..model.codec import DOWN, Codec
+from ..model.codec import Codec
 from ..model.embedder import Embedder
 from ..model.encoder import Encoder
-from ..model.planes import MATERIALS, PLANES, VIEW_W, pool_rows
+from ..model.planes import DOWN, MATERIALS, PLANES, VIEW_W, pool_rows
 from .codec_stage import draw_masks
 from .dataset import Shards
 

@@ -1,8 +1,10 @@
 """A trained run to a bundle: four graphs, looks, weights and a card; checked before it is kept."""
 
 import datetime
+import logging
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import __version__
+from ..inference.band import Band, figures, find_band
 from ..inference.write import write_bundle
 from ..model.codec import Codec
 from ..model.decoder import Decoder, grain_cells
@@ -20,15 +23,19 @@ from ..model.graphs import DecoderGraph, EncoderGraph, PictureGraph
 from ..model.network import Network
 from ..model.planes import HEIGHT, TRAVEL, WIDTH
 from ..model.predictor import PredictorGraph
+from ..model.repaint import DEPARTURE
 from ..model.ring import NOISE, STATE
 from ..scenery.ride import Ride
 from ..scenery.view import textures
 from ..scenery.worlds import WORLDS
 from .checkpoint import load_weights, save_weights
+from .dataset import open_shards
 from .options import read_options
-from .pocket import STAGES, fresh_networks, stage_weights
+from .pocket import fresh_networks, network_weights
 from .presets import find_preset
 from .share import WEIGHTS, share_weights
+
+log = logging.getLogger(__name__)
 
 OPSET = 18
 DECODED = ("ring", "position", "look", "fade")  # the part of the state that the decoder sees
@@ -37,23 +44,28 @@ DECODED = ("ring", "position", "look", "fade")  # the part of the state that the
 def load_networks(run: Path) -> dict[str, nn.Module]:
     """The averaged networks of a run. Raises TrainingError."""
     networks = fresh_networks(find_preset(str(read_options(run)["preset"])))
-    for stage, (name, network) in zip(STAGES, networks.items(), strict=True):
-        load_weights(stage_weights(run, stage), {name: network})
+    for name, network in networks.items():
+        load_weights(network_weights(run, name), {name: network})
         network.eval().requires_grad_(False)
     return networks
 
 
-def build_graphs(networks: dict[str, nn.Module]) -> dict[str, nn.Module]:
-    """The four graphs of the bundle, as torch modules."""
+def build_graphs(
+    networks: dict[str, nn.Module], parallax: Sequence[float] | None = None
+) -> dict[str, nn.Module]:
+    """The four graphs of the bundle, as torch modules; `parallax` of the planes, if not usual."""
     embedder, codec, decoder = networks["embedder"], networks["codec"], networks["decoder"]
     network, encoder = networks["network"], networks["encoder"]
     assert isinstance(embedder, Embedder) and isinstance(codec, Codec)
     assert isinstance(decoder, Decoder) and isinstance(network, Network)
     assert isinstance(encoder, Encoder)
     decoder.grain.copy_(grain_cells(torch.from_numpy(textures())))
+    predictor = PredictorGraph(network, codec).eval()
+    if parallax is not None:
+        predictor.parallax.copy_(torch.tensor(parallax))
     return {
         "encoder": EncoderGraph(encoder, codec, decoder, embedder).eval(),
-        "predictor": PredictorGraph(network, codec).eval(),
+        "predictor": predictor,
         "decoder": DecoderGraph(decoder).eval(),
         "embedder": PictureGraph(embedder).eval(),
     }
@@ -99,23 +111,40 @@ OUTPUTS = {
 }
 
 
-def draw_looks(folder: Path, graph: nn.Module) -> tuple[list[str], np.ndarray]:
-    """Render every world's picture into `folder` and embed it: names and embeddings [n, SIZE]."""
-    names, embeddings = list(WORLDS), []
-    for i, name in enumerate(names):
+def draw_looks(
+    folder: Path, graph: nn.Module, own: Sequence[Path] = ()
+) -> tuple[list[str], np.ndarray]:
+    """The looks' pictures in `folder`, first those given, then every world's, and embed them.
+
+    Gives names and embeddings [n, SIZE].
+    """
+    pictures = {path.stem: Image.open(path).convert("RGB") for path in own}
+    for i, name in enumerate(WORLDS):
         frame = Ride(100 + i, WORLDS[name]).frame()
-        picture = Image.fromarray((np.asarray(frame) * 255.0).round().astype(np.uint8))
+        pictures[name] = Image.fromarray((np.asarray(frame) * 255.0).round().astype(np.uint8))
+    embeddings = []
+    for name, picture in pictures.items():
         picture.save(folder / f"{name}.jpg", quality=90)
         small = picture.resize((PICTURE_W, PICTURE_H), Image.Resampling.BOX)
         with torch.no_grad():
             embeddings.append(graph(torch.from_numpy(np.array(small))).numpy())
-    return names, np.stack(embeddings).astype(np.float32)
+    return list(pictures), np.stack(embeddings).astype(np.float32)
+
+
+def training_band(run: Path) -> Band | None:
+    """Within what the pictures keep that a run learned from; None where they are gone."""
+    if not (run / "data").is_dir():
+        log.warning("%s: no data left, so the bundle has no band and its guard sleeps", run)
+        return None
+    shards = open_shards(run / "data")
+    return find_band(np.stack([figures(f[i, 0]) for f in shards.frames for i in range(len(f))]))
 
 
 def export_bundle(run: Path, out: Path) -> None:
     """Write the bundle `out` from the training in `run`. Raises TrainingError, BundleError."""
     networks = load_networks(run)
-    graphs = build_graphs(networks)
+    graphs = build_graphs(networks, read_options(run).get("parallax"))
+    band = training_band(run)
     style = WORLDS["meadow"]
     frame = torch.from_numpy((Ride(7, style).frame() * 255.0).round().astype(np.uint8))
     inputs = sample_inputs(graphs, frame)
@@ -124,7 +153,8 @@ def export_bundle(run: Path, out: Path) -> None:
         for name, graph in graphs.items():
             write_graph(graph, inputs[name], OUTPUTS[name], work / f"{name}.onnx")
         (work / "looks").mkdir()
-        names, embeddings = draw_looks(work / "looks", graphs["embedder"])
+        own = sorted((run / "looks").glob("*.jpg"))  # of a ride that it was taught
+        names, embeddings = draw_looks(work / "looks", graphs["embedder"], own)
         save_weights(work / WEIGHTS, {k: n.half() for k, n in networks.items()})
         for name in graphs:
             share_weights(work, f"{name}.onnx")
@@ -138,6 +168,8 @@ def export_bundle(run: Path, out: Path) -> None:
             "embedding": {"size": SIZE, "picture_width": PICTURE_W, "picture_height": PICTURE_H},
             "noise": {"shape": list(NOISE)},
             "ranges": {"speed": [-2.0, 2.0], "dream": [0.0, 1.0], "travel_px": 2.0 * TRAVEL},
+            "departure": DEPARTURE,
+            "band": band and band.model_dump(),
             "state": [
                 {"name": k, "shape": list(shape), "dtype": dtype}
                 for k, (shape, dtype) in STATE.items()

@@ -74,6 +74,7 @@ def run_stage(
     *,
     seed: int = 0,
     threads: int = 0,
+    rank: int = 0,
     clock: Callable[[], float] = time.monotonic,
 ) -> StageResult:
     """Train `stage` in `folder`/<its name> to the end of its schedule, from where it stood.
@@ -81,9 +82,11 @@ def run_stage(
     Leaves there checkpoint.safetensors (resume), weights.safetensors (averaged), losses.csv
     and .png, samples/, and done.json at the end. A finished stage is not trained again, but
     goes on where the schedule now asks for more. Stops after a checkpoint when `deadline()`
-    says so, and at SIGINT or SIGTERM. `threads`: torch's, 0 as it is. Raises TrainingError.
+    says so, and at SIGINT or SIGTERM. `threads`: torch's, 0 as it is. Of several processes that
+    train together each has its `rank`: other batches, and files written by the first alone.
+    Raises TrainingError.
     """
-    run = _Run(stage, schedule, folder / stage.name, torch.device(device), seed)
+    run = _Run(stage, schedule, folder / stage.name, torch.device(device), seed, rank)
     if threads > 0:
         torch.set_num_threads(threads)
     watcher = progress or Silent()
@@ -103,10 +106,11 @@ class _Run:
     """One stage in training; owns its networks' averages, optimizer and tally."""
 
     def __init__(
-        self, stage: Stage, schedule: Schedule, folder: Path, device: torch.device, seed: int
-    ) -> None:
+        self, stage: Stage, schedule: Schedule, folder: Path, device: torch.device, seed: int,
+        rank: int = 0,
+    ) -> None:  # fmt: skip
         self.stage, self.schedule, self.folder, self.device = stage, schedule, folder, device
-        self.seed = seed
+        self.seed, self.writes = seed + 7919 * rank, rank == 0
         self.modules = stage.modules()
         for module in self.modules.values():
             module.to(device).train()
@@ -146,10 +150,11 @@ class _Run:
     ) -> StageResult:
         """The loop."""
         self.restore()
-        (self.folder / DONE).unlink(missing_ok=True)
+        if self.writes:
+            (self.folder / DONE).unlink(missing_ok=True)
         if self.tally.step:
             watcher.note(f"goes on from step {self.tally.step}")
-        history = History(self.folder / "losses.csv", self.tally.step)
+        history = History(self.folder / "losses.csv", self.tally.step) if self.writes else None
         tally, schedule = self.tally, self.schedule
         saved_s = sampled_s = last_s = clock()
         unsaved, checked = False, False
@@ -164,7 +169,8 @@ class _Run:
                 checked = self._note_strays(watcher)
             tally.elapsed_s += clock() - last_s
             last_s = clock()
-            history.add(tally.step, tally.elapsed_s, lr, shown)
+            if history is not None:
+                history.add(tally.step, tally.elapsed_s, lr, shown)
             self._smooth(shown)
             watcher.show(schedule.fraction(tally.step, tally.elapsed_s), self._line(lr))
             unsaved = True
@@ -182,8 +188,9 @@ class _Run:
                 sampled_s = clock()
         self.save()
         self.sample()
-        with replacing(self.folder / DONE) as temporary:
-            temporary.write_text(json.dumps(asdict(tally)) + "\n", encoding="utf-8")
+        if self.writes:
+            with replacing(self.folder / DONE) as temporary:
+                temporary.write_text(json.dumps(asdict(tally)) + "\n", encoding="utf-8")
         return self.result("done")
 
     def step(self, lr: float) -> dict[str, float]:
@@ -215,6 +222,8 @@ class _Run:
 
     def save(self) -> None:
         """Checkpoint, averaged weights and plot."""
+        if not self.writes:
+            return
         notes = {**asdict(self.tally), "losses": self.losses}
         path = self.folder / CHECKPOINT
         save_checkpoint(path, self.modules, self.ema, self.optimizer, notes)
@@ -223,6 +232,8 @@ class _Run:
 
     def sample(self) -> None:
         """Let the stage draw a sheet; the next step seeds all chance anew, so none is spent."""
+        if not self.writes:
+            return
         samples = self.folder / "samples"
         samples.mkdir(parents=True, exist_ok=True)
         with torch.no_grad():

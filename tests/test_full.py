@@ -1,0 +1,344 @@
+"""The full model, tiny and at random: folding, training, few steps, export; all on a processor."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from filmed import sliding, write_film
+from safetensors.torch import load_file as safe_file
+from small_tensors import one_thread, rng  # noqa: F401
+from torch import Tensor
+
+from trainjourney.errors import TrainingError
+from trainjourney.inference import load_bundle, open_engine
+from trainjourney.model.full.denoiser import LAST, Road
+from trainjourney.model.full.folded import FoldedNetwork
+from trainjourney.model.full.graphs import FullEncoder, FullPredictor
+from trainjourney.model.full.network import CHANNELS, FullNetwork, widened
+from trainjourney.model.full.parts import fresh_parts
+from trainjourney.rides.dataset import open_ride
+from trainjourney.rides.importer import import_rides
+from trainjourney.training.few_losses import consistency_loss, guided, matching_loss
+from trainjourney.training.full.base import load_base, save_base
+from trainjourney.training.full.clips import Clips
+from trainjourney.training.full.export import build_full, export_full, sample_full
+from trainjourney.training.full.presets import PRESETS
+from trainjourney.training.full.student import load_student, make_student
+from trainjourney.training.full.teacher import TeacherStage, roughened
+from trainjourney.training.full.train import distill, find_device, train_full
+from trainjourney.training.runner import run_stage
+from trainjourney.training.stage import Schedule
+
+SHAPE = (128, 64)
+
+
+@pytest.fixture(scope="module")
+def ride(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("ride")
+    film = write_film(folder / "ride.mp4", sliding(2, 40, 5.0, SHAPE))
+    look = np.ones(3, np.float32) / np.sqrt(3.0, dtype=np.float32)
+    import_rides([film], folder / "mine", SHAPE, "test", lambda _: look, lambda f, t: None, 1)
+    return folder / "mine"
+
+
+@pytest.fixture(scope="module")
+def run(ride: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model taught, tuned and rolled out, from a base on disk."""
+    folder = tmp_path_factory.mktemp("full")
+    torch.manual_seed(5)
+    save_base(fresh_parts(tiny=True), folder / "base")
+    train_full(ride, folder / "run", "tiny", folder / "base")
+    distill(folder / "run")
+    return folder / "run"
+
+
+@pytest.fixture(scope="module")
+def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("bundles") / "mine"
+    export_full(run, out, "f32")
+    return out
+
+
+def lively() -> FullNetwork:
+    """A tiny network whose context and told numbers already weigh something."""
+    torch.manual_seed(1)
+    network = FullNetwork(fresh_parts(tiny=True).unet).eval().requires_grad_(False)
+    network.unet.conv_in.weight.normal_(0.0, 0.1, generator=rng(2))
+    network.told[2].weight.normal_(0.0, 0.1, generator=rng(3))  # type: ignore[operator]
+    return network
+
+
+def some_input(count: int = 1) -> tuple[Tensor, ...]:
+    g = rng(4)
+    return (
+        torch.randn(count, 4, 8, 16, generator=g),
+        torch.full((count,), LAST),
+        torch.randn(count, 8, 8, 16, generator=g),
+        torch.ones(count, 1, 8, 16),
+        torch.rand(count, generator=g),
+        torch.randn(count, generator=g),
+        torch.randn(count, 16, generator=g),
+    )
+
+
+def test_the_network_sets_out_as_the_base_does() -> None:
+    torch.manual_seed(1)
+    unet = fresh_parts(tiny=True).unet.eval()
+    x, step, context, mask, level, speed, look = some_input()
+    with torch.no_grad():
+        before = unet(x, step, look[:, None], return_dict=False)[0]
+        after = FullNetwork(unet).eval()(x, step, context, mask, level, speed, look)
+    assert before.abs().max() > 0.1
+    assert torch.allclose(before, after, atol=1e-5)
+    assert unet.conv_in.in_channels == CHANNELS
+
+
+def test_folding_changes_nothing_but_the_work() -> None:
+    network = lively()
+    x, step, context, mask, level, speed, look = some_input(2)
+    folded = FoldedNetwork(network, (LAST, 499))
+    with torch.no_grad():
+        for number, at in enumerate((LAST, 499)):
+            whole = network(x, torch.full_like(step, at), context, mask, level, speed, look)
+            told = network.condition(level, speed)
+            joined = torch.cat([x, context * mask, mask], 1)
+            made = folded(joined, number, told, folded.look(look))
+            assert torch.allclose(whole, made, atol=1e-5)
+    assert not any(".attn2." in name for name, _ in folded.named_parameters())
+    other = network(x, step, context, mask, level, speed + 1.0, look)
+    assert not torch.allclose(network(x, step, context, mask, level, speed, look), other)
+
+
+def test_the_road_ends_in_nothing_but_noise_and_gives_the_data_back() -> None:
+    road, g = Road(), rng(1)
+    data, noise = torch.randn(3, 4, 5, 5, generator=g), torch.randn(3, 4, 5, 5, generator=g)
+    last = torch.full((3,), LAST)
+    assert torch.equal(road.between(data, noise, last), noise)
+    for at in (1, 500, LAST):
+        step = torch.full((3,), at)
+        x, v = road.between(data, noise, step), road.velocity(data, noise, step)
+        assert torch.allclose(road.clean(x, v, step), data, atol=1e-4)
+        assert torch.allclose(road.stray(x, v, step), noise, atol=1e-4)
+    assert bool((road.weight(torch.arange(1000)) > 0).all())
+
+
+def test_a_batch_is_made_of_frames_that_follow(ride: Path, tmp_path: Path) -> None:
+    parts = fresh_parts(tiny=True)
+    stills = tmp_path / "stills"
+    shutil.copytree(ride / "frames", stills)
+    clips = Clips(open_ride(ride), parts, tmp_path / "data", torch.device("cpu"), stills)
+    stride = open_ride(ride).stride(0)
+    assert bool((clips.next[:, 2] - clips.next[:, 1] == stride).all())
+    assert bool((clips.next[:, 1] - clips.next[:, 0] == stride).all())
+    batch = clips.draw(64, rng(1))
+    told = batch.mask[:, 0, 0, 0]
+    assert 0.05 < float((told == 0).float().mean()) < 0.5  # stills have no past
+    moving = batch.speed[told > 0]
+    assert bool((moving > 0.5).any()) and bool((moving < -0.5).any())  # the mirror runs backwards
+    assert torch.equal(batch.target, clips.draw(64, rng(1)).target)
+    rough, level = roughened(batch, rng(2))
+    assert float(level.max()) <= 0.7 and float((level == 0).float().mean()) > 0.05
+    assert float((rough.embedding.abs().sum(1) == 0).float().mean()) > 0.01
+    again = Clips(open_ride(ride), parts, tmp_path / "data", torch.device("cpu"), stills)
+    assert np.array_equal(again.latents, clips.latents)
+
+
+def test_a_training_is_the_same_through_a_stop(ride: Path, tmp_path: Path) -> None:
+    torch.manual_seed(3)
+    parts = fresh_parts(tiny=True)
+    clips = Clips(open_ride(ride), parts, tmp_path / "data", torch.device("cpu"))
+    schedule = Schedule(steps=4, lr=1e-3)
+    ended = []
+    for folder, stops in ((tmp_path / "whole", False), (tmp_path / "parted", True)):
+        turns = iter([False, False, True] if stops else [])
+        for again in range(2 if stops else 1):
+            torch.manual_seed(4 + again)  # what is resumed comes all from the checkpoint
+            network, taught = make_student(PRESETS["tiny"], parts)
+            stage = TeacherStage(network, taught, clips, parts.display, 2)
+            result = run_stage(stage, schedule, folder, deadline=lambda it=turns: next(it, False))  # type: ignore[misc]
+            ended.append(result.ended)
+    assert ended == ["done", "deadline", "done"]
+    files = [
+        safe_file(tmp_path / name / "teacher/weights.safetensors") for name in ("whole", "parted")
+    ]
+    assert files[0].keys() == files[1].keys()
+    assert all(torch.equal(files[0][key], files[1][key]) for key in files[0])
+
+
+def test_adapters_are_small_and_merge_to_the_same_network() -> None:
+    torch.manual_seed(1)
+    parts = fresh_parts(tiny=True)
+    preset = replace(PRESETS["tiny"], taught="lora")
+    network, taught = make_student(preset, parts)
+    trained = sum(p.numel() for p in taught.parameters())
+    assert trained < 0.6 * sum(p.numel() for p in network.parameters())
+    loose = {id(p) for p in network.parameters() if p.requires_grad}
+    assert loose == {id(p) for p in taught.parameters()}
+    with torch.no_grad():
+        for p in taught.parameters():
+            p.add_(0.02 * torch.randn(p.shape, generator=rng(1)))
+        given = some_input()
+        before = network.eval()(*given)
+        network.unet.fuse_lora()
+        network.unet.unload_lora()
+        after = network(*given)
+    assert torch.allclose(before, after, atol=1e-4)
+
+
+def test_the_losses_of_few_steps_know_what_they_ask() -> None:
+    data, noise = torch.randn(4, 3, 4, 4, generator=rng(1)), torch.randn(4, 3, 4, 4)
+    one = torch.ones(4)
+    right = consistency_loss(lambda x: data, lambda x: data, noise, data, one)
+    wrong = consistency_loss(lambda x: data + 1.0, lambda x: data, noise, data, one)
+    assert float(right) == pytest.approx(0.0, abs=1e-6) and float(wrong) > 0.5
+    assert torch.allclose(guided(data, noise, one), data, atol=1e-6)
+    assert torch.equal(guided(data, noise, 0.0 * one), noise)
+    made = data.clone().requires_grad_(True)
+    matching_loss(made, real=data + 1.0, fake=data - 1.0).backward()  # type: ignore[no-untyped-call]
+    assert made.grad is not None and bool((made.grad < 0).all())  # downhill is towards the real
+
+
+def test_every_graph_gives_what_torch_gives(run: Path, bundle: Path) -> None:
+    graphs, facts = build_full(run, "f32")
+    for graph in graphs.values():
+        for p in graph.parameters():
+            p.copy_(p.half().float())  # as the bundle keeps them
+    frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["path.ride"])).frame(0)))
+    inputs = sample_full(graphs, facts, frame)
+    loaded = load_bundle(bundle)
+    for backend in ("onnxruntime", "openvino"):
+        engine = open_engine(loaded, backend, "f32", 1)
+        with torch.no_grad():
+            state = {"latents": graphs["encoder"](frame).numpy()}
+            given = inputs["predictor"]
+            after = graphs["predictor"](**given).numpy()
+            shown = graphs["decoder"](torch.from_numpy(after)).numpy().astype(int)
+            look = graphs["embedder"](inputs["embedder"]["picture"]).numpy()
+        assert np.abs(engine.encode(frame.numpy())["latents"] - state["latents"]).max() < 2e-3
+        picture = inputs["embedder"]["picture"].numpy()
+        assert float(engine.embed(picture) @ look) > 0.9999
+        made = engine.predict(
+            {"latents": given["latents"].numpy()}, given["noise"].numpy(),
+            given["embedding"].numpy(), 1.0, 0.1,
+        )  # fmt: skip
+        assert np.abs(made["latents"] - after).max() < 5e-3
+        assert np.abs(engine.decode({"latents": after}).astype(int) - shown).max() <= 3
+
+
+def test_a_bundle_has_looks_facts_and_a_warning_of_licences(bundle: Path) -> None:
+    loaded = load_bundle(bundle)
+    assert loaded.manifest.frame_shape == (SHAPE[1], SHAPE[0], 3)
+    assert loaded.manifest.noise.shape == (4, 4, 8, 16)  # two steps and two of context
+    assert [look.name for look in loaded.looks] == [f"ride{k}" for k in range(1, 7)]
+    assert loaded.manifest.training["facts"]["steps"] == [999, 499]
+    assert "licence of their own" in (bundle / "CARD.md").read_text()
+
+
+def test_half_precision_stays_near(run: Path) -> None:
+    whole, facts = build_full(run, "f32")
+    half, _ = build_full(run, "f16")
+    frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["path.ride"])).frame(0)))
+    given = sample_full(whole, facts, frame)["predictor"]
+    with torch.no_grad():
+        apart = (whole["predictor"](**given) - half["predictor"](**given)).abs().max()
+    assert {p.dtype for p in half["predictor"].parameters()} == {torch.float16}
+    assert float(apart) < 0.1
+
+
+def test_the_state_walks_and_the_frame_follows_the_noise() -> None:
+    parts = fresh_parts(tiny=True)
+    predictor = FullPredictor(lively(), (LAST,), 10.0).eval()
+    frame = torch.randint(0, 255, (64, 128, 3), generator=rng(1), dtype=torch.uint8)
+    with torch.no_grad():
+        latents = FullEncoder(parts.codec)(frame)
+        look = torch.nn.functional.normalize(torch.randn(16, generator=rng(2)), dim=0)
+        after = [
+            predictor(
+                latents, torch.randn(3, 4, 8, 16, generator=rng(k)), look, torch.tensor(1.0),
+                torch.tensor(0.2),
+            )
+            for k in (1, 1, 2)
+        ]  # fmt: skip
+    assert torch.equal(after[0], after[1]) and not torch.equal(after[0], after[2])
+    assert torch.equal(after[0][0], latents[1])
+
+
+def _paths(run: Path) -> dict[str, Any]:
+    table: dict[str, Any] = json.loads((run / "options.json").read_text())
+    return table
+
+
+def test_the_latest_stage_is_what_is_exported(run: Path) -> None:
+    parts = load_base(Path(_paths(run)["path.base"]))
+    last = load_student(PRESETS["tiny"], parts, run)
+    assert (run / "rollout/weights.safetensors").exists()
+    assert not last.training
+    with pytest.raises(TrainingError, match="holds no trained full model"):
+        load_student(PRESETS["tiny"], parts, run / "nowhere")
+
+
+def gone(base: Path) -> None:
+    shutil.rmtree(base / "unet")
+
+
+def half_fetched(base: Path) -> None:
+    path = next((base / "vae").glob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def pickled(base: Path) -> None:
+    path = next((base / "unet").glob("*.safetensors"))
+    path.rename(path.with_suffix(".bin"))
+
+
+def another_kind(base: Path) -> None:
+    shutil.copy(base / "vae/config.json", base / "unet/config.json")
+
+
+def other_sizes(base: Path) -> None:
+    config = base / "image_encoder/config.json"
+    table = json.loads(config.read_text())
+    table["projection_dim"] = 24
+    config.write_text(json.dumps(table))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (gone, "hf download lambdalabs/sd-image-variations-diffusers"),
+        (half_fetched, "damaged or only half fetched"),
+        (pickled, "pickles are not read"),
+        (another_kind, "is of AutoencoderKL, UNet2DConditionModel wanted"),
+        (other_sizes, "image_encoder"),
+    ],
+)
+def test_a_base_that_is_not_whole_is_one_line(spoil, words, run, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    base = tmp_path / "base"
+    shutil.copytree(_paths(run)["path.base"], base)
+    spoil(base)
+    with pytest.raises(TrainingError) as told:
+        load_base(base)
+    assert words in str(told.value) and "\n" not in str(told.value)
+
+
+def test_what_cannot_be_trained_is_one_line(ride: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="give --from BASE"):
+        train_full(ride, tmp_path / "a", "full")
+    with pytest.raises(TrainingError, match="no preset 'huge'"):
+        train_full(ride, tmp_path / "a", "huge")
+    with pytest.raises(TrainingError, match="no such file"):
+        distill(tmp_path / "nowhere")
+    with pytest.raises(TrainingError, match="no device 'tpu'"):
+        find_device("tpu")
+
+
+def test_a_wide_first_layer_keeps_its_old_weights() -> None:
+    first = torch.nn.Conv2d(4, 8, 3, padding=1)
+    wide = widened(first, 13)
+    assert torch.equal(wide.weight[:, :4], first.weight)
+    assert float(wide.weight.detach()[:, 4:].abs().max()) < 1e-6

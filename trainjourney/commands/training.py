@@ -1,0 +1,54 @@
+"""What `trainjourney train` trains: a model, on the scenery or on a ride."""
+
+from pathlib import Path
+from typing import Literal
+
+from trainjourney.errors import TrainingError
+
+
+def train_any(
+    model: Literal["pocket", "full"],
+    preset: str | None,
+    run: Path,
+    ride: Path | None,
+    minutes: float | None,
+    device: str,
+    warm: Path | None,
+    stages: list[str] | None,
+    stills: Path | None,
+) -> None:
+    """Choose the training. Raises TrainingError, RideError."""
+    if model == "pocket" and ride is None:
+        from trainjourney.training.pocket import STAGES, train_pocket
+
+        train_pocket(preset or "s", run, minutes, device, stages or STAGES, warm=warm)
+        return
+    if ride is None:
+        raise TrainingError("the full model learns from a ride; give --ride rides/mine")
+    if stages:
+        raise TrainingError("--stage: a training on a ride does all its stages; leave it out")
+    if model == "pocket":
+        from trainjourney.inference import find_bundle
+        from trainjourney.training.ride_pocket import train_on_ride
+
+        if device != "cpu":
+            raise TrainingError(f"training on '{device}' is not there yet; give --device cpu")
+        train_on_ride(ride, warm or find_bundle("pocket"), run, minutes, preset)
+        return
+    from trainjourney.training.full.train import train_full
+
+    train_full(ride, run, preset or "full", warm, minutes, device, stills)
+
+
+def export_any(run: Path, out: Path, precision: Literal["f16", "f32"]) -> None:
+    """Write the bundle of a training, whichever it is. Raises TrainingError, BundleError."""
+    from trainjourney.training.options import read_options
+
+    if "taught" in read_options(run):
+        from trainjourney.training.full.export import export_full
+
+        export_full(run, out, precision)
+    else:
+        from trainjourney.training.export import export_bundle
+
+        export_bundle(run, out)

@@ -1,0 +1,1 @@
+"""The full model: a latent diffusion network that predicts the next frame."""

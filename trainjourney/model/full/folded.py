@@ -1,0 +1,102 @@
+"""The full network made ready for the show: what does not change from frame to frame is folded.
+
+Attention to a single token is no attention: the softmax over one key is 1 whatever the query, so
+every layer adds one vector, the same everywhere, linear in the embedding. Queries, keys and the
+norm before them fall away, and all layers' vectors come from one small matrix. The embedding of
+the sampler's steps is a constant each.
+"""
+
+import copy
+from typing import Any
+
+import torch
+from diffusers.models.attention import BasicTransformerBlock
+from torch import Tensor, nn
+
+from .network import FullNetwork
+
+
+class OneToken(nn.Module):
+    """In the place of cross-attention: hands on its layer's vector, [B, 1, C]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vector: Tensor = torch.zeros(0)
+
+    def forward(
+        self, x: Tensor, encoder_hidden_states: Tensor | None = None, **_: object
+    ) -> Tensor:
+        """The layer's vector, whatever is asked; it is added to every place of `x`."""
+        return self.vector[:, None]
+
+
+class Constant(nn.Module):
+    """In the place of the step's embedding: nothing is added, the sampler adds its own."""
+
+    zero: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("zero", torch.zeros(1, width), persistent=False)
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> Tensor:
+        """Zeros, [1, width]."""
+        return self.zero
+
+
+class FoldedNetwork(nn.Module):
+    """A FullNetwork at fixed steps: the same velocity, with less to do."""
+
+    steps: Tensor
+
+    def __init__(self, network: FullNetwork, steps: tuple[int, ...]) -> None:
+        """`steps` are those of the sampler, in its order. The given network is left as it is."""
+        super().__init__()
+        with torch.no_grad():
+            at = torch.tensor(steps, device=next(network.parameters()).device)
+            waves = network.unet.time_proj(at)
+            fixed = network.unet.time_embedding(waves.to(_dtype(network)))
+        self.register_buffer("steps", fixed)
+        self.network = copy.deepcopy(network).eval()
+        unet = self.network.unet
+        unet.time_proj = nn.Identity()
+        unet.time_embedding = Constant(fixed.shape[1])
+        self.layers: list[OneToken] = []
+        values, biases = [], []
+        blocks: list[Any] = [m for m in unet.modules() if isinstance(m, BasicTransformerBlock)]
+        for block in blocks:
+            one = block.attn2
+            with torch.no_grad():
+                values.append(one.to_out[0].weight.double() @ one.to_v.weight.double())
+            biases.append(one.to_out[0].bias.detach())
+            block.attn2, block.norm2 = OneToken(), nn.Identity()
+            self.layers.append(block.attn2)
+        self.sizes = [len(bias) for bias in biases]
+        self.vectors = nn.Linear(values[0].shape[1], sum(self.sizes))
+        with torch.no_grad():
+            self.vectors.weight.copy_(torch.cat(values))
+            self.vectors.bias.copy_(torch.cat(biases))
+        self.vectors.to(_dtype(network))
+
+    def look(self, embedding: Tensor) -> Tensor:
+        """Every layer's vector, one after another, [B, sum]; once per embedding is enough."""
+        vectors: Tensor = self.vectors(embedding)
+        return vectors
+
+    def forward(self, x: Tensor, number: int, told: Tensor, look: Tensor) -> Tensor:
+        """Velocity at the sampler's step `number`.
+
+        x [B, CHANNELS, h, w] is noised latent, context and mask; told [B, width] what
+        FullNetwork.condition gives; look [B, sum] what `look` gives.
+        """
+        for layer, vector in zip(self.layers, torch.split(look, self.sizes, 1), strict=True):
+            layer.vector = vector
+        labels = told + self.steps[number : number + 1]
+        none = torch.zeros(1, dtype=x.dtype, device=x.device)
+        token = look[:, None, :1]  # asked for by the signature, read by nobody
+        said: Tensor = self.network.unet(x, none, token, class_labels=labels, return_dict=False)[0]
+        return said
+
+
+def _dtype(module: nn.Module) -> torch.dtype:
+    return next(module.parameters()).dtype

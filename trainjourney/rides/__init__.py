@@ -1,0 +1,1 @@
+"""Rides: real videos read, measured and made into datasets. Torch-free."""

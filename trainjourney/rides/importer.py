@@ -1,0 +1,286 @@
+"""Import: videos measured, planned, cut to frames and embedded, in segments that resume."""
+
+import hashlib
+import json
+import multiprocessing
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from trainjourney.errors import RideError
+from trainjourney.rides import measure
+from trainjourney.rides.dataset import (
+    FORMAT,
+    FRAMES,
+    INDEX,
+    QUALITY,
+    REPORT,
+    RIDE,
+    WORK,
+    Ride,
+    frame_name,
+    open_ride,
+)
+from trainjourney.rides.measure import measure_segment
+from trainjourney.rides.plan import HIGH_PX, KEPT, Plan, make_plan
+from trainjourney.rides.report import Told, draw_report
+from trainjourney.rides.video import Video, look_at, read
+from trainjourney.types import Embedding, Frame
+
+SEGMENT_S = 20.0
+MOST_SOURCES = 99
+Show = Callable[[float, str], None]  # fraction done, and what is being done
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A part of a video that one worker takes."""
+
+    source: int
+    video: Path
+    number: int
+    since_s: float
+    until_s: float
+
+    def file(self, out: Path, kind: str) -> Path:
+        return out / WORK / f"{self.source:02d}_{self.number:04d}.{kind}"
+
+
+def import_rides(
+    videos: list[Path],
+    out: Path,
+    shape: tuple[int, int],
+    embedder: str,
+    embed: Callable[[Frame], Embedding],
+    show: Show,
+    workers: int = 0,
+) -> Ride:
+    """Make the dataset `out` of videos. The same call goes on with one that was stopped.
+
+    `shape` is width and height of its frames, `embedder` names whose embedding `embed` gives.
+    `workers` processes share the segments; 0 is one a core. Raises RideError.
+    """
+    if not 1 <= len(videos) <= MOST_SOURCES:
+        raise RideError(f"{len(videos)} videos; give 1 to {MOST_SOURCES}")
+    sources = [look_at(path) for path in videos]
+    _remember(out, {"shape": list(shape), "embedder": embedder, "of": [_print(v) for v in videos]})
+    segments = [part for i, video in enumerate(sources) for part in _segments(i, video)]
+    workers = workers or os.cpu_count() or 1
+
+    jobs = [
+        (measure_segment, (s.video, s.since_s, s.until_s, s.file(out, "npz"))) for s in segments
+    ]
+    _share(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
+    plans = []
+    for i, video in enumerate(sources):
+        measures = measure.load([s.file(out, "npz") for s in segments if s.source == i])
+        plan = make_plan(measures, shape[0])
+        _hold(video.path, plan)
+        plans.append(Told(video, measures, plan))
+
+    (out / FRAMES).mkdir(exist_ok=True)
+    cuts: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+    for s in segments:
+        kept = np.flatnonzero(plans[s.source].plan.reason == KEPT)
+        times = plans[s.source].measures.time_s[kept]
+        mine = (times >= s.since_s - 1e-6) & (times < s.until_s - 1e-6)
+        wanted = dict(zip(_stamps(times[mine]), kept[mine].tolist(), strict=True))
+        cuts.append((cut_segment, (s, wanted, shape, out)))
+    _share(cuts, workers, lambda f: show(0.5 + 0.35 * f, "cutting frames"))
+    _write_index(out, plans, shape, embed, lambda f: show(0.85 + 0.15 * f, "embedding frames"))
+    draw_report(out / REPORT, plans, shape)
+    table = {
+        "format": FORMAT,
+        "width": shape[0],
+        "height": shape[1],
+        "embedder": embedder,
+        "sources": [_summary(told) for told in plans],
+    }
+    _write_text(out / RIDE, json.dumps(table, indent=2) + "\n")
+    return open_ride(out)
+
+
+def cut_segment(
+    segment: Segment, wanted: dict[int, int], shape: tuple[int, int], out: Path
+) -> None:
+    """Write the wanted frames (by time stamp) of a segment as JPEGs, unless that was done."""
+    done = segment.file(out, "cut")
+    if done.exists() and done.read_text(encoding="utf-8") == str(len(wanted)):
+        return
+    try:
+        if wanted:
+            for time_s, frame in read(segment.video, *shape, segment.since_s, segment.until_s):
+                number = wanted.get(_stamps(np.array([time_s]))[0])
+                if number is not None:
+                    path = out / FRAMES / frame_name(segment.source, number)
+                    part = path.with_suffix(".part")
+                    Image.fromarray(frame).save(part, "JPEG", quality=QUALITY, subsampling=0)
+                    os.replace(part, path)
+        done.write_text(str(len(wanted)), encoding="utf-8")
+    except OSError as err:
+        raise _unwritable(out, err) from err
+
+
+def _segments(source: int, video: Video) -> Iterable[Segment]:
+    count = max(1, round(video.seconds / SEGMENT_S))
+    length = video.seconds / count
+    for i in range(count):
+        since = video.start_s + i * length if i else -1e9
+        until = video.start_s + (i + 1) * length if i + 1 < count else 1e9
+        yield Segment(source, video.path, i, since, until)
+
+
+def _share(
+    jobs: list[tuple[Callable[..., Any], tuple[Any, ...]]],
+    workers: int,
+    show: Callable[[float], None],
+) -> None:
+    """Do every job, on so many processes; the first error ends it."""
+    workers = min(workers, len(jobs))
+    if workers < 2:
+        for n, (do, given) in enumerate(jobs):
+            do(*given)
+            show((n + 1) / len(jobs))
+        return
+    # not forked: a decoder's threads do not survive that
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        futures: list[Future[Any]] = [pool.submit(do, *given) for do, given in jobs]
+        try:
+            for n, future in enumerate(as_completed(futures)):
+                future.result()
+                show((n + 1) / len(jobs))
+        except BaseException:
+            pool.shutdown(wait=True, cancel_futures=True)
+            raise
+
+
+def _hold(path: Path, plan: Plan) -> None:
+    """Refuse a video of which nothing is left, with the reason that took most of it."""
+    counts = plan.counts()
+    if counts["kept"]:
+        return
+    worst = max((name for name in counts if name != "kept"), key=lambda name: counts[name])
+    told = {
+        "standstill": "nothing moves in it; give a film from a moving train",
+        "duplicate": "all its frames are alike; give a film from a moving train",
+        "short": "it has no unbroken stretch that is long enough; give a longer one, without cuts",
+        "cut": "it is cut too often; give a film without cuts",
+        "blur": "it is blurred; film it with a shorter exposure",
+        "unsure": "how it moves cannot be told; give a sharper, steadier, brighter film",
+    }.get(worst, "it has too few frames; give a longer one")
+    raise RideError(f"{path}: none of its {len(plan.reason)} frames can be used: {told}")
+
+
+def _write_index(
+    out: Path,
+    plans: list[Told],
+    shape: tuple[int, int],
+    embed: Callable[[Frame], Embedding],
+    show: Callable[[float], None],
+) -> None:
+    rows: dict[str, list[Any]] = {
+        k: [] for k in ("source", "number", "stretch", "time_s", "position", "speed")
+    }
+    base = 0
+    for i, told in enumerate(plans):
+        plan, kept = told.plan, np.flatnonzero(told.plan.reason == KEPT)
+        rows["source"].append(np.full(len(kept), i, np.int32))
+        rows["number"].append(kept.astype(np.int32))
+        rows["stretch"].append(plan.stretch[kept] + base)
+        rows["time_s"].append(told.measures.time_s[kept])
+        rows["position"].append(plan.position[kept])
+        rows["speed"].append(plan.speed[kept] * plan.stride * plan.every)
+        base += int(plan.stretch.max()) + 1
+    arrays = {name: np.concatenate(parts) for name, parts in rows.items()}
+    n = len(arrays["source"])
+    ride = Ride(
+        out,
+        {"width": shape[0], "height": shape[1]},
+        **arrays,
+        embedding=np.zeros((n, 0), np.float32),
+    )
+    embeddings = []
+    for i in range(n):
+        embeddings.append(embed(ride.frame(i)))
+        if i % 50 == 0 or i == n - 1:
+            show((i + 1) / n)
+    arrays["embedding"] = np.array(embeddings, np.float32)
+    part = out / f".{INDEX}.part"
+    try:
+        with part.open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+        os.replace(part, out / INDEX)
+    except OSError as err:
+        part.unlink(missing_ok=True)
+        raise _unwritable(out, err) from err
+
+
+def _summary(told: Told) -> dict[str, Any]:
+    plan = told.plan
+    note = "" if plan.mid_px <= HIGH_PX else "too fast for its frame rate: film at a higher one"
+    return {
+        "video": told.video.path.name,
+        "seconds": round(float(told.measures.time_s[-1] - told.measures.time_s[0]), 3),
+        "size": f"{told.video.width}x{told.video.height}",
+        "fps": round(told.video.fps, 3),
+        "view": plan.view,
+        "stride": plan.stride,
+        "every": plan.every,
+        "mid_px": round(plan.mid_px, 2),
+        "profile": [round(float(r), 3) for r in plan.profile],
+        "frames": plan.counts(),
+        "broken_packets": int(told.measures.broken.sum()),
+        "note": note,
+    }
+
+
+def _remember(out: Path, options: dict[str, Any]) -> None:
+    """Note of what the dataset is made; another one is not written over it."""
+    path = out / WORK / "options.json"
+    text = json.dumps(options, indent=2) + "\n"
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise RideError(
+            f"{out}: holds an import of other videos or another shape; give a new --out"
+        )
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as err:
+        raise _unwritable(out, err) from err
+    _write_text(path, text)
+
+
+def _write_text(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text(text, encoding="utf-8")
+        os.replace(part, path)
+    except OSError as err:
+        part.unlink(missing_ok=True)
+        raise _unwritable(path.parent, err) from err
+
+
+def _unwritable(out: Path, err: OSError) -> RideError:
+    reason = err.strerror or str(err)
+    return RideError(f"{out}: cannot be written ({reason}); free the disk, then import again")
+
+
+def _print(path: Path) -> str:
+    """A fingerprint of a file: its size, its first and its last megabyte."""
+    digest = hashlib.sha256(str(path.stat().st_size).encode())
+    with path.open("rb") as file:
+        digest.update(file.read(1 << 20))
+        file.seek(max(0, path.stat().st_size - (1 << 20)))
+        digest.update(file.read(1 << 20))
+    return digest.hexdigest()[:32]
+
+
+def _stamps(times: "np.ndarray[Any, np.dtype[np.float64]]") -> list[int]:
+    """Times as whole tenths of a millisecond, by which two decodings of a frame agree."""
+    return [round(float(t) * 1e4) for t in times]

@@ -1,0 +1,53 @@
+"""The thread that looks after the folder of looks, and tells of every other bank."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from trainjourney.errors import TrainjourneyError
+from trainjourney.folders import cache_folder
+from trainjourney.inference import Bundle, Look, open_embedder
+from trainjourney.journey.bank import LooksFolder
+from trainjourney.settings import LooksConfig
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.5  # a picture is seen, seen to be whole, and embedded within two seconds
+Changed = Callable[[dict[int, Look]], None]
+
+
+class FolderWatch:
+    """From `start` to `close`, `changed` hears in a thread of each bank that is another."""
+
+    def __init__(self, config: LooksConfig, bundle: Bundle, backend: str, changed: Changed) -> None:
+        self._folder = LooksFolder(
+            Path(config.folder).expanduser(), bundle, lambda: open_embedder(bundle, backend),
+            cache_folder(), with_bundle=config.bundle, set_name=config.set,
+        )  # fmt: skip
+        self._changed = changed
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="looks", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End, once a picture that is being embedded is done."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(5.0)
+
+    def _watch(self) -> None:
+        told = ""
+        while not self._ended.is_set():
+            try:
+                if (looks := self._folder.scan(time.time())) and not self._ended.is_set():
+                    self._changed(looks)
+            except TrainjourneyError as err:
+                if str(err) != told:
+                    told = str(err)
+                    log.warning("looks: %s", err)
+            self._ended.wait(LOOK_S)

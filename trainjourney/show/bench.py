@@ -1,0 +1,250 @@
+"""Measuring a show as it plays: how soon a turned control is seen, and how even the window is."""
+
+import asyncio
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainjourney.controls.osc import OscServer
+from trainjourney.controls.osc_message import write_message
+from trainjourney.controls.parameters import PARAMETERS
+from trainjourney.errors import TrainjourneyError
+from trainjourney.inference import find_bundle, load_bundle
+from trainjourney.inference.bench import core_count, machine_name
+from trainjourney.outputs.window import Window
+from trainjourney.settings import Config
+from trainjourney.show.departure import read_departure
+from trainjourney.show.network import Network
+from trainjourney.show.play import open_desk
+from trainjourney.show.screen import run_screen
+from trainjourney.show.stage import Stage
+from trainjourney.types import Frame
+
+_BRIGHT, _DARK = 1.0, 0.4  # turned between: the first frame that obeys is some 12 % darker
+_CHANGED = 0.04  # of a frame's light; the country's own is less from one frame to the next
+_SETTLE_S = 0.5
+_LOST_S = 2.0  # a change that was not seen by then is counted as lost
+_STALL_S, _FLOOD_S, _FLOOD = 10.0, 10.0, 20_000  # SIGSTOP; OSC messages a second
+
+
+def bench_latency(config: Config, tries: int) -> dict[str, Any]:
+    """From an OSC packet sent to the first frame with other pixels handed to the window.
+
+    The brightness is turned to and fro at times that know nothing of the frames'; it is read at
+    the same moment as every control, before the world's step. Raises TrainjourneyError.
+    """
+    waits_ms: list[float] = []
+
+    def turn(bench: "Bench") -> None:
+        chance = random.Random(0)
+        address = f"{PARAMETERS['brightness'].osc}/raw"
+        for number in range(tries):
+            time.sleep(_SETTLE_S + chance.uniform(0.0, 0.1))
+            packet = write_message(address, [_DARK if number % 2 == 0 else _BRIGHT])
+            wait_s = bench.next_change(lambda packet=packet: bench.send(packet))  # type: ignore[misc]
+            if wait_s is not None:
+                waits_ms.append(1000.0 * wait_s)
+
+    with _bench(config) as bench:
+        bench.play(turn)
+        fps, told = bench.stage.keeper.bundle.manifest.frame.fps, bench.stage.status()
+        refresh_hz = bench.window.refresh_hz
+    return {
+        "what": "an OSC packet sent to the first changed frame handed to the window",
+        "tries": tries,
+        "lost": tries - len(waits_ms),
+        "latency_ms": _percentiles(waits_ms),
+        "latency_frames": _percentiles([wait * fps / 1000.0 for wait in waits_ms]),
+        "refresh_hz": refresh_hz,
+        "world_fps": round(told["fps"], 1),
+        "step_ms": round(told["made_ms"], 1),
+        "cores": core_count(),
+        "machine": machine_name(),
+    }
+
+
+def bench_window(config: Config, seconds: float) -> dict[str, Any]:
+    """How even the window's refreshes are: while the world plays, under a flood of OSC, while the
+    world stands (SIGSTOP); and how long it takes to be back after SIGKILL.
+
+    Raises TrainjourneyError.
+    """
+    patient = config.show.model_copy(update={"hung_s": 5.0 * _STALL_S})
+    figures: dict[str, Any] = {}
+
+    def ride(bench: "Bench") -> None:
+        keeper, desk = bench.stage.keeper, bench.stage.desk
+        before, since_s = keeper.ring.latest, time.monotonic()
+        figures["playing"] = bench.refreshes(lambda: time.sleep(seconds))
+        figures["world_fps"] = (keeper.ring.latest - before) / (time.monotonic() - since_s)
+        figures["memory_mb"] = _memory_mb(bench.stage)
+        figures["flooded"] = bench.refreshes(lambda: _flood(bench.port))
+        time.sleep(1.0)  # what was held back is heard
+        kept = {p.name: p.default for p in PARAMETERS.values()}
+        values = desk.values()
+        figures["last_applied"] = all(values[name] == kept[name] for name in ("speed", "pad_y"))
+        os.kill(keeper.pid, signal.SIGSTOP)
+        figures["stalled"] = bench.refreshes(lambda: time.sleep(_STALL_S))
+        os.kill(keeper.pid, signal.SIGCONT)
+        time.sleep(1.0)
+        latest, since_s = keeper.ring.latest, time.monotonic()
+        os.kill(keeper.pid, signal.SIGKILL)
+        while keeper.ring.latest <= latest + 1 and time.monotonic() - since_s < 60.0:
+            time.sleep(0.01)
+        figures["back_after_kill_s"] = time.monotonic() - since_s
+
+    with _bench(config.model_copy(update={"show": patient})) as bench:
+        bench.play(ride)
+        refresh_hz = bench.window.refresh_hz
+    for name in ("playing", "flooded", "stalled"):
+        figures[name] = _evenness(figures[name], 1000.0 / refresh_hz)
+    for name in ("world_fps", "memory_mb", "back_after_kill_s"):
+        figures[name] = round(figures[name], 2)
+    figures |= {"refresh_hz": refresh_hz, "cores": core_count(), "machine": machine_name()}
+    return figures
+
+
+@dataclass
+class Bench:
+    """A show that plays in its window, with OSC; what it takes to measure it."""
+
+    stage: Stage
+    window: Window
+    port: int  # of its OSC
+    _light: float = 0.0
+    _came_s: float = 0.0
+    _awaited: threading.Event = field(default_factory=threading.Event)
+    _came: threading.Event = field(default_factory=threading.Event)
+    _flips: list[float] = field(default_factory=list)
+
+    def play(self, work: Callable[["Bench"], None]) -> None:
+        """Run the window on this thread, and the work in another once the world plays."""
+
+        def begin() -> None:
+            while self.stage.keeper.ring.latest < 30 and self.stage.alive:
+                time.sleep(0.05)
+            if self.stage.alive:
+                work(self)
+
+        thread = threading.Thread(target=begin)
+        thread.start()
+        run_screen(
+            self.window, self, self.stage.desk, str, lambda: not thread.is_alive(),
+            lambda number, now_s: self._flips.append(now_s),
+        )  # fmt: skip
+        if self.window.closed:
+            raise TrainjourneyError("the window was closed; let it stand until the bench ends")
+        thread.join()
+        if self.stage.failure:
+            raise self.stage.failure
+
+    def newest(self, after: int) -> tuple[int, Frame] | None:
+        """As the show's frames, each looked at as it is handed to the window."""
+        found = self.stage.frames.newest(after)
+        if found:
+            now_s, light = time.perf_counter(), float(found[1][::4, ::4].mean())
+            changed = abs(light - self._light) > _CHANGED * max(self._light, 1.0)
+            if self._awaited.is_set() and changed and not self._came.is_set():
+                self._came_s = now_s
+                self._came.set()
+            self._light = light
+        return found
+
+    def send(self, packet: bytes) -> None:
+        """One datagram to the show's OSC."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.sendto(packet, ("127.0.0.1", self.port))
+
+    def next_change(self, turn: Callable[[], None]) -> float | None:
+        """Seconds from the turn to the next changed frame; None if none came."""
+        self._came.clear()
+        self._awaited.set()
+        turned_s = time.perf_counter()
+        turn()
+        came = self._came.wait(_LOST_S)
+        self._awaited.clear()
+        return self._came_s - turned_s if came else None
+
+    def refreshes(self, while_: Callable[[], None]) -> list[float]:
+        """When the window was refreshed while that was done."""
+        self._flips.clear()
+        while_()
+        return self._flips.copy()
+
+
+@contextmanager
+def _bench(config: Config) -> Iterator[Bench]:
+    bundle = load_bundle(find_bundle(config.engine.name))
+    frame, listening = bundle.manifest.frame, threading.Event()
+    stage = Stage(open_desk(config.journey), read_departure(config.journey, bundle).picture, 30.0)
+    silent = config.journal.model_copy(update={"write": False})
+    osc = OscServer(stage.desk, config.osc.model_copy(update={"port": 0, "feedback": ""}))
+
+    async def serve() -> None:
+        osc.start()
+        listening.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            osc.close()
+
+    network = Network({"osc": serve})
+    with closing(stage), closing(Window(frame.width, frame.height, config.window)) as window:
+        stage.open(config.model_copy(update={"journal": silent}), bundle)
+        with closing(network):
+            network.start()
+            if not listening.wait(10.0):
+                raise TrainjourneyError("osc: no port to be had; look what takes them all")
+            yield Bench(stage, window, osc.port)
+
+
+def _flood(port: int) -> None:
+    """From a process of its own, that the show need not share Python with."""
+    code = f"from trainjourney.show.flood import flood; flood({port}, {_FLOOD}, {_FLOOD_S})"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _percentiles(values: list[float]) -> dict[str, float]:
+    if not values:
+        return {}
+    found = np.percentile(values, [50, 95, 99])
+    told = {f"p{p}": round(float(v), 2) for p, v in zip((50, 95, 99), found, strict=True)}
+    return {**told, "most": round(max(values), 2)}
+
+
+def _evenness(times_s: list[float], period_ms: float) -> dict[str, Any]:
+    """Intervals between refreshes, and the share of them within one refresh of even."""
+    steps_ms = 1000.0 * np.diff(times_s)
+    edges = [0.0, 0.5, 0.9, 1.1, 1.5, 2.0, 3.0, np.inf]
+    counted, _ = np.histogram(steps_ms / period_ms, edges)
+    names = [f"{low:g}-{high:g}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    return {
+        "refreshes": len(times_s),
+        "even_share": round(float((np.abs(steps_ms - period_ms) <= period_ms).mean()), 5),
+        "interval_ms": _percentiles(steps_ms.tolist()),
+        "histogram_periods": dict(zip(names, counted.tolist(), strict=True)),
+    }
+
+
+def _memory_mb(stage: Stage) -> float:
+    """Memory of both processes; what they share counts once (PSS). 0 where it is not told."""
+    total_kb = 0
+    for pid in (os.getpid(), stage.keeper.pid):
+        try:
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8").splitlines()
+        except OSError:
+            return 0.0
+        total_kb += sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total_kb / 1024.0

@@ -1,0 +1,1 @@
+"""Training of the full model on rides: base weights, stages, few steps, export."""

@@ -1,0 +1,142 @@
+"""`trainjourney train full` and `trainjourney distill`: the stages of the full model in order."""
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from ...errors import TrainingError
+from ...rides.dataset import open_ride
+from ..checkpoint import load_weights, replacing
+from ..options import read_options, remember_options
+from ..progress import Bar, Silent, Watcher
+from ..runner import WEIGHTS, run_stage
+from ..stage import Stage
+from .clips import Clips
+from .export import FACTS
+from .few_steps import RolloutStage, TuneStage
+from .presets import FullPreset, find_full_preset
+from .student import find_parts, make_student
+from .teacher import TeacherStage
+
+SPARING = "--preset lora, or a smaller --shape at the import"
+
+
+def train_full(
+    ride: Path,
+    run: Path,
+    preset: str = "full",
+    base: Path | None = None,
+    minutes: float | None = None,
+    device: str = "cpu",
+    stills: Path | None = None,
+) -> None:
+    """Teach the full model a ride, in the folder `run`. Killed at any time, the same call goes on.
+
+    On several GPUs start it by `accelerate launch -m trainjourney train full ...`.
+    Raises RideError, TrainingError.
+    """
+    options = find_full_preset(preset)
+    run.mkdir(parents=True, exist_ok=True)
+    told = {"preset": preset, **asdict(options), "ride": str(ride.resolve().name)}
+    paths = {"path.ride": str(ride), "path.base": str(base or ""), "path.stills": str(stills or "")}
+    free = ("steps", "minutes", "batch", "frugal", *(name for name in paths))
+    remember_options(run, {**told, **paths}, free)
+    _run(run, options, ["teacher"], minutes, device)
+
+
+def distill(run: Path, minutes: float | None = None, device: str = "cpu") -> None:
+    """Make a trained full model dream in one or two steps, then learn from its own frames.
+
+    Raises RideError, TrainingError.
+    """
+    table = read_options(run)
+    if "taught" not in table:
+        raise TrainingError(f"{run}: is no training of the full model; give its --run")
+    if not (run / "teacher" / WEIGHTS).exists():
+        raise TrainingError(f"{run}: has no teacher yet; trainjourney train full first")
+    _run(run, find_full_preset(str(table["preset"])), ["tune", "rollout"], minutes, device)
+
+
+def _run(
+    run: Path, preset: FullPreset, stages: Sequence[str], minutes: float | None, device: str
+) -> None:
+    table = read_options(run)
+    where, accelerator = find_device(device)
+    base, stills = table["path.base"], table["path.stills"]
+    parts = find_parts(preset, Path(base) if base else None)
+    first = accelerator.is_main_process
+    watcher: Watcher = Bar() if first else Silent()
+    ride = open_ride(Path(table["path.ride"]))
+    watcher.start("latents")
+    with accelerator.main_process_first():
+        clips = Clips(
+            ride, parts, run / "data", where, Path(stills) if stills else None, watcher.show
+        )
+    watcher.close()
+    if first:
+        facts = {"embedding_norm": clips.embedding_norm, "cruising_px": clips.cruising}
+        facts |= dict(zip(("width", "height"), ride.shape, strict=True))
+        with replacing(run / FACTS) as temporary:
+            temporary.write_text(json.dumps(facts) + "\n", encoding="utf-8")
+    for name in stages:
+        network, taught = make_student(preset, parts)
+        network.to(where)
+        before = {"tune": "teacher", "rollout": "tune"}.get(name, "")
+        stage = _stage(name, preset, run, before, network, taught, clips, parts, accelerator)
+        schedule = preset.schedules[name]
+        if minutes is not None:
+            schedule = replace(schedule, steps=10**7, minutes=minutes / len(stages))
+        try:
+            result = run_stage(
+                stage, schedule, run, where, progress=watcher, rank=accelerator.process_index
+            )
+        except torch.OutOfMemoryError as err:
+            raise TrainingError(
+                f"{run}: this GPU has too little memory for it ({preset.batch} at a time); "
+                f"take {SPARING}"
+            ) from err
+        if result.ended != "done":
+            return
+
+
+def _stage(
+    name: str, preset: FullPreset, run: Path, before: str, network: Any, taught: nn.Module,
+    clips: Clips, parts: Any, accelerator: Accelerator,
+) -> Stage:  # fmt: skip
+    """A stage that sets out from the one before it."""
+    if before:
+        load_weights(run / before / WEIGHTS, {"network": taught})
+    teacher = None
+    if name != "teacher":
+        teacher, learnt = make_student(preset, parts)
+        load_weights(run / "teacher" / WEIGHTS, {"network": learnt})
+        teacher.to(clips.device).eval().requires_grad_(False)
+    call = accelerator.prepare_model(network) if accelerator.num_processes > 1 else network
+    display, count = parts.display, preset.batch
+    if name == "teacher":
+        return TeacherStage(network, taught, clips, display, count, call)
+    assert teacher is not None
+    if name == "tune":
+        return TuneStage(network, taught, clips, display, count, preset.steps, teacher, call)
+    return RolloutStage(network, taught, clips, display, count, preset.steps, teacher, call)
+
+
+def find_device(device: str) -> tuple[torch.device, Accelerator]:
+    """The device of that name for this process. Raises TrainingError."""
+    if device not in ("cpu", "cuda"):
+        raise TrainingError(f"no device '{device}'; give --device cpu or --device cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise TrainingError(
+            "no CUDA device is seen by torch here; give --device cpu, or install torch for CUDA"
+        )
+    if device == "cpu":
+        os.environ.setdefault("ACCELERATE_USE_CPU", "true")
+    accelerator = Accelerator(cpu=device == "cpu")
+    return accelerator.device, accelerator

@@ -1,0 +1,107 @@
+"""The pocket taught a real ride: from a bundle's weights, on the country found in the ride."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from ..errors import TrainingError
+from ..inference.bundle import load_bundle
+from ..model.decoder import Decoder
+from ..rides.dataset import Ride, open_ride
+from .checkpoint import load_weights, save_weights, writing
+from .codec_stage import CodecStage
+from .dataset import Shards, open_shards, render_shard
+from .options import remember_options
+from .pocket import build_stage, set_out_from, stage_weights
+from .presets import find_preset
+from .progress import Bar
+from .ride_country import fit_palette, make_country, parallax_of
+from .runner import run_stage
+
+# Of the training time. What embeds pictures stays as it is in the bundle.
+SHARE = {"codec": 0.12, "decoder": 0.25, "dream": 0.45, "encoder": 0.18}
+RATE = {"codec": 1.5e-3, "decoder": 1e-3, "dream": 5e-4, "encoder": 8e-4}
+SCENERY = (("ride", 6), ("melt", 8))  # styles of rendered country mixed in, so that looks stay
+LOOKS = 4  # pictures of the ride that become looks of the bundle
+MINUTES = 20.0
+
+
+def train_on_ride(
+    folder: Path,
+    bundle: Path,
+    run: Path,
+    minutes: float | None = None,
+    preset: str | None = None,
+    threads: int = 0,
+) -> None:
+    """Teach the weights of `bundle` the ride in `folder`; `trainjourney export` makes a bundle.
+
+    `preset` is the bundle's own where it is not told; `minutes` bounds the training of all
+    stages together, MINUTES where it is not told. Killed at any time, the same call goes on.
+    Raises RideError, BundleError, TrainingError.
+    """
+    ride = open_ride(folder)
+    if not (bundle / "weights.safetensors").is_file():
+        raise TrainingError(f"{bundle}: has no weights.safetensors; give --from engines/pocket")
+    preset = preset or str(load_bundle(bundle).manifest.training.get("preset", "s"))
+    options = find_preset(preset)
+    parallax = [round(float(value), 5) for value in parallax_of(ride)]
+    run.mkdir(parents=True, exist_ok=True)
+    told = {"preset": preset, "ride": folder.resolve().name, "parallax": parallax}
+    remember_options(run, told)
+    decoder = Decoder(*options.paint)
+    load_weights(bundle / "weights.safetensors", {"decoder": decoder})
+    bar = Bar()
+    bar.start("country")
+    data = run / "data"
+    with writing(data):
+        count = make_country(ride, decoder, run / "country")
+        bar.note(f"{count} places of the ride; parallax {parallax}")
+        data.mkdir(exist_ok=True)
+        for kind, styles in SCENERY:
+            render_shard(data, kind, 0, min(styles, options.styles))
+        for shard in sorted((run / "country").glob("real*")):
+            link = data / shard.name
+            if not link.exists():
+                link.symlink_to(shard.resolve(), target_is_directory=True)
+        keep_looks(ride, run / "looks")
+    bar.close()
+    shards = open_shards(data)
+    if not stage_weights(run, "codec").exists():
+        fit_codec(shards, bundle, run)
+    if not stage_weights(run, "decoder").exists():
+        kept = torch.from_numpy(np.stack([look.embedding for look in load_bundle(bundle).looks]))
+        error = fit_palette(decoder, run / "country", kept)
+        bar.note(f"palette of the ride, to {error:.3f}")
+        save_weights(stage_weights(run, "decoder"), {"decoder": decoder})
+    set_out_from(bundle, run)
+    for name, share in SHARE.items():
+        schedule = options.schedules[name]
+        if preset != "tiny":
+            time = (MINUTES if minutes is None else minutes) * share
+            schedule = replace(schedule, steps=10**7, warmup=60, minutes=time, lr=RATE[name])
+        stage = build_stage(name, options, shards, run)
+        if run_stage(stage, schedule, run, progress=Bar(), threads=threads).ended != "done":
+            return
+
+
+def fit_codec(shards: Shards, bundle: Path, run: Path) -> None:
+    """The bundle's codec on a basis of the new country: its old one knows only rendered masks."""
+    codec = CodecStage(shards).codec
+    fitted = {name: buffer.clone() for name, buffer in codec.named_buffers()}
+    load_weights(bundle / "weights.safetensors", {"codec": codec})
+    for name, buffer in codec.named_buffers():
+        buffer.copy_(fitted[name])
+    save_weights(stage_weights(run, "codec"), {"codec": codec})
+
+
+def keep_looks(ride: Ride, folder: Path) -> None:
+    """Pictures of the ride, evenly along it, for the bundle's bank of looks."""
+    folder.mkdir(exist_ok=True)
+    for k, i in enumerate(np.linspace(0, len(ride) - 1, LOOKS + 2)[1:-1].astype(int)):
+        path = folder / f"ride{k + 1}.jpg"
+        if not path.exists():
+            Image.fromarray(ride.frame(int(i))).save(path, quality=92)
