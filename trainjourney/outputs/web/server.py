@@ -23,7 +23,7 @@ from trainjourney.outputs.web.driving import Driving
 from trainjourney.outputs.web.health import FrameAge, Health
 from trainjourney.outputs.web.jpegs import Jpegs
 from trainjourney.outputs.web.limits import Gate
-from trainjourney.outputs.web.looks import LookPictures
+from trainjourney.outputs.web.looks import LoadPicture, LookPictures
 from trainjourney.outputs.web.tokens import Tokens, default_file, may
 from trainjourney.outputs.web.whep import IceServers, Whep
 from trainjourney.outputs.webrtc import Viewers
@@ -49,8 +49,10 @@ class Show:
     frames: Frames
     desk: Desk
     fps: float
+    load: LoadPicture
     looks: Callable[[], Mapping[int, Look]] = dict
     status: Callable[[], Mapping[str, Any]] = dict
+    folder: Path | None = None  # of looks, where one dragged in goes
     counts: Sequence[Callable[[], Mapping[str, Any]]] = field(default=())  # more to count
 
 
@@ -71,8 +73,7 @@ class Server:
         self.age = FrameAge(show.frames)
         self.jpegs = Jpegs(show.frames)
         self.driving = Driving(show.desk, show.looks, self._now)
-        folder = Path(web_config.looks).expanduser() if web_config.looks else None
-        self.looks = LookPictures(show.looks, folder)
+        self.looks = LookPictures(show.looks, show.load, show.folder)
         self.health = Health(self.age, self.counts, show.status)
         self.whep = Whep(self.viewers, IceServers.read(webrtc))
         self.lag_s = 0.0  # most that the loop was late in the last second
