@@ -88,8 +88,8 @@ class PredictorGraph(nn.Module):
         job = torch.cat([job[:3], (job[3] * (1 - done)).reshape(1)])
 
         faith = ((embedding * origin).sum() * 2.5 - 1.25).clamp(0.0, 1.0)
-        # half of it is gone after 6 s of cruising; a train that stands keeps its picture
-        fade = fade * (1.0 - 0.004 * speed.abs().clamp(max=1.0) - 0.01 * dream)
+        # half of it is gone after 3 s of cruising; a train that stands keeps its picture
+        fade = fade * (1.0 - 0.007 * speed.abs().clamp(max=1.0) - 0.01 * dream)
         fade = torch.minimum(fade, fade + 0.1 * (faith - fade))
         look = embedding + 0.0 * look
         return (
