@@ -166,6 +166,38 @@ def test_learning_keeps_the_binding_by_the_device_s_name(config: MidiConfig) -> 
     ]  # fmt: skip
 
 
+def test_a_show_learns_what_was_turned_last_from_what_moves_next(config: MidiConfig) -> None:
+    desk, ports = Desk(), ScriptedPorts(PORT)
+    midi = Midi(desk, config, lambda: ports)
+    midi.start()
+    try:
+        until(lambda: midi.devices == [NAME])
+        assert midi.learner.words == ""
+        midi.learner.switch()
+        assert "turn the control" in midi.learner.words
+        desk.turn(Change("contrast", 1.5, 0.0), "keyboard")
+        assert midi.learner.words == "MIDI: now move what shall turn contrast"
+        for value in (10, 12, 15):
+            ports.heard[PORT](bytes((0xB0, 21, value)))
+        assert desk.values()["contrast"] == 1.5
+        until(lambda: "contrast is on nanoKONTROL2 now" in midi.learner.words)
+        desk.turn(Change("look", 4.0, 0.0), "web")
+        ports.heard[PORT](bytes((0x90, 50, 90)))
+        until(lambda: "look is on" in midi.learner.words)
+        midi.learner.switch()
+        assert midi.learner.words == ""
+        learnt = read_maps(Path(config.map))[NAME]
+        assert [(one.parameter, one.message, one.number) for one in learnt] == [
+            ("contrast", "cc", 21), ("look", "note", 50),
+        ]  # fmt: skip
+        desk.turn(Change("look", 1.0, 0.0), "web")
+        until(
+            lambda: bool(ports.heard[PORT](bytes((0x90, 50, 90)))) or desk.values()["look"] == 4.0
+        )
+    finally:
+        midi.close()
+
+
 @pytest.mark.parametrize(
     ("parameter", "ports", "told"),
     [

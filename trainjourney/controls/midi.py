@@ -15,6 +15,7 @@ from pathlib import Path
 from trainjourney.controls.desk import Desk
 from trainjourney.controls.midi_clock import MidiClock
 from trainjourney.controls.midi_device import MidiDevice
+from trainjourney.controls.midi_learn import Learner
 from trainjourney.controls.midi_map import (
     Binding,
     Maps,
@@ -22,6 +23,8 @@ from trainjourney.controls.midi_map import (
     device_name,
     map_file,
     read_maps,
+    with_binding,
+    write_maps,
 )
 from trainjourney.controls.midi_ports import Port, Ports
 from trainjourney.errors import ControlError
@@ -70,6 +73,7 @@ class Midi:
         self._lock = threading.Lock()
         self._turned: dict[str, str] = {}  # control -> who turned it; lights to be sent
         self.counts: Counter[str] = Counter()
+        self.learner = Learner()
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, name="midi", daemon=True)
         self._deaf: Callable[[], None] = lambda: None
@@ -130,6 +134,8 @@ class Midi:
                 looked_s = self._now()
                 self.look()
             self.light()
+            if found := self.learner.learnt(self._now()):
+                self._keep(*found)
 
     def _open(self, ports: Ports, port: str, outputs: list[str]) -> None:
         name = device_name(port)
@@ -163,6 +169,8 @@ class Midi:
         self.counts["messages"] += 1
         if message and message[0] >= 0xF8:
             changes = one.clock.hear(message[0], time_s) if self._config.clock else []
+        elif message and message[0] < 0xF0 and self.learner.hear(one.name, message, time_s):
+            return
         else:
             changes = one.device.hear(message, self._desk.values(), time_s)
         for change in changes:
@@ -170,6 +178,8 @@ class Midi:
             self.counts["turned"] += 1
 
     def _note(self, change: Change, source: str) -> None:
+        if not source.startswith("midi "):
+            self.learner.turned(change.parameter, change.value)
         with self._lock:
             if self._there:
                 self._turned[change.parameter] = source
@@ -196,6 +206,15 @@ class Midi:
 
     def _bindings(self, name: str) -> list[Binding]:
         return self._maps.get(name) or default_bindings()
+
+    def _keep(self, name: str, binding: Binding) -> None:
+        """Put what was learnt into the map, and play by it."""
+        try:
+            write_maps(self._path, with_binding(read_maps(self._path), name, binding))
+        except ControlError as err:
+            log.warning("%s", err)
+        log.info("midi: %s turns %s from now on", name, binding.parameter)
+        self.look()
 
     def _read_maps(self) -> None:
         """Read the maps where the file is another one."""

@@ -1,10 +1,13 @@
-"""Learning: from what a knob or pad sends while it is moved to a binding. Pure."""
+"""Learning: from what a knob or pad sends while it is moved to a binding."""
 
+import threading
 from collections.abc import Sequence
 
 from trainjourney.controls.midi_map import Binding, MessageKind, Way
 from trainjourney.controls.parameters import find_parameter
 
+MOVED_S = 1.0  # a knob is watched so long once it moves
+_MOST = 400  # messages
 _TWOS = {1, 2, 3, 4, 123, 124, 125, 126, 127}
 _OFFSET = {60, 61, 62, 63, 65, 66, 67, 68}
 
@@ -64,3 +67,63 @@ def _cc(
         if values <= _OFFSET:
             return "cc", number, "offset"
     return "cc", number, "absolute"
+
+
+class Learner:
+    """Learning during a show: turn a control anywhere, then move what shall turn it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._on = False
+        self._parameter, self._value = "", 0.0
+        self._device, self._begun_s = "", 0.0
+        self._messages: list[bytes] = []
+        self._last = ""  # what was learnt last, in words
+
+    @property
+    def words(self) -> str:
+        """What to do next, for the overlay; nothing where nobody learns."""
+        if not self._on:
+            return ""
+        if self._messages:
+            return f"MIDI: learning {self._parameter} …"
+        if self._parameter:
+            return f"MIDI: now move what shall turn {self._parameter}"
+        return f"{self._last}MIDI: turn the control that a knob shall have (M: done)"
+
+    def switch(self) -> None:
+        """Begin to learn, or leave it."""
+        with self._lock:
+            self._on = not self._on
+            self._parameter, self._last, self._messages = "", "", []
+
+    def turned(self, parameter: str, value: float | str) -> None:
+        """A control was turned, and not by a device: this one is meant."""
+        with self._lock:
+            if self._on and not self._messages:
+                self._parameter = parameter
+                self._value = value if isinstance(value, float) else 0.0
+
+    def hear(self, device: str, message: bytes, time_s: float) -> bool:
+        """A device sent something; True if it is kept for learning and shall turn nothing."""
+        with self._lock:
+            if not self._on or not self._parameter:
+                return False
+            if not self._messages:
+                self._device, self._begun_s = device, time_s
+            if device == self._device and len(self._messages) < _MOST:
+                self._messages.append(message)
+            return True
+
+    def learnt(self, time_s: float) -> tuple[str, Binding] | None:
+        """The device and its binding, once it has moved for a moment."""
+        with self._lock:
+            if not self._messages or time_s - self._begun_s < MOVED_S:
+                return None
+            # A pad for a look means the one that was chosen; a knob means any.
+            pad = self._messages[0][0] & 0xF0 == 0x90 and self._parameter in ("look", "preset")
+            binding = guess(self._messages, self._parameter, self._value if pad else None)
+            device, name = self._device, self._parameter
+            self._parameter, self._messages = "", []
+            self._last = f"{name} is on {device} now.   " if binding else ""
+            return (device, binding) if binding else None

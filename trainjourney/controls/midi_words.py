@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from difflib import get_close_matches
 
 from trainjourney.controls.midi_device import MidiDevice
-from trainjourney.controls.midi_learn import guess
+from trainjourney.controls.midi_learn import MOVED_S, guess
 from trainjourney.controls.midi_map import (
     Binding,
     default_bindings,
@@ -21,7 +21,6 @@ from trainjourney.controls.parameters import PARAMETERS, find_parameter
 from trainjourney.errors import ControlError
 from trainjourney.settings import MidiConfig
 
-MOVED_S = 1.0  # a knob is watched so long once it moves
 _KINDS = {
     0x80: "note off", 0x90: "note on", 0xA0: "pressure", 0xB0: "cc", 0xC0: "program",
     0xD0: "pressure", 0xE0: "bend",

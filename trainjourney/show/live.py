@@ -4,6 +4,7 @@ import logging
 import threading
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
@@ -18,6 +19,9 @@ from trainjourney.show.network import Network
 from trainjourney.show.screen import run_screen
 from trainjourney.show.stage import Stage
 from trainjourney.types import Frame
+
+if TYPE_CHECKING:
+    from trainjourney.show.instruments import Instruments
 
 log = logging.getLogger(__name__)
 
@@ -52,13 +56,16 @@ def play_live(
         if window:
             stack.enter_context(closing(window))
             window.show(picture)  # something to see while the rest opens
-        _serve(config, stage, bundle, stack)
+        instruments = _serve(config, stage, bundle, stack)
 
         def ended() -> bool:
             return stop.is_set() or not stage.alive
 
         if window:
-            run_screen(window, stage.frames, desk, lambda: _note(stage), ended)
+            run_screen(
+                window, stage.frames, desk, lambda: instruments.words or _note(stage), ended,
+                pressed_too=instruments.press,
+            )  # fmt: skip
         while not window and not ended():
             stop.wait(0.1)
         if stage.failure:
@@ -76,7 +83,7 @@ def _open_window(config: Config, picture: Frame) -> Window | None:
         return None
 
 
-def _serve(config: Config, stage: Stage, bundle: Bundle, stack: ExitStack) -> None:
+def _serve(config: Config, stage: Stage, bundle: Bundle, stack: ExitStack) -> "Instruments":
     """Start instruments and network; `stack` ends them. Raises TrainjourneyError.
 
     Their libraries take as long to load as the world takes to open, so it opens meanwhile.
@@ -99,6 +106,7 @@ def _serve(config: Config, stage: Stage, bundle: Bundle, stack: ExitStack) -> No
     network = Network({"the page": page, **instruments.services()})
     network.start()
     stack.callback(network.close)
+    return instruments
 
 
 def _larger(picture: Frame, bundle: Bundle) -> Frame:

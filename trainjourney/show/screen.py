@@ -27,10 +27,12 @@ def run_screen(
     note: Callable[[], str],
     ended: Callable[[], bool],
     flipped: Callable[[int, float], None] = lambda number, now_s: None,
+    pressed_too: Callable[[str], bool] = lambda key: False,
 ) -> None:
     """Show what comes and hand on what is pressed, until `ended` or the window is closed.
 
     `flipped` hears of every refresh: the number of the frame that was shown, and when.
+    `pressed_too` is asked first whether a key is its own; the overlay shows what comes of it.
     """
     values = desk.values()
 
@@ -61,7 +63,10 @@ def run_screen(
             if window.closed:
                 break
             for key in pressed:
-                keyboard.press(key, time.monotonic())
+                if pressed_too(key):
+                    window.overlay, noted_s = True, 0.0
+                else:
+                    keyboard.press(key, time.monotonic())
             for change in keyboard.poll():
                 desk.turn(change, "keyboard")
             if now_s - noted_s > _NOTED_S:
