@@ -81,7 +81,7 @@ async def watch(url: str, viewers: int) -> None:
         number += 1
         return Counter(number)
 
-    rtcrtpreceiver.get_decoder = next_counter  # type: ignore[attr-defined]
+    rtcrtpreceiver.get_decoder = next_counter  # type: ignore[assignment,attr-defined]
     begun: list[float] = []
     peers: list[RTCPeerConnection] = []
     async with aiohttp.ClientSession() as http:
