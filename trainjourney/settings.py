@@ -121,9 +121,6 @@ class WebConfig(Section):
     requests: int = Field(
         default=60, ge=5, le=10_000, description="Requests a second that one address may make."
     )
-    looks: str = Field(
-        default="looks", description="The folder that a look dragged onto the page goes to."
-    )
 
 
 class WebrtcConfig(Section):
