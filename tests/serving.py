@@ -119,9 +119,9 @@ def served(
         finally:
             asyncio.run_coroutine_threadsafe(server.close(), loop).result(20)
     finally:
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
-        loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
 
 

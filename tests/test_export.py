@@ -13,7 +13,7 @@ from trainjourney.scenery.worlds import WORLDS
 from trainjourney.training.checkpoint import save_weights
 from trainjourney.training.export import build_graphs, export_bundle
 from trainjourney.training.options import remember_options
-from trainjourney.training.pocket import STAGES, fresh_networks
+from trainjourney.training.pocket import STAGE_OF, fresh_networks
 from trainjourney.training.presets import PRESETS
 
 GREY = 3  # levels of 255 by which a mask or a pixel may differ between runtimes in f32
@@ -30,9 +30,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for basis in networks["codec"].basis:  # type: ignore[union-attr]
             basis.copy_(torch.linalg.qr(torch.randn(basis.shape[1], basis.shape[0]))[0].T)
     remember_options(folder, {"preset": "tiny"})
-    for stage, (name, network) in zip(STAGES, networks.items(), strict=True):
-        (folder / stage).mkdir()
-        save_weights(folder / stage / "weights.safetensors", {name: network})
+    for name, network in networks.items():
+        (folder / STAGE_OF[name]).mkdir()
+        save_weights(folder / STAGE_OF[name] / "weights.safetensors", {name: network})
     return folder
 
 

@@ -18,14 +18,13 @@ from trainjourney.controls.desk import Desk
 from trainjourney.errors import BundleError
 from trainjourney.inference import load_bundle
 from trainjourney.settings import Config
-from trainjourney.show.keeper import Keeper, Patience
+from trainjourney.show.keeper import Keeper
 from trainjourney.show.kept import KeptState, Place
 from trainjourney.show.stage import Stage
 from trainjourney.types import Change, Frame
 
 ROOT = Path(__file__).resolve().parent.parent
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the world is no process of its own")
-QUICK = Patience(hung_s=0.7)
 
 
 @pytest.fixture(scope="module")
@@ -36,13 +35,14 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def configured(tiny: Path, **journey: object) -> Config:
     options = {f"journey.{key}": value for key, value in journey.items()}
     sets = ["engine.threads=1", "engine.backend=onnxruntime"]  # opens soonest
+    sets += ["journal.write=false", "show.hung_s=0.7"]
     return load(None, sets, {"engine.name": str(tiny), **options})
 
 
 @pytest.fixture
 def keeper(tiny: Path) -> Iterator[Keeper]:
     config = configured(tiny, dream=1.0, melt_s=0.0)
-    with closing(Keeper(config, load_bundle(tiny), QUICK)) as the_keeper:
+    with closing(Keeper(config, load_bundle(tiny))) as the_keeper:
         yield the_keeper
 
 

@@ -14,8 +14,8 @@ def test_services_run_beside_each_other_and_are_cancelled_at_the_end() -> None:
 
     def service(name: str) -> object:
         async def serve() -> None:
-            await asyncio.get_running_loop().run_in_executor(None, running.wait, 10.0)
             try:
+                await asyncio.get_running_loop().run_in_executor(None, running.wait, 10.0)
                 await asyncio.sleep(1000.0)
             finally:
                 ended.append(name)

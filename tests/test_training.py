@@ -25,6 +25,7 @@ from trainjourney.model.decoder import CODE, Composite
 from trainjourney.model.embedder import Embedder
 from trainjourney.model.network import CONTEXT, TILE
 from trainjourney.model.planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, pool_rows
+from trainjourney.model.sampler import STEPS, euler
 from trainjourney.scenery.style import Style
 from trainjourney.scenery.view import palette
 from trainjourney.training.checkpoint import load_weights
@@ -32,9 +33,10 @@ from trainjourney.training.dataset import Shards, open_shards, render_shard, sha
 from trainjourney.training.decoder_stage import lerp_columns
 from trainjourney.training.dream_stage import DreamStage, all_embeddings
 from trainjourney.training.encoder_stage import visibility
+from trainjourney.training.few_stage import FewStage
 from trainjourney.training.history import read_history
 from trainjourney.training.look_stage import small_pictures, vary
-from trainjourney.training.pocket import STAGES, stage_weights, train_pocket
+from trainjourney.training.pocket import STAGES, network_weights, stage_weights, train_pocket
 from trainjourney.training.presets import PRESETS, find_preset
 
 TALL = next(p for p, plane in enumerate(PLANES) if plane.tall > ROWS)
@@ -280,3 +282,37 @@ def test_the_dream_is_taught_on_country_and_its_look(shards: Shards, run: Path) 
     losses["loss"].backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is None for p in codec.parameters()), "the codec is frozen"
     assert any(bool(p.grad.any()) for p in stage.network.parameters() if p.grad is not None)
+
+
+def test_the_student_is_taught_to_arrive_where_the_guided_teacher_does(
+    shards: Shards, run: Path
+) -> None:
+    codec, embedder = Codec(), Embedder().eval()
+    load_weights(stage_weights(run, "codec"), {"codec": codec})
+    embeddings = all_embeddings(small_pictures(shards, run / "pictures.npy"), embedder)
+    stage = FewStage(DreamStage(shards, embeddings, codec, batch=4, width=8, blocks=1))
+    context, tile, plane, embedding = stage.dream.batch_of(rng(5), 4)
+    time, stride = torch.full((4,), 0.25), torch.full((4,), 1.0 / STEPS)
+    told = (context, torch.ones(4), torch.zeros(4), plane, embedding)
+    with torch.no_grad():
+        goal = stage.arrive(tile, time, stride, *told)
+        plain = FewStage(stage.dream, guidance=1.0).arrive(tile, time, stride, *told)
+        half = 0.5 * stride
+        first = euler(tile, stage.teacher(tile, time, *told), time, half)
+        second = euler(first, stage.teacher(first, time + half, *told), time + half, half)
+    assert torch.allclose(plain, second, atol=1e-5)
+    assert not torch.equal(goal, plain)
+    losses = stage.losses(0, rng(6))
+    losses["loss"].backward()  # type: ignore[no-untyped-call]
+    assert all(p.grad is None for p in stage.teacher.parameters())
+    assert any(bool(p.grad.any()) for p in stage.network.parameters() if p.grad is not None)
+
+
+def test_a_dream_that_goes_on_forgets_its_few_steps(tmp_path: Path, run: Path) -> None:
+    again = tmp_path / "run"
+    shutil.copytree(run, again)
+    assert (again / "few" / "weights.safetensors").exists()
+    assert network_weights(again, "network") == stage_weights(again, "few")
+    train_pocket("tiny", again, minutes=0.02, only=("dream",))
+    assert not (again / "few").exists()
+    assert network_weights(again, "network") == stage_weights(again, "dream")

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from scripted import HEIGHT, SIZE, WIDTH, ScriptedEngine, scripted_manifest
 
 from trainjourney.errors import BackendError
@@ -81,6 +82,37 @@ def test_no_start_is_a_fog() -> None:
     the_world = DreamWorld(ScriptedEngine(), scripted_manifest(), 0)
     the_world.reset(None)
     assert (the_world.step(CRUISE) == 128).all()
+
+
+def test_a_departure_fades_into_another_journey_of_the_seed_that_is_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    the_world = world(ScriptedEngine())
+    before = the_world.step(CRUISE)
+    picture = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
+    Image.fromarray(picture).save(tmp_path / "look.png")
+    the_world.depart(9, LOOK, tmp_path / "look.png")
+    frames = [the_world.step(CRUISE) for _ in range(30)]
+    assert the_world.seed == 9 and the_world.number == 30
+    apart = [float(np.abs(frame.astype(int) - before).mean()) for frame in frames]
+    assert apart[0] < 5.0 and max(np.diff(apart)) < 5.0
+    np.testing.assert_array_equal(frames[-1], picture)
+    the_world.depart(4, LOOK, tmp_path / "gone.png")
+    np.testing.assert_array_equal(the_world.step(CRUISE), picture)
+    assert the_world.seed == 9 and "no new departure" in caplog.text
+
+
+def test_a_world_resumes_as_if_nothing_had_been() -> None:
+    the_world, other = world(ScriptedEngine(), 3), world(ScriptedEngine(), 5)
+    for _ in range(7):
+        the_world.step(CRUISE)
+    state = {name: array.copy() for name, array in the_world.state.items()}
+    other.resume(state, the_world.seed, the_world.number)
+    for _ in range(3):
+        np.testing.assert_array_equal(the_world.step(CRUISE), other.step(CRUISE))
+    engines = (the_world.engine, other.engine)
+    noises = [one.noises[-1] for one in engines if isinstance(one, ScriptedEngine)]
+    np.testing.assert_array_equal(noises[0], noises[1])
 
 
 def test_a_bundle_that_can_departs_from_the_look_alone(tmp_path: Path) -> None:

@@ -79,6 +79,9 @@ def play(
     seed: Annotated[
         int | None, typer.Option(metavar="N", help="The same seed makes the same film.")
     ] = None,
+    tour: Annotated[
+        str | None, typer.Option(metavar="FILE", help="Follow a tour: a timeline in TOML.")
+    ] = None,
     frames: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="End after this many frames.")
     ] = None,
@@ -113,6 +116,7 @@ def play(
         "journey.look": look,
         "journey.speed": speed,
         "journey.seed": seed,
+        "journey.tour": tour,
         "window.fullscreen": None if window is None else not window,
         "web.listen": listen,
         "web.port": port,
@@ -171,7 +175,7 @@ def bench(
         from trainjourney.show.bench import bench_latency, bench_window
 
         timed = bench_latency(loaded, tries) if what == "latency" else None
-        figures = timed or bench_window(loaded, seconds, stall_s=10.0)
+        figures = timed or bench_window(loaded, seconds)
     for name, value in figures.items():
         print(f"{name:>12}  {_words(value)}")
     print(json.dumps(figures))

@@ -54,6 +54,9 @@ class JourneyConfig(Section):
     dream: float = Field(
         default=0.2, ge=0.0, le=1.0, description="0 follows what was, 1 repaints all that enters."
     )
+    tour: str = Field(
+        default="", description="A tour to follow: a TOML file of looks, speeds and melts by time."
+    )
     seed: int = Field(
         default=0, ge=0, lt=2**63, description="The same seed makes the same film on one backend."
     )
@@ -74,6 +77,20 @@ class WindowConfig(Section):
     fullscreen: bool = Field(default=False, description="Open over the whole screen; F changes it.")
     vsync: bool = Field(default=True, description="Wait for the screen where the system allows it.")
     overlay: bool = Field(default=False, description="Show figures over the picture; H changes it.")
+
+
+class ShowConfig(Section):
+    """The world's own process, and how patient the show is with it."""
+
+    hung_s: float = Field(
+        default=3.0,
+        ge=0.5,
+        le=600.0,
+        description="A world without a frame for so many seconds is started again.",
+    )
+    opening_s: float = Field(
+        default=600.0, ge=5.0, le=86400.0, description="Seconds until a world's first frame."
+    )
 
 
 class FilmConfig(Section):
@@ -216,3 +233,4 @@ class Config(Section):
     osc: OscConfig = OscConfig()
     journal: JournalConfig = JournalConfig()
     looks: LooksConfig = LooksConfig()
+    show: ShowConfig = ShowConfig()

@@ -23,6 +23,7 @@ from trainjourney.controls.osc_feedback import PERIOD_S, source_name
 from trainjourney.controls.osc_intake import Sender
 from trainjourney.controls.osc_message import MOST_BYTES, write_message
 from trainjourney.controls.osc_table import ADDRESSES, MAIN, Address, Values
+from trainjourney.controls.parameters import SLOTS
 from trainjourney.settings import OscConfig
 from trainjourney.types import Change
 
@@ -73,7 +74,8 @@ def _by_slot(address: Address, values: Values, names: Mapping[int, str]) -> list
     said = list(address.arguments(values))
     if isinstance(said[0], str):
         slots = {name.casefold(): slot for slot, name in names.items()}
-        said[0] = slots.get(said[0].casefold(), 0)
+        number = int(said[0]) if said[0].isascii() and said[0].isdecimal() else 0
+        said[0] = slots.get(said[0].casefold(), min(number, SLOTS))
     return said
 
 

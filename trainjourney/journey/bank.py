@@ -59,7 +59,7 @@ class LooksFolder:
         self._unsettled: dict[str, Stamp] = {}  # files that may still be on their way
         self._slots: dict[str, int] = {}
         self._told: dict[str, str] = {}  # complaints by file, each told once
-        self._last: dict[int, tuple[str, bytes]] | None = None
+        self._last = _told(self._own)  # the bank that a show sets out with
 
     def scan(self, now_s: float) -> dict[int, Look] | None:
         """The looks by slot where they are others than the last time, else None.
@@ -75,8 +75,7 @@ class LooksFolder:
         for name in self._kept.keys() - files:
             del self._kept[name]
         looks = self._in_slots(listed)
-        told = {slot: (look.name, look.embedding.tobytes()) for slot, look in looks.items()}
-        if told == self._last:
+        if (told := _told(looks)) == self._last:
             return None
         self._last = told
         return looks
@@ -172,6 +171,11 @@ class LooksFolder:
         if self._told.get(name) != complaint:
             self._told[name] = complaint
             log.warning("%s", complaint)
+
+
+def _told(looks: Mapping[int, Look]) -> dict[int, tuple[str, bytes]]:
+    """What tells one bank from another."""
+    return {slot: (look.name, look.embedding.tobytes()) for slot, look in looks.items()}
 
 
 def list_folder(folder: Path, taken: Iterable[int]) -> list[SetLook]:

@@ -1,66 +1,70 @@
 """Measuring a show as it plays: how soon a turned control is seen, and how even the window is."""
 
+import asyncio
 import os
 import random
 import signal
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trainjourney.controls.desk import Desk
+from trainjourney.controls.osc import OscServer
+from trainjourney.controls.osc_message import write_message
+from trainjourney.controls.parameters import PARAMETERS
 from trainjourney.errors import TrainjourneyError
 from trainjourney.inference import find_bundle, load_bundle
 from trainjourney.inference.bench import core_count, machine_name
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config
 from trainjourney.show.departure import read_departure
-from trainjourney.show.keeper import Patience
+from trainjourney.show.network import Network
 from trainjourney.show.play import open_desk
 from trainjourney.show.screen import run_screen
 from trainjourney.show.stage import Stage
-from trainjourney.types import Change, Frame
+from trainjourney.types import Frame
 
 _BRIGHT, _DARK = 1.0, 0.4  # turned between: the first frame that obeys is some 12 % darker
 _CHANGED = 0.04  # of a frame's light; the country's own is less from one frame to the next
 _SETTLE_S = 0.5
 _LOST_S = 2.0  # a change that was not seen by then is counted as lost
+_STALL_S, _FLOOD_S, _FLOOD = 10.0, 10.0, 20_000  # SIGSTOP; OSC messages a second
 
 
 def bench_latency(config: Config, tries: int) -> dict[str, Any]:
-    """From `desk.turn` to the first frame with other pixels handed to the window.
+    """From an OSC packet sent to the first frame with other pixels handed to the window.
 
     The brightness is turned to and fro at times that know nothing of the frames'; it is read at
     the same moment as every control, before the world's step. Raises TrainjourneyError.
     """
     waits_ms: list[float] = []
-    lost = 0
-    with _show(config) as (stage, window, play):
-        seen = _Lights(stage)
 
-        def turn() -> None:
-            nonlocal lost
-            chance = random.Random(0)
-            for number in range(tries):
-                time.sleep(_SETTLE_S + chance.uniform(0.0, 0.1))
-                wanted = _DARK if number % 2 == 0 else _BRIGHT
-                wait_s = seen.next_change(stage.desk, Change("brightness", wanted, 0.0))
-                if wait_s is None:
-                    lost += 1
-                else:
-                    waits_ms.append(1000.0 * wait_s)
+    def turn(bench: "Bench") -> None:
+        chance = random.Random(0)
+        address = f"{PARAMETERS['brightness'].osc}/raw"
+        for number in range(tries):
+            time.sleep(_SETTLE_S + chance.uniform(0.0, 0.1))
+            packet = write_message(address, [_DARK if number % 2 == 0 else _BRIGHT])
+            wait_s = bench.next_change(lambda packet=packet: bench.send(packet))  # type: ignore[misc]
+            if wait_s is not None:
+                waits_ms.append(1000.0 * wait_s)
 
-        play(turn, seen.newest)
-        fps, refresh_hz = stage.keeper.bundle.manifest.frame.fps, window.refresh_hz
-        told = stage.status()
+    with _bench(config) as bench:
+        bench.play(turn)
+        fps, told = bench.stage.keeper.bundle.manifest.frame.fps, bench.stage.status()
+        refresh_hz = bench.window.refresh_hz
     return {
-        "what": "desk.turn to the first changed frame handed to the window",
+        "what": "an OSC packet sent to the first changed frame handed to the window",
         "tries": tries,
-        "lost": lost,
+        "lost": tries - len(waits_ms),
         "latency_ms": _percentiles(waits_ms),
         "latency_frames": _percentiles([wait * fps / 1000.0 for wait in waits_ms]),
         "refresh_hz": refresh_hz,
@@ -71,103 +75,84 @@ def bench_latency(config: Config, tries: int) -> dict[str, Any]:
     }
 
 
-def bench_window(config: Config, seconds: float, stall_s: float) -> dict[str, Any]:
-    """How even the window's refreshes are: while the world plays, while it stands (SIGSTOP),
-    and how long it takes to be back after SIGKILL. Raises TrainjourneyError."""
-    parts: dict[str, list[float]] = {}
-    back_s = 0.0
-    with _show(config, Patience(hung_s=10.0 * stall_s + 10.0)) as (stage, window, play):
-        flips: list[float] = []
+def bench_window(config: Config, seconds: float) -> dict[str, Any]:
+    """How even the window's refreshes are: while the world plays, under a flood of OSC, while the
+    world stands (SIGSTOP); and how long it takes to be back after SIGKILL.
 
-        def ride() -> None:
-            nonlocal back_s
-            stage_fps.append(_fps(stage, seconds))
-            parts["playing"] = flips.copy()
-            memory.append(_memory_mb(stage))
-            flips.clear()
-            os.kill(stage.keeper.pid, signal.SIGSTOP)
-            time.sleep(stall_s)
-            parts["stalled"] = flips.copy()
-            os.kill(stage.keeper.pid, signal.SIGCONT)
-            time.sleep(1.0)
-            latest, since_s = stage.keeper.ring.latest, time.monotonic()
-            os.kill(stage.keeper.pid, signal.SIGKILL)
-            while stage.keeper.ring.latest <= latest + 1 and time.monotonic() - since_s < 60.0:
-                time.sleep(0.01)
-            back_s = time.monotonic() - since_s
+    Raises TrainjourneyError.
+    """
+    patient = config.show.model_copy(update={"hung_s": 5.0 * _STALL_S})
+    figures: dict[str, Any] = {}
 
-        stage_fps: list[float] = []
-        memory: list[float] = []
-        play(ride, None, flips.append)
-        refresh_hz = window.refresh_hz
-    period_ms = 1000.0 / refresh_hz
-    return {
-        "refresh_hz": refresh_hz,
-        "world_fps": round(stage_fps[0], 1),
-        **{name: _evenness(times, period_ms) for name, times in parts.items()},
-        "back_after_kill_s": round(back_s, 2),
-        "memory_mb": round(memory[0]),
-        "cores": core_count(),
-        "machine": machine_name(),
-    }
+    def ride(bench: "Bench") -> None:
+        keeper, desk = bench.stage.keeper, bench.stage.desk
+        before, since_s = keeper.ring.latest, time.monotonic()
+        figures["playing"] = bench.refreshes(lambda: time.sleep(seconds))
+        figures["world_fps"] = (keeper.ring.latest - before) / (time.monotonic() - since_s)
+        figures["memory_mb"] = _memory_mb(bench.stage)
+        figures["flooded"] = bench.refreshes(lambda: _flood(bench.port))
+        time.sleep(1.0)  # what was held back is heard
+        kept = {p.name: p.default for p in PARAMETERS.values()}
+        values = desk.values()
+        figures["last_applied"] = all(values[name] == kept[name] for name in ("speed", "pad_y"))
+        os.kill(keeper.pid, signal.SIGSTOP)
+        figures["stalled"] = bench.refreshes(lambda: time.sleep(_STALL_S))
+        os.kill(keeper.pid, signal.SIGCONT)
+        time.sleep(1.0)
+        latest, since_s = keeper.ring.latest, time.monotonic()
+        os.kill(keeper.pid, signal.SIGKILL)
+        while keeper.ring.latest <= latest + 1 and time.monotonic() - since_s < 60.0:
+            time.sleep(0.01)
+        figures["back_after_kill_s"] = time.monotonic() - since_s
 
-
-Play = Callable[..., None]
+    with _bench(config.model_copy(update={"show": patient})) as bench:
+        bench.play(ride)
+        refresh_hz = bench.window.refresh_hz
+    for name in ("playing", "flooded", "stalled"):
+        figures[name] = _evenness(figures[name], 1000.0 / refresh_hz)
+    for name in ("world_fps", "memory_mb", "back_after_kill_s"):
+        figures[name] = round(figures[name], 2)
+    figures |= {"refresh_hz": refresh_hz, "cores": core_count(), "machine": machine_name()}
+    return figures
 
 
-@contextmanager
-def _show(config: Config, patience: Patience | None = None) -> Iterator[tuple[Stage, Window, Play]]:
-    """A show that plays, its window, and what plays it: a work in a thread, until that is done."""
-    bundle = load_bundle(find_bundle(config.engine.name))
-    frame = bundle.manifest.frame
-    desk: Desk = open_desk(config.journey)
-    stage = Stage(desk, read_departure(config.journey, bundle).picture, frame.fps)
-    with closing(stage), closing(Window(frame.width, frame.height, config.window)) as window:
-        stage.open(config, bundle, patience=patience)
+@dataclass
+class Bench:
+    """A show that plays in its window, with OSC; what it takes to measure it."""
 
-        def play(
-            work: Callable[[], None],
-            newest: Callable[[int], tuple[int, Frame] | None] | None = None,
-            flipped: Callable[[float], None] = lambda now_s: None,
-        ) -> None:
-            class Seen:
-                def newest(self, after: int) -> tuple[int, Frame] | None:
-                    return (newest or stage.frames.newest)(after)
+    stage: Stage
+    window: Window
+    port: int  # of its OSC
+    _light: float = 0.0
+    _came_s: float = 0.0
+    _awaited: threading.Event = field(default_factory=threading.Event)
+    _came: threading.Event = field(default_factory=threading.Event)
+    _flips: list[float] = field(default_factory=list)
 
-            def begin() -> None:
-                while stage.keeper.ring.latest < 30 and stage.alive:
-                    time.sleep(0.05)
-                if stage.alive:
-                    work()
+    def play(self, work: Callable[["Bench"], None]) -> None:
+        """Run the window on this thread, and the work in another once the world plays."""
 
-            thread = threading.Thread(target=begin)
-            thread.start()
-            run_screen(
-                window, Seen(), desk, lambda: "", lambda: not thread.is_alive(),
-                lambda number, now_s: flipped(now_s),
-            )  # fmt: skip
-            thread.join()
-            if stage.failure:
-                raise stage.failure
-            if window.closed:
-                raise TrainjourneyError("the window was closed; let it stand until the bench ends")
+        def begin() -> None:
+            while self.stage.keeper.ring.latest < 30 and self.stage.alive:
+                time.sleep(0.05)
+            if self.stage.alive:
+                work(self)
 
-        yield stage, window, play
-
-
-class _Lights:
-    """A Frames that notes when the light of what the window takes has changed."""
-
-    def __init__(self, stage: Stage) -> None:
-        self._stage = stage
-        self._light = 0.0
-        self._awaited = threading.Event()
-        self._came = threading.Event()
-        self._came_s = 0.0
+        thread = threading.Thread(target=begin)
+        thread.start()
+        run_screen(
+            self.window, self, self.stage.desk, str, lambda: not thread.is_alive(),
+            lambda number, now_s: self._flips.append(now_s),
+        )  # fmt: skip
+        if self.window.closed:
+            raise TrainjourneyError("the window was closed; let it stand until the bench ends")
+        thread.join()
+        if self.stage.failure:
+            raise self.stage.failure
 
     def newest(self, after: int) -> tuple[int, Frame] | None:
-        """As the show's frames, looked at on their way."""
-        found = self._stage.frames.newest(after)
+        """As the show's frames, each looked at as it is handed to the window."""
+        found = self.stage.frames.newest(after)
         if found:
             now_s, light = time.perf_counter(), float(found[1][::4, ::4].mean())
             changed = abs(light - self._light) > _CHANGED * max(self._light, 1.0)
@@ -177,21 +162,58 @@ class _Lights:
             self._light = light
         return found
 
-    def next_change(self, desk: Desk, change: Change) -> float | None:
+    def send(self, packet: bytes) -> None:
+        """One datagram to the show's OSC."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+            one.sendto(packet, ("127.0.0.1", self.port))
+
+    def next_change(self, turn: Callable[[], None]) -> float | None:
         """Seconds from the turn to the next changed frame; None if none came."""
         self._came.clear()
         self._awaited.set()
         turned_s = time.perf_counter()
-        desk.turn(change)
+        turn()
         came = self._came.wait(_LOST_S)
         self._awaited.clear()
         return self._came_s - turned_s if came else None
 
+    def refreshes(self, while_: Callable[[], None]) -> list[float]:
+        """When the window was refreshed while that was done."""
+        self._flips.clear()
+        while_()
+        return self._flips.copy()
 
-def _fps(stage: Stage, seconds: float) -> float:
-    before, since_s = stage.keeper.ring.latest, time.monotonic()
-    time.sleep(seconds)
-    return (stage.keeper.ring.latest - before) / (time.monotonic() - since_s)
+
+@contextmanager
+def _bench(config: Config) -> Iterator[Bench]:
+    bundle = load_bundle(find_bundle(config.engine.name))
+    frame, listening = bundle.manifest.frame, threading.Event()
+    stage = Stage(open_desk(config.journey), read_departure(config.journey, bundle).picture, 30.0)
+    silent = config.journal.model_copy(update={"write": False})
+    osc = OscServer(stage.desk, config.osc.model_copy(update={"port": 0, "feedback": ""}))
+
+    async def serve() -> None:
+        osc.start()
+        listening.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            osc.close()
+
+    network = Network({"osc": serve})
+    with closing(stage), closing(Window(frame.width, frame.height, config.window)) as window:
+        stage.open(config.model_copy(update={"journal": silent}), bundle)
+        with closing(network):
+            network.start()
+            if not listening.wait(10.0):
+                raise TrainjourneyError("osc: no port to be had; look what takes them all")
+            yield Bench(stage, window, osc.port)
+
+
+def _flood(port: int) -> None:
+    """From a process of its own, that the show need not share Python with."""
+    code = f"from trainjourney.show.flood import flood; flood({port}, {_FLOOD}, {_FLOOD_S})"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:

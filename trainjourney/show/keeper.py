@@ -12,7 +12,6 @@ import sys
 import threading
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,17 +31,9 @@ log = logging.getLogger(__name__)
 
 WELL_AFTER_S = 10.0  # of playing, a world is well, and its next fall is a first one
 _RESUMES: tuple[Resume, ...] = ("state", "picture", "picture", "start")  # by falls in a row
+REOPENING_S = 30.0  # a world that has played before opens sooner: its graphs are compiled
 _MOST_TOLD_BYTES = 1 << 20
 Health = Literal["opening", "playing", "lost", "failed", "done"]
-
-
-@dataclass(frozen=True)
-class Patience:
-    """How long a world may be without a frame, in seconds."""
-
-    hung_s: float = 3.0  # while it plays
-    opening_s: float = 600.0  # the first time: a plan may be built
-    reopening_s: float = 30.0
 
 
 class Keeper:
@@ -56,13 +47,12 @@ class Keeper:
         self,
         config: Config,
         bundle: Bundle,
-        patience: Patience | None = None,
         frames: int | None = None,
     ) -> None:
         """`frames`: the world is done after so many."""
         frame = bundle.manifest.frame
         self.config, self.bundle = config, bundle
-        self.patience, self.frames = patience or Patience(), frames
+        self.frames = frames
         self.ring = FrameRing(frame.height, frame.width)
         self.block = Block(bundle.manifest.embedding.size)
         self._laying = threading.Lock()
@@ -132,17 +122,22 @@ class Keeper:
             "frames": self.frames and self.frames - self.ring.latest,
             "ring": shared[0], "block": shared[1], "kept": shared[2],
         }  # fmt: skip
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "trainjourney", "world"],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
-            pass_fds=shared,
-        )  # fmt: skip
+        self._begun_s = self._moved_s = self._watched_s = now_s
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "trainjourney", "world"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, pass_fds=shared,
+            )  # fmt: skip
+        except OSError as err:  # no memory, too many processes
+            self._fell(
+                f"cannot be started: {err.strerror}; look at ulimit -u and the memory", now_s
+            )
+            return
         assert self._process.stdin and self._process.stdout
         os.set_blocking(self._process.stdout.fileno(), False)
         self._told = b""
         with suppress(BrokenPipeError):  # it ended at once; the next watch sees it
             self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        self._begun_s = self._moved_s = self._watched_s = now_s
 
     def _be_well(self, now_s: float) -> None:
         if self.health != "playing":
@@ -153,14 +148,15 @@ class Keeper:
             self._falls = 0
 
     def _longest_s(self) -> float:
+        patience = self.config.show
         if self.health == "playing":
-            return self.patience.hung_s
-        return self.patience.reopening_s if self.restarts else self.patience.opening_s
+            return patience.hung_s
+        return min(REOPENING_S, patience.opening_s) if self.restarts else patience.opening_s
 
     def _fell(self, how: str, now_s: float) -> None:
-        assert self._process
         self._listen()
-        _end(self._process, 0.0)
+        if self._process:
+            _end(self._process, 0.0)
         self._process = None
         if not self._latest and self.health == "opening":  # it never played: no use to try again
             self.health = "failed"

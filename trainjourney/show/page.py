@@ -1,7 +1,7 @@
 """The page beside a show: what it is given of the stage, and what joins it there."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from typing import Any
 
@@ -9,7 +9,7 @@ from aiohttp import web
 
 from trainjourney.outputs.publishing import Publishing, check_publish
 from trainjourney.outputs.recording import Recording
-from trainjourney.outputs.web.server import Server, Show, check_page
+from trainjourney.outputs.web.server import Root, Server, Show, check_page
 from trainjourney.settings import Config
 from trainjourney.show.network import Service
 from trainjourney.show.stage import Stage
@@ -22,18 +22,26 @@ def check(config: Config) -> None:
 
 
 def page_service(
-    config: Config, stage: Stage, fps: float, routes: Sequence[web.AbstractRouteDef] = ()
+    config: Config,
+    stage: Stage,
+    fps: float,
+    routes: Sequence[web.AbstractRouteDef] = (),
+    root: Root | None = None,
+    more: Sequence[Callable[[], Mapping[str, Any]]] = (),
 ) -> Service:
-    """The page as a service of the network thread; `routes` are further doors beside it."""
+    """The page as a service of the network thread; `routes` are further doors beside it.
+
+    `root` answers what is asked of / by others than browsers; `more` is counted with the page's.
+    """
 
     def status() -> dict[str, Any]:
         return {**stage.status(), "look": stage.desk.values()["look"]}
 
     async def serve_page() -> None:
-        counts: list[Any] = []
+        counts: list[Any] = list(more)
         show = Show(stage.frames, stage.desk, fps, lambda: stage.keeper.looks, status, counts)
         server = Server(show, config.web, config.webrtc)
-        await server.start(routes)
+        await server.start(routes, root)
         encoder = server.encoders["h264"]
         recording = Recording(encoder, stage.frames, stage.desk, config.recording)
         counts.append(recording.counts)

@@ -7,7 +7,6 @@ rate in its own process and the window at the screen's, so that neither waits fo
 import logging
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,11 +21,13 @@ from trainjourney.inference import Bundle, find_bundle, load_bundle
 from trainjourney.journey.board import Board
 from trainjourney.journey.pacing import Pacer
 from trainjourney.journey.picture import cover
+from trainjourney.journey.tour import TourSource, read_tour
 from trainjourney.outputs.null import NullOutput
 from trainjourney.outputs.recorder import Recorder
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config, FilmConfig, JourneyConfig
 from trainjourney.show.departure import Departure, depart, read_departure
+from trainjourney.show.instruments import Instruments
 from trainjourney.show.journals import (
     begin_journal,
     journalled,
@@ -47,7 +48,6 @@ from trainjourney.types import Frame, Output
 log = logging.getLogger(__name__)
 
 TWO_PROCESSES = os.name == "posix"  # descriptors are handed over there
-_SWITCH_S = 0.001  # Python's threads take turns so often, for an even window beside a busy network
 
 
 def play(
@@ -102,7 +102,6 @@ def _play_live(
 ) -> Summary:
     """The world in its own process; window, keyboard and network here."""
     check_page(config)
-    sys.setswitchinterval(_SWITCH_S)
     following = None
     picture = departure.picture
     if then:
@@ -117,10 +116,12 @@ def _play_live(
         picture = _larger(picture, following[1])
     desk = open_desk(config.journey)
     stage = Stage(desk, picture, bundle.manifest.frame.fps)
-    services = _services(config, stage, bundle.manifest.frame.fps)
+    instruments = Instruments(config, stage, bundle)
+    services = _services(config, stage, bundle.manifest.frame.fps, instruments)
     with ExitStack() as stack:
         stack.callback(stage.close)
         stage.open(config, bundle, following, frames)
+        stack.enter_context(instruments)
         height, width, _ = picture.shape
         try:
             window = stack.enter_context(closing(Window(width, height, config.window)))
@@ -128,7 +129,7 @@ def _play_live(
             if not services:
                 raise
             window = None
-            log.info("playing without a window: %s", err)
+            log.info("%s; playing without a window", str(err).partition("; ")[0])
         if services:
             network = Network(services)
             network.start()
@@ -138,7 +139,7 @@ def _play_live(
             return stop.is_set() or not stage.alive
 
         if window:
-            run_screen(window, stage.frames, desk, lambda: _note(stage, desk), ended)
+            run_screen(window, stage.frames, desk, lambda: _note(stage), ended)
         while not window and not ended():
             stop.wait(0.1)
         if stage.failure:
@@ -149,7 +150,7 @@ def _play_live(
 def open_desk(config: JourneyConfig) -> Desk:
     """The desk, set to where a journey starts."""
     values = {name: getattr(config, name) for name in ("speed", "dream", "melt_s")}
-    return Desk({**values, "look": config.look} if config.look else values)
+    return Desk({**values, "look": config.look or (0.0 if config.start else 1.0)})
 
 
 def _larger(picture: Frame, bundle: Bundle) -> Frame:
@@ -160,16 +161,21 @@ def _larger(picture: Frame, bundle: Bundle) -> Frame:
     return cover(Image.fromarray(picture), frame.width, frame.height)
 
 
-def _services(config: Config, stage: Stage, fps: float) -> dict[str, Service]:
+def _services(
+    config: Config, stage: Stage, fps: float, instruments: Instruments
+) -> dict[str, Service]:
     """What serves on the network beside this show: name -> a coroutine function."""
-    return {"the page": page_service(config, stage, fps)}
+    page = page_service(
+        config, stage, fps, instruments.routes(), instruments.oscquery.root, [instruments.counts]
+    )
+    return {"the page": page, **instruments.services()}
 
 
-def _note(stage: Stage, desk: Desk) -> str:
+def _note(stage: Stage) -> str:
     told = stage.status()
     if told["world"] != "playing":
-        return str(told["world"])
-    look, speed = str(desk.values()["look"]).replace("_", " "), told["speed"] + 0.0
+        return "the world opens" if told["world"] == "opening" else "the world is started again"
+    look, speed = told["look"].replace("_", " "), told["speed"] + 0.0
     return f"{told['fps']:.1f} fps   {told['made_ms']:.0f} ms   {look}   speed {speed:.1f}"
 
 
@@ -195,7 +201,7 @@ def _play_here(
             world, board = depart(config, bundle, departure)
             with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
                 travel(
-                    world, board, first, outputs, meter,
+                    world, board, (*first, *_tour(config, fps)), outputs, meter,
                     fps=fps, frames=frames, stopped=stop.is_set, heard=heard,
                 )  # fmt: skip
     return meter.summary()
@@ -222,7 +228,7 @@ def _play_in_window(
         boards.append(board)
         with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
             travel(
-                world, board, (*first, turns), (slot, *outputs), meter,
+                world, board, (*first, *_tour(config, frame.fps), turns), (slot, *outputs), meter,
                 fps=frame.fps, frames=frames, pacer=Pacer(frame.fps), stopped=stop.is_set,
                 heard=heard,
             )  # fmt: skip
@@ -243,6 +249,12 @@ def _play_in_window(
         finally:
             stop.set()  # before the pool waits for its thread
         riding.result()
+
+
+def _tour(config: Config, fps: float) -> list[TourSource]:
+    """The tour that the settings name, by frames."""
+    name = config.journey.tour
+    return [TourSource(read_tour(Path(name).expanduser()), fps)] if name else []
 
 
 def _open_output(name: str, bundle: Bundle, config: FilmConfig) -> Output:

@@ -4,6 +4,7 @@ On the main thread. Between refreshes the newest frame is made ready; a refresh 
 the one before again.
 """
 
+import sys
 import time
 from collections.abc import Callable
 
@@ -15,6 +16,7 @@ from trainjourney.types import Change, Frames
 
 _READY_S = 0.005  # what it may take to make a frame ready
 _LOOK_S = 0.001  # between looks for a new frame
+_SWITCH_S = 0.001  # Python's threads take turns so often: an even window beside a busy network
 _NOTED_S = 0.25  # figures that change faster cannot be read
 
 
@@ -40,6 +42,8 @@ def run_screen(
     pacer = Pacer(window.refresh_hz)
     ready_s = min(_READY_S, 0.3 / window.refresh_hz)
     number, noted_s = 0, 0.0
+    switch_s = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_S)
     try:
         while not ended():
             while (left_s := pacer.wait_s(time.perf_counter())) > 0.0:
@@ -62,4 +66,5 @@ def run_screen(
             if now_s - noted_s > _NOTED_S:
                 window.note, noted_s = note(), now_s
     finally:
+        sys.setswitchinterval(switch_s)
         end()

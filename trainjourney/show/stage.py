@@ -8,15 +8,16 @@ import logging
 import threading
 import time
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 from trainjourney.controls.desk import Desk
 from trainjourney.errors import TrainjourneyError
-from trainjourney.inference import Bundle
+from trainjourney.inference import Bundle, Look
 from trainjourney.settings import Config
 from trainjourney.show.block import BlockSource
 from trainjourney.show.frames import FrameRing
-from trainjourney.show.keeper import Keeper, Patience
+from trainjourney.show.keeper import Keeper
 from trainjourney.show.meter import Meter, Summary
 from trainjourney.show.relay import Relay
 from trainjourney.types import Change, Frame
@@ -52,13 +53,12 @@ class Stage:
         bundle: Bundle,
         then: tuple[Config, Bundle] | None = None,
         frames: int | None = None,
-        patience: Patience | None = None,
     ) -> None:
         """Open a world, and another beside it that takes over once it plays.
 
         `frames`: the show ends after so many of the first one's.
         """
-        self._keeper = Keeper(config, bundle, patience, frames)
+        self._keeper = Keeper(config, bundle, frames)
         self.frames.take_over(self._keeper.ring)
         self.desk.listen(self._heard)
         self._then = then
@@ -79,6 +79,7 @@ class Stage:
         return {
             "world": keeper.health,
             "bundle": keeper.bundle.manifest.name,
+            "look": self._look_name(),
             "frame": keeper.ring.latest,
             "fps": (seen[-1][0] - seen[0][0]) / took_s if took_s else 0.0,
             "age_ms": 1000.0 * (time.monotonic() - made_s) if keeper.ring.latest else 0.0,
@@ -89,9 +90,25 @@ class Stage:
             "hold": bool(world.hold),
             "serial": int(world.serial),
             "thrown": int(world.thrown),
+            "guarded": int(world.guarded),
             "restarts": keeper.restarts,
             "then": self._next.bundle.manifest.name if self._next else "",
         }
+
+    def _look_name(self) -> str:
+        """Of the look that was asked for last; a slot's number where it is empty."""
+        wanted = self.desk.values()["look"]
+        if isinstance(wanted, str):
+            return wanted
+        look = self.keeper.looks.get(int(wanted))
+        return look.name if look else f"{wanted:g}"
+
+    def lay_bank(self, looks: Mapping[int, Look], bundle: Bundle) -> None:
+        """Lay another bank for every world that understands the embeddings of `bundle`."""
+        with self._turning:
+            for keeper in (self._keeper, self._next):
+                if keeper and _embeds_alike(keeper.bundle, bundle):
+                    keeper.lay_bank(looks)
 
     @property
     def alive(self) -> bool:
@@ -158,6 +175,8 @@ class Stage:
         with self._turning:
             for change in BlockSource(self.keeper.block).poll():  # as all is set, in its order
                 following.block.turn(change)
+            if _embeds_alike(following.bundle, self.keeper.bundle):
+                following.lay_bank(self.keeper.looks)
             self._next = following
         following.start(now_s, arrive=True)
 
@@ -167,3 +186,8 @@ class Stage:
         self._left, self._keeper, self._next = self._keeper, self._next, None
         self._seen.clear()
         self.frames.take_over(self.keeper.ring, TAKE_OVER_S)
+
+
+def _embeds_alike(one: Bundle, other: Bundle) -> bool:
+    """Whether the same picture is the same embedding in both."""
+    return one.manifest.files["embedder.onnx"] == other.manifest.files["embedder.onnx"]

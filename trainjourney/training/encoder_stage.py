@@ -1,4 +1,4 @@
-"""Stage 5, the encoder: one picture to the planes it might be made of, hidden parts included."""
+"""Stage 6, the encoder: one picture to the planes it might be made of, hidden parts included."""
 
 from pathlib import Path
 

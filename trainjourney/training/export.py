@@ -31,7 +31,7 @@ from ..scenery.worlds import WORLDS
 from .checkpoint import load_weights, save_weights
 from .dataset import open_shards
 from .options import read_options
-from .pocket import STAGES, fresh_networks, stage_weights
+from .pocket import fresh_networks, network_weights
 from .presets import find_preset
 from .share import WEIGHTS, share_weights
 
@@ -44,8 +44,8 @@ DECODED = ("ring", "position", "look", "fade")  # the part of the state that the
 def load_networks(run: Path) -> dict[str, nn.Module]:
     """The averaged networks of a run. Raises TrainingError."""
     networks = fresh_networks(find_preset(str(read_options(run)["preset"])))
-    for stage, (name, network) in zip(STAGES, networks.items(), strict=True):
-        load_weights(stage_weights(run, stage), {name: network})
+    for name, network in networks.items():
+        load_weights(network_weights(run, name), {name: network})
         network.eval().requires_grad_(False)
     return networks
 

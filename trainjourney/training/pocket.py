@@ -1,5 +1,6 @@
-"""The pocket from nothing: render, then five stages in order, each resuming where it stood."""
+"""The pocket from nothing: render, then six stages in order, each resuming where it stood."""
 
+import shutil
 from collections.abc import Collection
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from .dataset import Shards, open_shards, render_shard, shard_name
 from .decoder_stage import DecoderStage
 from .dream_stage import DreamStage, all_embeddings
 from .encoder_stage import EncoderStage
+from .few_stage import FewStage
 from .look_stage import LookStage, small_pictures
 from .options import read_options, remember_options
 from .presets import Preset, find_preset
@@ -25,7 +27,10 @@ from .progress import Bar
 from .runner import run_stage
 from .stage import Stage
 
-STAGES = ("look", "codec", "decoder", "dream", "encoder")
+STAGES = ("look", "codec", "decoder", "dream", "few", "encoder")
+STAGE_OF = {"embedder": "look", "codec": "codec", "decoder": "decoder", "network": "dream"} | {
+    "encoder": "encoder"
+}  # the stage in which each network of a bundle is trained
 
 
 def train_pocket(
@@ -62,7 +67,10 @@ def train_pocket(
             share = options.share[name] / sum(options.share[n] for n in only)
             schedule = replace(schedule, steps=10**7, warmup=60, minutes=minutes * share)
         stage = build_stage(name, options, shards, run)
+        before = _written(stage_weights(run, name))
         result = run_stage(stage, schedule, run, device, progress=Bar(), threads=threads)
+        if name == "dream" and _written(stage_weights(run, name)) != before:
+            shutil.rmtree(run / "few", ignore_errors=True)  # taught by what the network was
         if result.ended != "done":
             return
 
@@ -93,10 +101,20 @@ def set_out_from(bundle: Path, run: Path) -> None:
     """Give every stage that has not begun the weights of a bundle. Raises TrainingError."""
     networks = fresh_networks(find_preset(str(read_options(run)["preset"])))
     load_weights(bundle / "weights.safetensors", networks)
-    for stage, (name, network) in zip(STAGES, networks.items(), strict=True):
-        path = stage_weights(run, stage)
+    for name, network in networks.items():
+        path = stage_weights(run, STAGE_OF[name])
         if not path.exists():
             save_weights(path, {name: network})
+
+
+def network_weights(run: Path, name: str) -> Path:
+    """What a bundle takes a network from; the dream network from its few steps, once taught."""
+    few = stage_weights(run, "few")
+    return few if name == "network" and few.exists() else stage_weights(run, STAGE_OF[name])
+
+
+def _written(path: Path) -> float:
+    return path.stat().st_mtime if path.exists() else 0.0
 
 
 def fresh_networks(preset: Preset) -> dict[str, nn.Module]:
@@ -127,7 +145,7 @@ def build_stage(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
         return EncoderStage(shards, codec, look.embedder)
     decoder = Decoder(*options.paint)
     load_weights(stage_weights(run, "decoder"), {"decoder": decoder})
-    return DreamStage(
+    dream = DreamStage(
         shards,
         all_embeddings(pictures, look.embedder),
         codec,
@@ -136,3 +154,7 @@ def build_stage(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
         decoder=decoder.eval(),
         film=options.film,
     )
+    if name == "few":
+        load_weights(stage_weights(run, "dream"), dream.modules())
+        return FewStage(dream)
+    return dream

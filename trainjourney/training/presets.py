@@ -26,23 +26,34 @@ class Preset:
     share: dict[str, float]  # of the whole training time, where it is given in minutes
 
 
-_SHARE = {"look": 0.08, "codec": 0.1, "decoder": 0.16, "dream": 0.54, "encoder": 0.12}
+_SHARE = {
+    "look": 0.07, "codec": 0.08, "decoder": 0.16, "dream": 0.49, "few": 0.08, "encoder": 0.12,
+}  # fmt: skip
 
 
 def _schedules(steps: dict[str, int], **more: float) -> dict[str, Schedule]:
-    rates = {"look": 1e-3, "codec": 1.5e-3, "decoder": 2e-3, "dream": 6e-4, "encoder": 1e-3}
+    rates = {
+        "look": 1e-3,
+        "codec": 1.5e-3,
+        "decoder": 2e-3,
+        "dream": 6e-4,
+        "few": 2e-4,
+        "encoder": 1e-3,
+    }
     return {
-        k: Schedule(steps=n, lr=rates[k], ema=0.998 if k == "dream" else 0.995, **more)  # type: ignore[arg-type]
+        k: Schedule(steps=n, lr=rates[k], ema=0.998 if k in ("dream", "few") else 0.995, **more)  # type: ignore[arg-type]
         for k, n in steps.items()
     }
 
 
-_LONG = {"look": 2500, "codec": 3500, "decoder": 4000, "dream": 40000, "encoder": 5000}
+_LONG = {
+    "look": 2500, "codec": 3500, "decoder": 4000, "dream": 40000, "few": 4000, "encoder": 5000,
+}  # fmt: skip
 _LONGER = {name: 4 * steps for name, steps in _LONG.items()}
 PRESETS = {
     "tiny": Preset(
         1, 1, 2, 16, 1, (8, 1), 6,
-        _schedules({"look": 3, "codec": 3, "decoder": 2, "dream": 3, "encoder": 2}),
+        _schedules({"look": 3, "codec": 3, "decoder": 2, "dream": 3, "few": 2, "encoder": 2}),
         _SHARE,
     ),
     "xs": Preset(80, 30, 20, 32, 1, (16, 2), 120, _schedules(_LONG), _SHARE),

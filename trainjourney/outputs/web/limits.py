@@ -67,7 +67,7 @@ class Gate:
     def __call__(self) -> RequestHandler:
         handler = self._make()
         loop = asyncio.get_running_loop()
-        loop.call_soon(self._admit, handler)
+        loop.call_soon(loop.call_soon, self._admit, handler)  # after it has its transport
         loop.call_later(self._headers_s, self._ask, handler)
         return handler
 

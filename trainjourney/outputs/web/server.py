@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -24,7 +24,7 @@ from trainjourney.outputs.web.health import FrameAge, Health
 from trainjourney.outputs.web.jpegs import Jpegs
 from trainjourney.outputs.web.limits import Gate
 from trainjourney.outputs.web.looks import LookPictures
-from trainjourney.outputs.web.tokens import Tokens, default_file
+from trainjourney.outputs.web.tokens import Tokens, default_file, may
 from trainjourney.outputs.web.whep import IceServers, Whep
 from trainjourney.outputs.webrtc import Viewers
 from trainjourney.settings import WebConfig, WebrtcConfig
@@ -38,6 +38,7 @@ ASSETS = {
     "train.js": "text/javascript", "widgets.js": "text/javascript", "icon.svg": "image/svg+xml",
     "manifest.json": "application/manifest+json",
 }  # fmt: skip
+Root = Callable[[web.Request], Awaitable[web.StreamResponse | None]]
 _LOOK_S = 1.0 / 60.0
 
 
@@ -79,9 +80,16 @@ class Server:
         self.address = ""
         self._runner: web.AppRunner | None = None
         self._looking: asyncio.Task[None] | None = None
+        self._root: Root | None = None
 
-    async def start(self, routes: Sequence[web.AbstractRouteDef] = ()) -> None:
-        """Listen. `routes` are further doors, for the role control. Raises WebError."""
+    async def start(
+        self, routes: Sequence[web.AbstractRouteDef] = (), root: Root | None = None
+    ) -> None:
+        """Listen. `routes` are further doors, for the role control. Raises WebError.
+
+        So is `root`: it is asked first what / shall be, and gives None where it is the page.
+        """
+        self._root = root
         app = web.Application(client_max_size=64 * 1024)
         self._runner = runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=15.0, handle_signals=False,
@@ -185,7 +193,10 @@ class Server:
             handler = further.handler
             add("control", further.method, further.path, handler)
 
-    async def _page(self, request: web.Request) -> web.Response:
+    async def _page(self, request: web.Request) -> web.StreamResponse:
+        asked = request.path == "/" and may(request[ROLE], "control")
+        if asked and self._root and (answer := await self._root(request)):
+            return answer
         return _file(PAGES[request.path], "text/html")
 
     async def _asset(self, request: web.Request) -> web.Response:

@@ -18,10 +18,11 @@ const train = new Train(find(".pane"), (how) => {
 });
 
 // Our own moves go out at most once a frame, the latest of each control.
-const due = new Map();
+const due = new Map(), sent = new Map();
 function turn(name, value) {
   if (!due.size) requestAnimationFrame(flush);
   due.set(name, value);
+  sent.set(name, value);
   state.values[name] = value;
 }
 function flush() {
@@ -68,8 +69,9 @@ function board_the_train(hello) {
 // A move that took effect, of whoever.
 function hear(name, value, source) {
   const mine = source === state.you;
+  if (mine && sent.get(name) !== value) return; // an echo of a move that we have gone on from
   state.values[name] = value;
-  if (!mine || !due.has(name)) set(name, value);
+  set(name, value);
   note(name, value, source, mine);
   if (mine) return;
   const element = element_of(name);

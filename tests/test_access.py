@@ -1,0 +1,202 @@
+"""Who may: loopback alone by default, tokens beyond it, nothing from foreign pages, limits."""
+
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from serving import Served, served, wait_for
+
+from trainjourney.errors import WebError
+from trainjourney.outputs.web.access import COOKIE
+from trainjourney.outputs.web.limits import Bucket
+from trainjourney.outputs.web.tokens import Tokens, default_file, may
+
+FAR = {"X-Forwarded-For": "192.0.2.7"}  # as through a proxy: not from this machine
+
+
+def test_a_token_is_known_by_its_hash_until_it_is_revoked_or_over(tmp_path: Path) -> None:
+    file = tmp_path / "state" / "tokens.json"
+    tokens = Tokens(file)
+    view, control = tokens.make("view", "a guest"), tokens.make("control", days=1.0)
+    now_s = time.time()
+    assert tokens.role_of(view, now_s) == "view" and tokens.role_of(control, now_s) == "control"
+    assert view not in file.read_text() and view.rpartition("_")[2] not in file.read_text()
+    assert file.stat().st_mode & 0o077 == 0
+    assert tokens.role_of(control, now_s + 2 * 86400) is None
+    for wrong in ("", "x", view[:-1], view + "x", "tj_" + "a" * 500, view.replace("tj_", "tj_0")):
+        assert tokens.role_of(wrong, now_s) is None
+    other = Tokens(file)  # another process revokes it
+    assert other.revoke(view.split("_")[1]) and not other.revoke("nobody")
+    assert tokens.role_of(view, now_s) is None and tokens.role_of(control, now_s) == "control"
+
+
+@pytest.mark.parametrize("text", ["[", "{}", '[{"id": 1}]', '[{"id":"a","role":"god"}]', "[3]"])
+def test_a_file_that_is_no_file_of_tokens_lets_nobody_in(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "tokens.json"
+    file.write_text(text)
+    if text == "{}":
+        assert Tokens(file).all() == []
+        return
+    with pytest.raises(WebError, match="trainjourney token new"):
+        Tokens(file).all()
+
+
+def test_a_role_may_what_lesser_roles_may() -> None:
+    assert may("admin", "control") and may("control", "view") and may("view", "view")
+    assert not may("view", "control") and not may(None, "view")
+
+
+def test_the_users_own_file_lies_in_the_state_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", "/state")
+    assert default_file() == Path("/state/trainjourney/tokens.json")
+
+
+def test_a_wide_address_without_a_token_is_refused(tmp_path: Path) -> None:
+    wide = served(listen="0.0.0.0", tokens=tmp_path / "none.json")
+    with pytest.raises(WebError, match="trainjourney token new --role view"), wide:
+        pass
+
+
+def test_a_port_in_use_is_one_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        late = served(port=port)
+        with pytest.raises(WebError, match=f"127.0.0.1:{port} .*--set web.port"), late:
+            pass
+
+
+@pytest.mark.parametrize("path", ["/frame.jpg", "/whep", "/stream.mjpeg", "/drive/ws", "/status", "/metrics", "/looks/1.jpg"])  # fmt: skip  # noqa: E501
+def test_from_afar_nothing_is_open_without_a_token(path: str) -> None:
+    with served() as page:
+        method = "HEAD" if path == "/whep" else "GET"
+        assert page.ask(method, path, headers=FAR).status == 401
+        assert (
+            page.ask(method, path, headers=FAR | {"Authorization": "Bearer tj_a_b"}).status == 401
+        )
+        assert page.ask("GET", "/healthz", headers=FAR).status == 200
+
+
+def test_each_role_opens_its_doors_by_bearer_and_by_cookie(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    texts = {role: Tokens(file).make(role) for role in ("view", "control", "admin")}  # type: ignore[arg-type]
+    doors = {"/frame.jpg": "view", "/status": "control", "/metrics": "admin"}
+    with served(tokens=file) as page:
+        wait_for(lambda: page.server.age.number)
+        for role, text in texts.items():
+            entered = page.ask("POST", "/enter", text.encode(), FAR)
+            cookie = entered.headers["Set-Cookie"]
+            assert entered.data == {"role": role}
+            assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and "Path=/" in cookie
+            for ticket in ({"Authorization": f"Bearer {text}"}, {"Cookie": f"{COOKIE}={text}"}):
+                for door, wanted in doors.items():
+                    got = page.ask("GET", door, headers=FAR | ticket).status
+                    assert got == (200 if may(role, wanted) else 403), (role, door)  # type: ignore[arg-type]
+        Tokens(file).revoke(texts["view"])
+        assert page.ask("GET", "/frame.jpg", headers=FAR | {"Authorization": f"Bearer {texts['view']}"}).status == 401  # fmt: skip  # noqa: E501
+        assert page.ask("POST", "/leave", b"", FAR).headers["Set-Cookie"].startswith(f'{COOKIE}=""')
+
+
+def test_who_guesses_tokens_must_wait(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    good = Tokens(file).make("view")
+    with served(tokens=file) as page:
+        told = [page.ask("POST", "/enter", b"tj_aaaaaaaa_guess", FAR).status for _ in range(13)]
+        assert told[:10] == [401] * 10 and set(told[10:]) == {429}
+        late = page.ask("POST", "/enter", good.encode(), FAR)
+        assert late.status == 429 and late.headers["Retry-After"] == "30"
+        assert page.server.access.refused["token"] == 10
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        ("GET", "/", {"Host": "evil.example"}, 421),
+        ("GET", "/", {"Host": "192.0.2.1"}, 421),
+        ("GET", "/", {"Host": "train.example:8410"}, 200),
+        ("GET", "/", {"Host": "localhost:8410"}, 200),
+        ("GET", "/", {"Host": "[::1]:8410"}, 200),
+        ("POST", "/enter", {"Origin": "http://evil.example"}, 403),
+        ("POST", "/whep", {"Origin": "null"}, 403),
+        ("POST", "/looks", {"Sec-Fetch-Site": "cross-site"}, 403),
+        ("GET", "/drive/ws", {"Origin": "http://evil.example", "Upgrade": "websocket"}, 403),
+        ("GET", "/page/../server.py", {}, 404),
+        ("GET", "/page/%2e%2e/server.py", {}, 404),
+        ("DELETE", "/", {}, 405),
+    ],
+)
+def test_foreign_names_and_pages_are_refused(
+    method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    with served(hosts="train.example") as page:
+        assert page.ask(method, path, b"" if method == "POST" else None, headers).status == status
+
+
+def test_every_page_says_that_nothing_comes_from_elsewhere() -> None:
+    with served() as page:
+        for path in ("/", "/drive", "/page/train.js", "/nowhere"):
+            headers = page.ask("GET", path).headers
+            policy = headers["Content-Security-Policy"]
+            assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self'")
+            assert "unsafe" not in policy and "http" not in policy
+            assert headers["X-Content-Type-Options"] == "nosniff"
+            assert headers["Access-Control-Allow-Origin"] is None and headers["Server"] is None
+
+
+def test_one_address_may_not_ask_too_often() -> None:
+    with served(requests=5) as page:
+        told = [page.ask("GET", "/healthz").status for _ in range(30)]
+        assert told[:20] == [200] * 20 and told[-1] == 429
+        assert page.server.access.refused["rate"] >= 1
+
+
+def test_a_bucket_fills_with_time_and_forgets_the_oldest() -> None:
+    bucket = Bucket(2.0, 4.0)
+    assert [bucket.take("a", 0.0) for _ in range(5)] == [True] * 4 + [False]
+    assert bucket.take("b", 0.0) and not bucket.take("a", 0.4)
+    assert bucket.take("a", 1.0) and bucket.has("a", 1.0) and not bucket.has("a", 0.0, 9.0)
+    for number in range(5000):
+        bucket.take(str(number), 2.0)
+    assert len(bucket._left) == 4096
+
+
+def talk(page: Served, text: bytes) -> socket.socket:
+    line = socket.create_connection(("127.0.0.1", page.port), timeout=10)
+    line.sendall(text)
+    return line
+
+
+def test_a_slow_loris_is_let_go_and_others_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    with served() as page:
+        page.server.gate._headers_s = 0.5
+        page.server.gate.slow = 0
+        lines = [talk(page, b"GET / HTTP/1.1\r\nHost: loc") for _ in range(40)]
+        assert page.ask("GET", "/healthz").status == 200
+        wait_for(lambda: page.server.gate.slow == 40, 5.0)
+        for line in lines:
+            with line:
+                assert line.recv(10) == b""
+
+
+def test_a_slow_body_is_let_go() -> None:
+    head = b"POST /enter HTTP/1.1\r\nHost: localhost\r\nContent-Length: 90\r\n\r\ntj_"
+    with served() as page, talk(page, head) as line:
+        assert page.ask("GET", "/healthz").status == 200
+        line.settimeout(0.3)
+        with pytest.raises(TimeoutError):
+            line.recv(10)  # it waits, and nobody else does
+
+
+def test_one_address_may_not_take_all_connections() -> None:
+    with served() as page:
+        lines = [talk(page, b"") for _ in range(110)]
+        wait_for(lambda: page.server.gate.crowded >= 14, 5.0)
+        for line in lines:
+            line.close()
+        wait_for(lambda: page.ask("GET", "/healthz").status == 200, 5.0)
+
+
+def test_a_large_body_is_refused_at_its_word() -> None:
+    with served() as page:
+        assert page.ask("POST", "/enter", b"x" * 1_000_000).status == 413
+        assert page.ask("POST", "/whep", b"x" * 1_000_000).status == 415

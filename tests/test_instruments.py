@@ -1,0 +1,113 @@
+"""A live show steered from outside: OSC, OSCQuery, a tour, a picture dropped in; its journal."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+from PIL import Image
+from tiny_bundle import write_tiny_bundle
+
+from trainjourney.controls.desk import Desk
+from trainjourney.controls.osc_message import read_datagram, write_message
+from trainjourney.errors import ConfigError
+from trainjourney.journey.tour import Step, Tour
+from trainjourney.show.instruments import TourGuide
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def free_port(kind: int) -> int:
+    with socket.socket(socket.AF_INET, kind) as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def until(true: Callable[[], Any], wait_s: float = 40.0) -> Any:
+    end_s = time.monotonic() + wait_s
+    while time.monotonic() < end_s:
+        if found := true():
+            return found
+        time.sleep(0.05)
+    raise AssertionError("waited in vain")
+
+
+def test_a_show_is_steered_from_outside_and_its_journal_tells(tmp_path: Path) -> None:
+    tiny = write_tiny_bundle(tmp_path / "engines" / "tiny")
+    path = tmp_path / "show.jsonl"
+    osc, page = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM)
+    (tmp_path / "tour.toml").write_text("loop = false\n[[step]]\nat = 0.1\nspeed = 0.25\n")
+    words = ["play", "--engine", str(tiny), "--tour", "tour.toml"]
+    sets = (f"osc.port={osc}", f"web.port={page}", "engine.threads=1", "journal.file=show.jsonl")
+    words += [word for text in sets for word in ("--set", text)]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for name in ("DISPLAY", "SDL_VIDEODRIVER"):
+        env.pop(name, None)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "trainjourney", *words],
+        cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
+        one.settimeout(0.2)
+
+        def ask(address: str) -> object:
+            one.sendto(write_message(address, ["?"]), ("127.0.0.1", osc))
+            try:
+                return read_datagram(one.recv(1000))[0].message.arguments[0]
+            except (TimeoutError, ConnectionError):
+                return None
+
+        def names() -> Any:
+            with urlopen(f"http://127.0.0.1:{page}/train/look") as answer:
+                told = json.load(answer)
+            return [node["DESCRIPTION"] for node in told["CONTENTS"].values()]
+
+        try:
+            until(lambda: ask("/train/speed/raw") == 0.25)  # by the tour
+            (tmp_path / "looks").mkdir()
+            Image.new("RGB", (90, 60), (9, 9, 90)).save(tmp_path / "looks" / "7 night.png")
+            until(lambda: "Melt to night." in names())
+            one.sendto(write_message("/train/look", ["night"]), ("127.0.0.1", osc))
+            until(lambda: ask("/train/look") == "night")
+            until(lambda: path.exists() and b'"value":"night"' in path.read_bytes())
+            time.sleep(0.3)
+        finally:
+            child.terminate()
+            _, told = child.communicate(timeout=60)
+    assert child.returncode == 0 and "Traceback" not in told, told
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    looks = next(line for line in lines[1:] if "looks" in line)
+    assert looks["looks"]["7"]["name"] == "night" and "embedding" in looks["looks"]["7"]
+    turned = {line["parameter"]: line["value"] for line in lines if "parameter" in line}
+    assert turned["look"] == "night" and turned["speed"] == 0.25
+    assert lines[-1].get("end")
+
+
+def test_a_tour_by_the_clock_turns_the_desk() -> None:
+    desk = Desk({"speed": 2.0})
+    guide = TourGuide(Tour([Step(0.05, 0.2, {"speed": 0.0, "look": "dusk"})], 1.0, False), desk)
+    heard: list[float | str] = []
+    desk.listen(lambda change, source: heard.append(change.value))
+    guide.start()
+    until(lambda: desk.values()["speed"] == 0.0, 10.0)
+    guide.close()
+    speeds = [value for value in heard if isinstance(value, float)]
+    assert speeds == sorted(speeds, reverse=True) and speeds[0] < 2.0 and "dusk" in heard
+
+
+def test_what_is_wrong_in_the_settings_is_told_before_departure(tmp_path: Path) -> None:
+    from trainjourney.config import load
+    from trainjourney.show.play import play
+
+    tiny = write_tiny_bundle(tmp_path / "engines" / "tiny")
+    for text, told in (("osc.allow=moon", "osc.allow"), ("journey.tour=gone.toml", "no such tour")):
+        config = load(None, [text, "journal.write=false"], {"engine.name": str(tiny)})
+        with pytest.raises(ConfigError, match=told):
+            play(config, frames=3)

@@ -1,0 +1,128 @@
+"""Tours: steps at their times, even glides, rounds, and mistakes told by their place."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainjourney.errors import ConfigError
+from trainjourney.journey.tour import Step, Tour, TourSource, read_tour
+
+TEXT = """
+length = "0:20"
+[[step]]
+at = 0
+look = "meadow"
+melt_s = 2
+[[step]]
+at = "0:10"
+over = 4
+speed = 0.0
+look = "dusk"
+"weight.3" = 1
+[[step]]
+at = 5
+speed = 2
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "tour.toml"
+
+
+def tour(path: Path, text: str = TEXT) -> Tour:
+    path.write_text(text)
+    return read_tour(path)
+
+
+def said(tour: Tour, after_s: float, until_s: float) -> list[tuple[str, object]]:
+    return [(change.parameter, change.value) for change in tour.changes(after_s, until_s)]
+
+
+def test_steps_come_at_their_times_and_glides_go_evenly(path: Path) -> None:
+    one = tour(path)
+    assert said(one, -1.0, 0.0) == [("melt_s", 2.0), ("look", "meadow")]
+    assert said(one, 0.0, 4.99) == []
+    assert said(one, 4.99, 5.0) == [("speed", 2.0)]
+    assert said(one, 5.0, 10.0) == [("speed", 2.0), ("weight.3", 0.0), ("look", "dusk")]
+    assert said(one, 10.0, 11.0) == [("speed", 1.5), ("weight.3", 0.25)]
+    assert said(one, 11.0, 14.5) == [("speed", 0.0), ("weight.3", 1.0)]
+    assert said(one, 14.5, 19.9) == []
+    again = said(one, 19.9, 20.0)
+    assert again == [("melt_s", 2.0), ("look", "meadow")]
+    assert said(one, 20.0, 25.0) == [("speed", 2.0)]
+
+
+def test_a_look_through_a_keyhole_sees_where_all_stands(path: Path) -> None:
+    one = tour(path)
+    found = dict(said(one, -1.0, 12.0))
+    assert found == {"melt_s": 2.0, "look": "dusk", "speed": 1.0, "weight.3": 0.5}
+    assert dict(said(one, 12.0, 20_000_012.0))["speed"] == 1.0  # a million rounds later
+
+
+def test_without_a_loop_it_ends(path: Path) -> None:
+    one = tour(path, "loop = false\n" + TEXT)
+    assert said(one, -1.0, 500.0)[-1] == ("look", "dusk")
+    assert said(one, 500.0, 1000.0) == []
+
+
+@given(st.lists(st.floats(0.01, 6.9), max_size=40))
+def test_however_often_it_is_asked_it_stands_alike(gaps: list[float]) -> None:
+    def made() -> Tour:
+        glide = Step(2.0, 3.0, {"speed": -2.0, "brake": 1.0})
+        return Tour([Step(1.0, 0.0, {"speed": 2.0, "brake": 0.0}), glide], 7.0, True)
+
+    often, once, now_s = made(), made(), 0.0
+    said(often, -1.0, 0.0)
+    for gap_s in gaps:
+        said(often, now_s, now_s + gap_s)
+        now_s += gap_s
+    said(once, -1.0, now_s)
+    assert often.set_to == pytest.approx(once.set_to)
+
+
+def test_by_frames_it_is_the_same_at_any_speed(path: Path) -> None:
+    source = TourSource(tour(path), 2.0)
+    polls = [[(c.parameter, c.value) for c in source.poll()] for _ in range(41)]
+    assert polls[0] == polls[40] == [("melt_s", 2.0), ("look", "meadow")]
+    assert polls[10] == [("speed", 2.0)] and polls[24][0] == ("speed", 1.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "has no steps"),
+        ("step = 3", "has no steps"),
+        ("[[step]]\nspeed = 1", "step 1: has no time"),
+        ("[[step]]\nat = 'soon'", "step 1: at is 'soon'; write seconds"),
+        ("[[step]]\nat = -3", "step 1: at is -3"),
+        ("[[step]]\nat = true", "step 1: at is True"),
+        ("[[step]]\nat = nan", "step 1: at is nan"),
+        ("[[step]]\nat = '1:2:3:4'", "step 1: at is"),
+        ("[[step]]\nat = 5\nspede = 1", "step 1: unknown 'spede'; did you mean 'speed'"),
+        ("[[step]]\nat = 5\nweight = 1", 'weight wants its slot; write "weight.1"'),
+        ("[[step]]\nat = 5\nspeed = 'fast'", "speed is 'fast'; give it a number"),
+        ("[[step]]\nat = 5\nspeed = nan", "speed is nan; give it a number"),
+        ("[[step]]\nat = 5\nspeed = [1]", "give it a number"),
+        ("[[step]]\nat = 5\nmelt_curve = 'smoth'", "melt_curve: unknown 'smoth'; did you mean"),
+        ("[[step]]\nat = 0\nspeed = 1", "less than a second"),
+        ("length = 3\n[[step]]\nat = 5\nspeed = 1", "make that 5"),
+        ("lenght = 3\n[[step]]\nat = 5\nspeed = 1", "did you mean 'length'"),
+        ("loop = 1\n[[step]]\nat = 5", "loop is not true or false"),
+        ("[[step]\nat", "is not TOML"),
+        ("x = " + "[" * 5000, "is not TOML"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(text: str, told: str, path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        tour(path, text)
+    assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_tour_that_is_not_there_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such tour"):
+        read_tour(tmp_path / "gone.toml")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_tour(tmp_path)

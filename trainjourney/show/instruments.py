@@ -1,0 +1,167 @@
+"""What steers a show beside window and page: OSC, MIDI, taps, presets, a tour, the looks' folder.
+
+Each turns the desk or listens to it. Whatever one of them meets is told of in one line, and the
+picture goes on.
+"""
+
+import asyncio
+import logging
+import socket
+import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from aiohttp import web
+
+from trainjourney.controls.announce import Announcement
+from trainjourney.controls.desk import Desk
+from trainjourney.controls.osc import OscServer
+from trainjourney.controls.oscquery import OscQuery
+from trainjourney.controls.presets import Presets
+from trainjourney.controls.tempo import Tempo
+from trainjourney.inference import Bundle, Look
+from trainjourney.journey.tour import Tour, read_tour
+from trainjourney.settings import Config
+from trainjourney.show.bank import FolderWatch
+from trainjourney.show.network import Service
+from trainjourney.show.stage import Stage
+from trainjourney.types import Change
+
+log = logging.getLogger(__name__)
+
+_TOUR_S = 1.0 / 60.0
+
+
+class Instruments:
+    """Made before the train departs, so that what is wrong in the settings is told then.
+
+    As a context it plays; its `services` are for the network thread, its OSCQuery for the page.
+    """
+
+    def __init__(self, config: Config, stage: Stage, bundle: Bundle) -> None:
+        """Raises ConfigError."""
+        self._config, self._stage, self._bundle = config, stage, bundle
+        tour = config.journey.tour
+        self._tour = read_tour(Path(tour).expanduser()) if tour else None
+        self._stack = ExitStack()
+        self._osc = OscServer(stage.desk, config.osc) if config.osc.port else None
+        self.oscquery = OscQuery(stage.desk, config.osc.port, self._names)
+
+    def services(self) -> dict[str, Service]:
+        """What runs in the network thread: name -> a coroutine function."""
+        found: dict[str, Service] = {}
+        if self._osc:
+            found["osc"] = self._serve_osc
+            if self._config.osc.announce:
+                found["zeroconf"] = self._announce
+        return found
+
+    def routes(self) -> list[web.RouteDef]:
+        """Further doors of the page."""
+        return self.oscquery.routes()
+
+    def counts(self) -> dict[str, Any]:
+        """What became of all that came."""
+        osc = dict(self._osc.counts) if self._osc else {}
+        return {"osc": osc, "oscquery": dict(self.oscquery.ear.counts)}
+
+    def __enter__(self) -> "Instruments":
+        desk, stack = self._stage.desk, self._stack
+        stack.callback(self.oscquery.close)
+        tempo, presets = Tempo(desk), Presets(desk)
+        stack.callback(tempo.close)
+        stack.callback(presets.close)
+        if self._config.looks.folder:
+            watch = FolderWatch(
+                self._config.looks, self._bundle, self._config.engine.backend, self._lay
+            )
+            watch.start()
+            stack.callback(watch.close)
+        if self._tour:
+            guide = TourGuide(self._tour, desk)
+            guide.start()
+            stack.callback(guide.close)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        err: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def _names(self) -> dict[int, str]:
+        return {slot: look.name for slot, look in self._stage.keeper.looks.items()}
+
+    def _lay(self, looks: dict[int, Look]) -> None:
+        """Another bank; in the thread of the folder's watch."""
+        self._stage.lay_bank(looks, self._bundle)
+        self.oscquery.bank_changed()
+        log.info("looks: %d in the bank", len(looks))
+
+    async def _serve_osc(self) -> None:
+        assert self._osc
+        self._osc.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            self._osc.close()
+
+    async def _announce(self) -> None:
+        osc, page = self._config.osc, self._config.web
+        addresses = [_reached_at(host) for host in (page.listen, osc.host)]
+        if any(address.startswith("127.") for address in addresses):
+            log.info("osc: heard on this machine alone, so it is not announced")
+            return
+        name = f"Trainjourney {socket.gethostname()}"
+        announcement = Announcement(name, sorted(set(addresses)), page.port, osc.port)
+        await announcement.start()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await announcement.close()
+
+
+class TourGuide:
+    """A tour by the clock: a thread that turns the desk, from `start` to `close`."""
+
+    def __init__(self, tour: Tour, desk: Desk) -> None:
+        self._tour, self._desk = tour, desk
+        tour.set_to |= desk.values()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._guide, name="tour", daemon=True)
+
+    def start(self) -> None:
+        """Set out."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End where it is."""
+        self._ended.set()
+        if self._thread.is_alive():
+            self._thread.join(5.0)
+
+    def _guide(self) -> None:
+        begun_s, after_s = time.monotonic(), -1.0
+        while not self._ended.wait(_TOUR_S):
+            now_s = time.monotonic()
+            until_s = now_s - begun_s
+            for change in self._tour.changes(after_s, until_s):
+                self._desk.turn(Change(change.parameter, change.value, now_s), "tour")
+            after_s = until_s
+
+
+def _reached_at(host: str) -> str:
+    """The address of this machine that others reach a listener at `host` by."""
+    if host not in ("0.0.0.0", "::", ""):  # noqa: S104
+        return host
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing: asks the routing table
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])

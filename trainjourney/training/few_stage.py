@@ -1,0 +1,81 @@
+"""Stage 5, few steps: the dream network learns to say in one step what it would say in two, guided.
+
+Progressive distillation (Salimans & Ho 2022) with the guidance baked in (Meng et al. 2023): the
+teacher, the network as it was, takes two guided steps (Ho & Salimans 2021) from a place on the
+road; the student is to arrive there in one. Guidance is on the look alone, never on the context.
+"""
+
+import copy
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..model.codec import LATENT
+from ..model.denoiser import between, lead, roughen
+from ..model.network import Network
+from ..model.sampler import STEPS, euler
+from .dream_stage import DreamStage
+
+GUIDANCE = 1.7
+
+
+class FewStage:
+    """Regression on where the guided teacher arrives; batches and sheets are the dream stage's."""
+
+    name = "few"
+
+    def __init__(self, dream: DreamStage, guidance: float = GUIDANCE) -> None:
+        """`dream` with the network that its own stage has trained."""
+        self.dream, self.guidance = dream, guidance
+        self.network = dream.network
+        self.teacher = copy.deepcopy(dream.network).eval().requires_grad_(False)
+
+    def modules(self) -> dict[str, nn.Module]:
+        """The student."""
+        return {"network": self.network}
+
+    def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """One batch, each at the beginning of one of the sampler's steps."""
+        context, tile, plane, embedding = self.dream.batch_of(rng, self.dream.batch)
+        b = len(tile)
+        u = torch.rand(b, 3, generator=rng)
+        level = torch.where(u[:, 0] < 0.7, 0.6 * torch.rand(b, generator=rng), torch.zeros(b))
+        mask = (u[:, 1] >= 0.1).float()
+        embedding = embedding * (u[:, 2] >= 0.05).float()[:, None]
+        context = roughen(context, level, torch.randn(context.shape, generator=rng))
+        noise = torch.randn(tile.shape, generator=rng)
+        time = torch.randint(STEPS, (b,), generator=rng) / STEPS
+        stride = torch.full((b,), 1.0 / STEPS)
+        z = between(tile[:, :LATENT], noise[:, :LATENT], time)
+        signs = between(tile[:, LATENT:], noise[:, LATENT:], lead(time))
+        start = torch.cat([z, signs], 1)
+        told = (context, mask, level, plane, embedding)
+        with torch.no_grad():
+            goal = self.arrive(start, time, stride, *told)
+        torch.clear_autocast_cache()
+        said = self.network(start, time, *told).float()
+        apart = (euler(start, said, time, stride) - goal) / stride[:, None, None, None]
+        error = apart.square().mean((2, 3))
+        latent, named = error[:, :LATENT].mean(), error[:, LATENT:].mean()
+        return {"loss": latent + 0.5 * named, "latent": latent, "signs": named}
+
+    def arrive(
+        self, start: Tensor, time: Tensor, stride: Tensor, context: Tensor, mask: Tensor,
+        level: Tensor, plane: Tensor, embedding: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """Where two guided steps of the teacher lead from `start`, [B, DREAMT, TALL, TILE]."""
+        twice = [torch.cat([x, x]) for x in (context, mask, level, plane)]
+        looks = torch.cat([embedding, torch.zeros_like(embedding)])
+        place = start
+        for i in range(2):
+            now = time + 0.5 * stride * i
+            both = self.teacher(torch.cat([place, place]), torch.cat([now, now]), *twice, looks)
+            told, free = both.float().chunk(2)
+            place = euler(place, free + self.guidance * (told - free), now, 0.5 * stride)
+        return place
+
+    def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
+        """The dream stage's sheet, with the student."""
+        assert isinstance(ema["network"], Network)
+        self.dream.sample(path, ema)
