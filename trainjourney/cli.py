@@ -147,7 +147,8 @@ def bench(
     precision: Precision = None,
     threads: Threads = None,
     against: Annotated[
-        str | None, typer.Option(metavar="BACKEND", help="A second one in the same run; or streamdiffusion.")
+        str | None,
+        typer.Option(metavar="BACKEND", help="A second one in the same run; or streamdiffusion."),
     ] = None,
     frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
     tries: Annotated[int, typer.Option(metavar="N", min=1, help="Turns, for latency.")] = 500,

@@ -26,7 +26,8 @@ def bench(
 
     ms p50, p95, p99 of the predictor, of the decoder, and of the whole frame: drawing noise,
     predicting, decoding, and handing the frame over into memory that is not the engine's.
-    `against` names a second backend, or is "streamdiffusion", see beside_baseline: both run by turns, so that what else the machine does
+    `against` "streamdiffusion" is another bench, see beside_baseline; else it names a second
+    backend: both run by turns, so that what else the machine does
     weighs on both alike; "ratio" is how many times the second's time the first takes, and the
     second's precision is auto. Raises BundleError, BackendError.
     """
@@ -90,7 +91,7 @@ def beside_baseline(config: Config, frames: int, warmup: int) -> dict[str, Any]:
         for part, values in ours.run(min(ROUND, frames - start)).items():
             times[part] += values
         base += theirs.run(min(ROUND, frames - start))
-    told, other = summary(times), summary({part: base for part in PARTS})
+    told, other = summary(times), summary(dict.fromkeys(PARTS, base))
     return {
         "bundle": bundle.manifest.name,
         "size": f"{size.width}x{size.height}",

@@ -119,8 +119,8 @@ class TensorRtGraph:
 
     def __init__(self, engine: Any, wanted_in: Ports, wanted_out: Ports) -> None:
         names = {engine.get_tensor_name(i) for i in range(engine.num_io_tensors)}
-        self.inputs = {name: port for name, port in wanted_in.items() if name in names}
-        self.outputs = {name: port for name, port in wanted_out.items() if name in names}
+        self.inputs: Ports = {name: port for name, port in wanted_in.items() if name in names}
+        self.outputs: Ports = {name: port for name, port in wanted_out.items() if name in names}
         self._context = engine.create_execution_context()
         self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
         self._memory = {
@@ -160,4 +160,6 @@ class TensorRtGraph:
                 np.copyto(array, self._pinned[name].numpy())
         except RuntimeError as err:
             words = " ".join(str(err).split())[:160]
-            raise BackendError(f"TensorRT failed ({words}); try --set engine.backend=torch") from err
+            raise BackendError(
+                f"TensorRT failed ({words}); try --set engine.backend=torch"
+            ) from err

@@ -80,7 +80,7 @@ class Torch:
             for child in module.children():
                 child.to(kind)
             module.to(self._device)
-            module.to(memory_format=torch.channels_last)
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return modules
 
 
@@ -127,7 +127,9 @@ class TorchGraph:
                     np.copyto(array, made[name].numpy())
         except RuntimeError as err:
             words = " ".join(str(err).split())[:160]
-            raise BackendError(f"torch failed ({words}); try --set engine.backend=openvino") from err
+            raise BackendError(
+                f"torch failed ({words}); try --set engine.backend=openvino"
+            ) from err
 
     def _call(self) -> dict[str, Any]:
         (name,) = self.outputs  # every graph of a full bundle gives one tensor

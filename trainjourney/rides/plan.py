@@ -88,6 +88,7 @@ def make_plan(measures: Measures, width: int) -> Plan:
     every = -(-wanted // MOST_STRIDE)
     stride = max(1, round(wanted / every))
     stretch = _stretches(reason, every * (2 * stride + 1))
+    profile = _profile(measures, -speed, good)
     speed *= width / LUMA_W
     position = np.zeros(n)
     for number in range(int(stretch.max(initial=-1)) + 1):
@@ -97,9 +98,7 @@ def make_plan(measures: Measures, width: int) -> Plan:
         spare = mine[np.arange(len(mine)) % every > 0]
         reason[spare] = SPARE
     stretch[reason != KEPT] = -1
-    return Plan(
-        view, reason, stretch, speed, position, stride, every, _profile(measures, across, good)
-    )
+    return Plan(view, reason, stretch, speed, position, stride, every, profile)
 
 
 def _movement(
@@ -190,7 +189,8 @@ def _profile(
     for band in range(BANDS):
         told = moving & (m.bands_sure[:, band] >= SURE)
         if told.sum() >= 5:
-            ratio[band] = np.median(m.bands[told, band] / across[told])
+            # of sums: so a band travels with the mid-ground to the end of the ride
+            ratio[band] = m.bands[told, band].sum() / across[told].sum()
     known = np.flatnonzero(np.isfinite(ratio))
     if not len(known):
         return np.ones(BANDS)
