@@ -31,7 +31,6 @@ from trainjourney.training.ride_country import (
     lay_out,
     make_country,
     parallax_of,
-    ratios_of,
     sky_masks,
 )
 from trainjourney.training.ride_pocket import train_on_ride
@@ -70,7 +69,7 @@ def test_parallax_is_what_was_measured(ride: Ride) -> None:
 
 def test_country_laid_out_is_the_country_that_went_by(ride: Ride) -> None:
     frames = np.flatnonzero(ride.stretch == 0)
-    sheet = lay_out(ride, frames, ratios_of(ride))
+    sheet = lay_out(ride, frames)
     near = len(PLANES) - 1
     top, end = BANDS[near]
     middle = len(frames) // 2

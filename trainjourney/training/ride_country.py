@@ -82,13 +82,12 @@ def make_country(ride: Ride, decoder: Decoder, folder: Path) -> int:
             f"{WIDTH}x{HEIGHT}; import it again with --engine pocket"
         )
     shutil.rmtree(folder, ignore_errors=True)
-    ratios = ratios_of(ride)
     count = 0
     for number in np.unique(ride.stretch):
         mine = np.flatnonzero(ride.stretch == number)
         if ride.table["sources"][int(ride.source[mine[0]])]["view"] != "side":
             continue
-        sheet = lay_out(ride, mine, ratios)
+        sheet = lay_out(ride, mine)
         for first in _places(sheet):
             _write_place(ride, sheet, first, decoder, folder / f"real{count:04d}")
             count += 1
@@ -98,12 +97,16 @@ def make_country(ride: Ride, decoder: Decoder, folder: Path) -> int:
     return count
 
 
-def lay_out(ride: Ride, frames: NDArray[np.int64], ratio: NDArray[np.float64]) -> Sheet:
+def lay_out(ride: Ride, frames: NDArray[np.int64]) -> Sheet:
     """Lay a stretch flat: of every plane, each column as it was in the middle of the window."""
     mirrored = bool(ride.position[frames[-1]] < ride.position[frames[0]])
-    travelled = np.abs(ride.position[frames] - ride.position[frames[0]]) / 2.0  # cells
-    travelled = np.maximum.accumulate(travelled)
-    at = travelled[:, None] * ratio[None]
+    ways = np.abs(ride.ways[frames] - ride.ways[frames[0]]) / 2.0  # cells
+    ways = np.maximum.accumulate(ways)
+    rows = (np.arange(ways.shape[1]) + 0.5) * VIEW_H / ways.shape[1]
+    at = np.zeros((len(frames), len(PLANES)))
+    for p, (top, end) in enumerate(BANDS):
+        if end > top:
+            at[:, p] = [np.interp((top + end) / 2.0, rows, way) for way in ways]
     pictures = []
     for p, (top, end) in enumerate(BANDS):
         length = VIEW_W + int(at[-1, p]) + 1
