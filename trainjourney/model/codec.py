@@ -53,9 +53,9 @@ class Codec(nn.Module):
         sharper: Tensor = self.end(F.pixel_shuffle(self.middle(x), 2))
         return 8.0 * rough + sharper
 
-    def decode(self, latent: Tensor, plane: Tensor) -> Tensor:
-        """Masks [B, MATERIALS, 64, W] 0..1 from a latent."""
-        return self.logits(latent, plane).softmax(1)[:, :MATERIALS]
+    def decode(self, latent: Tensor, plane: Tensor, sharpness: float = 1.0) -> Tensor:
+        """Masks [B, MATERIALS, 64, W] 0..1 from a latent; above 1, cells in doubt decide."""
+        return (self.logits(latent, plane) * sharpness).softmax(1)[:, :MATERIALS]
 
     @torch.no_grad()
     def fit(self, plane: int, masks: Tensor) -> None:

@@ -15,6 +15,7 @@ from .runway import STALE, Road, choose, lay, roll
 from .sampler import STEPS, euler
 
 STRIDE = 1.0 / STEPS  # of time in a frame at cruising speed
+SHARPNESS = 1.8  # of what was dreamt: half of a house would cross the window as a ghost
 SEAM = 4  # latent columns of context decoded along with a tile, so that no seam shows
 
 
@@ -71,7 +72,7 @@ class PredictorGraph(nn.Module):
 
         done = ((time > 0.999) & ready(again, job)).to(torch.int32)[0]
         joined = torch.cat([context[..., -SEAM:], tile[None, :LATENT]], 3)
-        masks = self.codec.decode(joined, number)[0, :, :, SEAM * DOWN :]
+        masks = self.codec.decode(joined, number, SHARPNESS)[0, :, :, SEAM * DOWN :]
         again, road, painted = finish(again, road, painted, job, masks, done)
         ring, again = dissolve(ring, again, dream)
         ring, road, laid = lay(ring, road, job, masks, done * (job[3] == 1))
@@ -87,8 +88,8 @@ class PredictorGraph(nn.Module):
         job = torch.cat([job[:3], (job[3] * (1 - done)).reshape(1)])
 
         faith = ((embedding * origin).sum() * 2.5 - 1.25).clamp(0.0, 1.0)
-        # half of it is gone after 6 s of cruising; a train that stands keeps its picture
-        fade = fade * (1.0 - 0.004 * speed.abs().clamp(max=1.0) - 0.01 * dream)
+        # half of it is gone after 3 s of cruising; a train that stands keeps its picture
+        fade = fade * (1.0 - 0.007 * speed.abs().clamp(max=1.0) - 0.01 * dream)
         fade = torch.minimum(fade, fade + 0.1 * (faith - fade))
         look = embedding + 0.0 * look
         return (
