@@ -11,7 +11,7 @@ from .network import CONTEXT, Network
 from .planes import DOWN, MATERIALS, PLANES, TRAVEL, VIEW_W
 from .repaint import FREE, TILES, WAIT, Repaint, begin, dissolve, finish, lingering, ready, settle
 from .ring import CELL, CHANNELS, CONTEXT_CELLS, RING, TILE_CELLS, P, from_columns
-from .runway import STALE, Road, choose, lay, roll
+from .runway import STALE, STILL, Road, choose, lay, roll
 from .sampler import STEPS, euler
 
 STRIDE = 1.0 / STEPS  # of time in a frame at cruising speed
@@ -47,7 +47,8 @@ class PredictorGraph(nn.Module):
         slow = lingering(again, speed, self.parallax)
         wish, frames = choose(road, painted, embedding, speed, self.parallax, slow)
         other, able, taken = begin(again, road, embedding, dream, slow)
-        able = able & (frames > WAIT)
+        departs = (dream > FREE) & (speed.abs() < STILL)  # no country is wanted but in the window
+        able = able & ((frames > WAIT) | departs)
         started = idle & able & (taken[2] == TILES)
         again = replace(
             again,
