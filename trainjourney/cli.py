@@ -4,8 +4,6 @@ and `play` never meets torch. Here alone: prints, logging, and the end of every 
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -13,6 +11,7 @@ import typer
 
 from trainjourney import __version__
 from trainjourney.commands import (
+    build,
     distill,
     layout,
     looks,
@@ -24,6 +23,7 @@ from trainjourney.commands import (
     token,
     watchers,
 )
+from trainjourney.commands.extras import missing_extra
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -158,7 +158,8 @@ def bench(
     precision: Precision = None,
     threads: Threads = None,
     against: Annotated[
-        str | None, typer.Option(metavar="BACKEND", help="A second backend, in the same run.")
+        str | None,
+        typer.Option(metavar="BACKEND", help="A second one in the same run; or streamdiffusion."),
     ] = None,
     frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
     tries: Annotated[int, typer.Option(metavar="N", min=1, help="Turns, for latency.")] = 500,
@@ -339,18 +340,6 @@ def _load(path: Path | None, sets: list[str] | None, options: dict[str, Any]) ->
     return load(path, sets or [], options)
 
 
-@contextmanager
-def missing_extra(name: str) -> Iterator[None]:
-    """Say which extra to install where a library is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as err:
-        if (err.name or "trainjourney").startswith("trainjourney"):
-            raise
-        message = f"{err.name} is not installed here; type: pip install '.[{name}]'"
-        raise TrainjourneyError(message) from err
-
-
 def _words(value: Any) -> str:
     if isinstance(value, dict):
         return "  ".join(f"{key} {_words(part)}" for key, part in value.items())
@@ -365,7 +354,7 @@ app.add_typer(token.app, name="token")
 app.add_typer(osc.app, name="osc")
 app.add_typer(midi.app, name="midi")
 app.add_typer(layout.app, name="layout")
-
+app.command()(build.build)
 app.command()(distill.distill)
 app.add_typer(ride.app, name="ride")
 
