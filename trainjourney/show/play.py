@@ -23,6 +23,7 @@ from trainjourney.settings import Config, FilmConfig
 from trainjourney.show.departure import Departure, depart, open_desk, read_departure
 from trainjourney.show.journals import (
     begin_journal,
+    drop_empty,
     journalled,
     read_show,
     render,
@@ -57,7 +58,8 @@ def play(
     departure = read_departure(config.journey, bundle)
     config = with_journal(config)
     stop = threading.Event()
-    with _signals_set(stop):
+    with _signals_set(stop), ExitStack() as stack:
+        stack.callback(drop_empty, config)
         if output or not TWO_PROCESSES:
             summary = _play_here(config, bundle, departure, output, frames, window, stop)
         else:
