@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from trainjourney.config import SECTIONS, load, to_toml
@@ -133,6 +133,7 @@ def test_a_wrong_option_is_refused_by_its_own_name() -> None:
         load(None, (), {"journey.speed": 9.0})
 
 
+@settings(deadline=None)  # the tests may share their cores
 @given(
     name=some.text(
         some.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\x7f"), max_size=20

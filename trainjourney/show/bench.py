@@ -35,7 +35,7 @@ _BRIGHT, _DARK = 1.0, 0.4  # turned between: the first frame that obeys is some 
 _CHANGED = 0.04  # of a frame's light; the country's own is less from one frame to the next
 _SETTLE_S = 0.5
 _LOST_S = 2.0  # a change that was not seen by then is counted as lost
-_STALL_S, _FLOOD_S, _FLOOD = 10.0, 10.0, 20_000  # SIGSTOP; OSC messages a second
+_FLOOD = 20_000  # OSC messages a second
 
 
 def bench_latency(config: Config, tries: int) -> dict[str, Any]:
@@ -74,13 +74,13 @@ def bench_latency(config: Config, tries: int) -> dict[str, Any]:
     }
 
 
-def bench_window(config: Config, seconds: float) -> dict[str, Any]:
-    """How even the window's refreshes are: while the world plays, under a flood of OSC, while the
-    world stands (SIGSTOP); and how long it takes to be back after SIGKILL.
+def bench_window(config: Config, seconds: float, stall_s: float = 10.0) -> dict[str, Any]:
+    """How even the window's refreshes are: while the world plays; for `stall_s` each under a flood
+    of OSC and while the world stands (SIGSTOP); and how soon it is back after SIGKILL.
 
     Raises TrainjourneyError.
     """
-    patient = config.show.model_copy(update={"hung_s": 5.0 * _STALL_S})
+    patient = config.show.model_copy(update={"hung_s": 5.0 * stall_s + 5.0})
     figures: dict[str, Any] = {}
 
     def ride(bench: "Bench") -> None:
@@ -89,13 +89,13 @@ def bench_window(config: Config, seconds: float) -> dict[str, Any]:
         figures["playing"] = bench.refreshes(lambda: time.sleep(seconds))
         figures["world_fps"] = (keeper.ring.latest - before) / (time.monotonic() - since_s)
         figures["memory_mb"] = _memory_mb(bench.stage)
-        figures["flooded"] = bench.refreshes(lambda: _flood(bench.port))
+        figures["flooded"] = bench.refreshes(lambda: _flood(bench.port, stall_s))
         time.sleep(1.0)  # what was held back is heard
         kept = {p.name: p.default for p in PARAMETERS.values()}
         values = desk.values()
         figures["last_applied"] = all(values[name] == kept[name] for name in ("speed", "pad_y"))
         os.kill(keeper.pid, signal.SIGSTOP)
-        figures["stalled"] = bench.refreshes(lambda: time.sleep(_STALL_S))
+        figures["stalled"] = bench.refreshes(lambda: time.sleep(stall_s))
         os.kill(keeper.pid, signal.SIGCONT)
         time.sleep(1.0)
         latest, since_s = keeper.ring.latest, time.monotonic()
@@ -209,9 +209,9 @@ def _bench(config: Config) -> Iterator[Bench]:
             yield Bench(stage, window, osc.port)
 
 
-def _flood(port: int) -> None:
+def _flood(port: int, seconds: float) -> None:
     """From a process of its own, that the show need not share Python with."""
-    code = f"from trainjourney.show.flood import flood; flood({port}, {_FLOOD}, {_FLOOD_S})"
+    code = f"from trainjourney.show.flood import flood; flood({port}, {_FLOOD}, {seconds})"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
