@@ -162,6 +162,7 @@ def bench(
     frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
     tries: Annotated[int, typer.Option(metavar="N", min=1, help="Turns, for latency.")] = 500,
     seconds: Annotated[float, typer.Option(metavar="S", min=1, help="For window.")] = 60.0,
+    midi: Annotated[bool, typer.Option("--midi", help="Latency of MIDI, not of OSC.")] = False,
     config: ConfigFile = None,
     sets: Sets = None,
 ) -> None:
@@ -184,7 +185,7 @@ def bench(
     else:
         from trainjourney.show.bench import bench_latency, bench_window
 
-        timed = bench_latency(loaded, tries) if what == "latency" else None
+        timed = bench_latency(loaded, tries, midi) if what == "latency" else None
         figures = timed or bench_window(loaded, seconds)
     for name, value in figures.items():
         print(f"{name:>12}  {_words(value)}")
