@@ -17,12 +17,15 @@ class EngineConfig(Section):
     name: str = Field(
         default="pocket", description="The bundle: a name under engines/, or a folder."
     )
-    backend: Literal["auto", "openvino", "onnxruntime"] = Field(
-        default="auto", description="What runs its graphs: auto, openvino or onnxruntime."
+    backend: Literal["auto", "openvino", "onnxruntime", "torch", "tensorrt", "onnxruntime-cuda"] = (
+        Field(
+            default="auto",
+            description="auto, openvino, onnxruntime; on a GPU torch, tensorrt, onnxruntime-cuda.",
+        )
     )
-    precision: Literal["auto", "bf16", "f32"] = Field(
+    precision: Literal["auto", "bf16", "f16", "f32"] = Field(
         default="auto",
-        description="auto, bf16 or f32; auto is bf16 where the processor is fast at it.",
+        description="auto, bf16, f16 or f32; auto is what the processor or GPU is fast at.",
     )
     threads: int = Field(
         default=0,
@@ -120,9 +123,6 @@ class WebConfig(Section):
     )
     requests: int = Field(
         default=60, ge=5, le=10_000, description="Requests a second that one address may make."
-    )
-    looks: str = Field(
-        default="looks", description="The folder that a look dragged onto the page goes to."
     )
 
 

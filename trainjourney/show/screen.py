@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from trainjourney.controls.desk import Desk
 from trainjourney.controls.keyboard import Keyboard
-from trainjourney.journey.pacing import Pacer
+from trainjourney.journey.pacing import ScreenPacer
 from trainjourney.outputs.window import Window
 from trainjourney.types import Change, Frames
 
@@ -41,7 +41,7 @@ def run_screen(
 
     end = desk.listen(heard)
     keyboard = Keyboard(values)
-    pacer = Pacer(window.refresh_hz)
+    pacer = ScreenPacer(window.refresh_hz)
     ready_s = min(_READY_S, 0.3 / window.refresh_hz)
     number, noted_s = 0, 0.0
     switch_s = sys.getswitchinterval()
@@ -54,9 +54,10 @@ def run_screen(
                     window.take(found[1])
                 else:
                     time.sleep(min(left_s, _LOOK_S))
+            begun_s = time.perf_counter()
             window.flip()
             now_s = time.perf_counter()
-            pacer.shown(now_s)
+            pacer.flipped(begun_s, now_s)
             flipped(number, now_s)
             pressed = window.pump()
             if window.closed:
