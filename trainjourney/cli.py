@@ -163,6 +163,7 @@ def bench(
     ] = None,
     frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
     tries: Annotated[int, typer.Option(metavar="N", min=1, help="Turns, for latency.")] = 500,
+    midi: Annotated[bool, typer.Option("--midi", help="Latency of MIDI, not of OSC.")] = False,
     n: Annotated[int, typer.Option("--n", metavar="N", min=1, help="Viewers, for viewers.")] = 25,
     seconds: Annotated[
         float | None, typer.Option(metavar="S", min=1, help="For window, viewers and glass.")
@@ -198,7 +199,7 @@ def bench(
     else:
         from trainjourney.show.bench import bench_latency, bench_window
 
-        timed = bench_latency(loaded, tries) if what == "latency" else None
+        timed = bench_latency(loaded, tries, midi) if what == "latency" else None
         figures = timed or bench_window(loaded, seconds or 60.0)
     for name, value in figures.items():
         print(f"{name:>12}  {_words(value)}")
