@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from torch import Tensor
 
 from trainjourney.errors import TrainingError
 from trainjourney.inference import load_bundle, open_engine
+from trainjourney.inference.bench import bench
 from trainjourney.model.full.denoiser import LAST, Road
 from trainjourney.model.full.folded import FoldedNetwork
 from trainjourney.model.full.graphs import FullEncoder, FullPredictor
@@ -23,6 +26,8 @@ from trainjourney.model.full.network import CHANNELS, FullNetwork, widened
 from trainjourney.model.full.parts import fresh_parts
 from trainjourney.rides.dataset import open_ride
 from trainjourney.rides.importer import import_rides
+from trainjourney.rides.video import look_at
+from trainjourney.settings import Config, EngineConfig
 from trainjourney.training.few_losses import consistency_loss, guided, matching_loss
 from trainjourney.training.full.base import load_base, save_base
 from trainjourney.training.full.clips import Clips
@@ -342,3 +347,35 @@ def test_a_wide_first_layer_keeps_its_old_weights() -> None:
     wide = widened(first, 13)
     assert torch.equal(wide.weight[:, :4], first.weight)
     assert float(wide.weight.detach()[:, 4:].abs().max()) < 1e-6
+
+
+def test_torch_runs_a_bundle_as_its_graphs_do(bundle: Path) -> None:
+    loaded = load_bundle(bundle)
+    ours, other = open_engine(loaded, "torch", "f32", 1), open_engine(loaded, "onnxruntime")
+    g = np.random.default_rng(1)
+    frame = g.integers(0, 255, (*SHAPE[::-1], 3), dtype=np.uint8)
+    state, look = ours.encode(frame), loaded.looks[0].embedding
+    assert np.abs(state["latents"] - other.encode(frame)["latents"]).max() < 2e-3
+    noise = g.standard_normal(loaded.manifest.noise.shape, dtype=np.float32)
+    made = [engine.predict(state, noise, look, 1.0, 0.1)["latents"] for engine in (ours, other)]
+    assert np.abs(made[0] - made[1]).max() < 5e-3
+    shown = [engine.decode({"latents": made[1]}).astype(int) for engine in (ours, other)]
+    assert np.abs(shown[0] - shown[1]).max() <= 3
+
+
+def test_the_bench_has_its_baseline(bundle: Path) -> None:
+    config = Config(engine=EngineConfig(name=str(bundle), backend="torch", threads=1))
+    told = bench(config, "streamdiffusion", frames=3, warmup=1)
+    assert told["backend"] == "torch" and told["against"]["shape"] == "streamdiffusion"
+    assert told["ratio"] == pytest.approx(
+        told["against"]["frame"]["p50"] / told["frame"]["p50"], rel=0.01
+    )
+
+
+def test_a_show_can_be_made_of_it(bundle: Path, tmp_path: Path) -> None:
+    film = tmp_path / "film.mp4"
+    words = ["play", "--engine", str(bundle), "--frames", "12", "--output", str(film)]
+    command = [sys.executable, "-m", "trainjourney", *words]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert ended.returncode == 0, ended.stderr
+    assert (look_at(film).width, look_at(film).height) == SHAPE

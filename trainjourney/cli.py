@@ -12,7 +12,19 @@ from typing import Annotated, Any, Literal
 import typer
 
 from trainjourney import __version__
-from trainjourney.commands import distill, looks, osc, publisher, render, ride, token, watchers
+from trainjourney.commands import (
+    build,
+    distill,
+    layout,
+    looks,
+    midi,
+    osc,
+    publisher,
+    render,
+    ride,
+    token,
+    watchers,
+)
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -147,7 +159,8 @@ def bench(
     precision: Precision = None,
     threads: Threads = None,
     against: Annotated[
-        str | None, typer.Option(metavar="BACKEND", help="A second backend, in the same run.")
+        str | None,
+        typer.Option(metavar="BACKEND", help="A second one in the same run; or streamdiffusion."),
     ] = None,
     frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
     tries: Annotated[int, typer.Option(metavar="N", min=1, help="Turns, for latency.")] = 500,
@@ -352,6 +365,9 @@ app.command(hidden=True)(watchers.watchers)
 app.add_typer(looks.app, name="looks")
 app.add_typer(token.app, name="token")
 app.add_typer(osc.app, name="osc")
+app.add_typer(midi.app, name="midi")
+app.add_typer(layout.app, name="layout")
+app.command()(build.build)
 app.command()(distill.distill)
 app.add_typer(ride.app, name="ride")
 

@@ -17,12 +17,15 @@ class EngineConfig(Section):
     name: str = Field(
         default="pocket", description="The bundle: a name under engines/, or a folder."
     )
-    backend: Literal["auto", "openvino", "onnxruntime"] = Field(
-        default="auto", description="What runs its graphs: auto, openvino or onnxruntime."
+    backend: Literal["auto", "openvino", "onnxruntime", "torch", "tensorrt", "onnxruntime-cuda"] = (
+        Field(
+            default="auto",
+            description="auto, openvino, onnxruntime; on a GPU torch, tensorrt, onnxruntime-cuda.",
+        )
     )
-    precision: Literal["auto", "bf16", "f32"] = Field(
+    precision: Literal["auto", "bf16", "f16", "f32"] = Field(
         default="auto",
-        description="auto, bf16 or f32; auto is bf16 where the processor is fast at it.",
+        description="auto, bf16, f16 or f32; auto is what the processor or GPU is fast at.",
     )
     threads: int = Field(
         default=0,
@@ -187,6 +190,20 @@ class OscConfig(Section):
     )
 
 
+class MidiConfig(Section):
+    """MIDI: devices that turn the controls, by the maps that trainjourney midi learn keeps."""
+
+    play: Literal["auto", "on", "off"] = Field(
+        default="auto", description="auto plays where MIDI is there (pip extra midi); on, off."
+    )
+    devices: str = Field(
+        default="", description="Parts of the names of those wanted, commas between; empty: all."
+    )
+    map: str = Field(default="", description="The file of maps; empty is in the state folder.")
+    clock: bool = Field(default=True, description="A device's clock sets tempo and beat.")
+    lights: bool = Field(default=True, description="Send devices what their lights shall show.")
+
+
 class LooksConfig(Section):
     """The bank: a folder of pictures, each of them a look while it is there."""
 
@@ -227,4 +244,5 @@ class Config(Section):
     osc: OscConfig = OscConfig()
     journal: JournalConfig = JournalConfig()
     looks: LooksConfig = LooksConfig()
+    midi: MidiConfig = MidiConfig()
     show: ShowConfig = ShowConfig()

@@ -26,10 +26,13 @@ def bench(
 
     ms p50, p95, p99 of the predictor, of the decoder, and of the whole frame: drawing noise,
     predicting, decoding, and handing the frame over into memory that is not the engine's.
-    `against` names a second backend: both run by turns, so that what else the machine does
+    `against` "streamdiffusion" is another bench, see beside_baseline; else it names a second
+    backend: both run by turns, so that what else the machine does
     weighs on both alike; "ratio" is how many times the second's time the first takes, and the
     second's precision is auto. Raises BundleError, BackendError.
     """
+    if against == "streamdiffusion":
+        return beside_baseline(config, frames, warmup)
     if frames < 1 or warmup < 0:
         raise BackendError(f"{frames} frames after {warmup} are no bench; give 1 or more")
     bundle = load_bundle(find_bundle(config.engine.name))
@@ -65,6 +68,43 @@ def bench(
         ratio = {part: round(told[0][part]["p50"] / told[1][part]["p50"], 3) for part in PARTS}
         result |= {"against": told[1], "ratio": ratio}
     return result
+
+
+def beside_baseline(config: Config, frames: int, warmup: int) -> dict[str, Any]:
+    """The bundle and the StreamDiffusion-shaped baseline by turns on this machine.
+
+    "ratio" is how many times the baseline's frame rate the bundle's is. A tiny bundle is put
+    beside a tiny baseline. Raises BundleError, BackendError.
+    """
+    from trainjourney.inference.baseline import Baseline
+
+    bundle = load_bundle(find_bundle(config.engine.name))
+    choice = config.engine
+    engine = open_engine(bundle, choice.backend, choice.precision, choice.threads)
+    size, facts = bundle.manifest.frame, bundle.manifest.training.get("facts", {})
+    ours, theirs = Drive(engine, bundle), Baseline(size.width, size.height, bool(facts.get("tiny")))
+    ours.run(warmup)
+    theirs.run(warmup)
+    times: Times = {part: [] for part in PARTS}
+    base: list[float] = []
+    for start in range(0, frames, ROUND):
+        for part, values in ours.run(min(ROUND, frames - start)).items():
+            times[part] += values
+        base += theirs.run(min(ROUND, frames - start))
+    told, other = summary(times), summary(dict.fromkeys(PARTS, base))
+    return {
+        "bundle": bundle.manifest.name,
+        "size": f"{size.width}x{size.height}",
+        "backend": engine.backend,
+        "precision": engine.precision,
+        **told,
+        "frames": frames,
+        "cores": core_count(),
+        "machine": machine_name(),
+        "against": {"shape": "streamdiffusion", "device": str(theirs.device), "fps": other["fps"]}
+        | {"frame": other["frame"]},
+        "ratio": round(other["frame"]["p50"] / told["frame"]["p50"], 3),
+    }
 
 
 class Drive:

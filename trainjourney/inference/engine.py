@@ -14,8 +14,9 @@ from trainjourney.inference.graph import Graph
 from trainjourney.inference.manifest import GRAPHS, Manifest
 from trainjourney.types import Embedding, Frame, State
 
-BACKENDS = ("openvino", "onnxruntime")  # by preference
-PRECISIONS = ("bf16", "f32")
+BACKENDS = ("openvino", "onnxruntime")  # on a processor, by preference
+ON_GPU = ("torch", "tensorrt", "onnxruntime-cuda")  # only where they are asked for
+PRECISIONS = ("bf16", "f16", "f32")
 
 
 class Engine(Protocol):
@@ -56,9 +57,10 @@ def open_engine(
     """
     chosen = choose_backend(backend)
     if precision not in ("auto", *PRECISIONS):
-        raise BackendError(f"no precision '{precision}'; give auto, bf16 or f32")
+        raise BackendError(f"no precision '{precision}'; give auto, bf16, f16 or f32")
     opener, precision = _OPENERS[chosen](precision, threads)
-    with ThreadPoolExecutor(len(GRAPHS)) as pool:  # compiling leaves Python's lock alone
+    apart = chosen not in ON_GPU  # compiling leaves Python's lock alone; a GPU is one
+    with ThreadPoolExecutor(len(GRAPHS) if apart else 1) as pool:
         encoder, predictor, decoder, embedder = pool.map(lambda name: opener(bundle, name), GRAPHS)
     return GraphEngine(bundle.manifest, chosen, precision, encoder, predictor, decoder, embedder)
 
@@ -81,8 +83,11 @@ def open_embedder(bundle: Bundle, backend: str = "auto") -> Callable[[Frame], Em
 
 def choose_backend(backend: str) -> str:
     """The backend that a word means on this machine. Raises BackendError."""
+    if backend in ON_GPU:
+        return backend  # it says itself what it lacks
     if backend not in ("auto", *BACKENDS):
-        raise BackendError(f"no backend '{backend}'; give auto, openvino or onnxruntime")
+        known = ", ".join(("auto", *BACKENDS, *ON_GPU))
+        raise BackendError(f"no backend '{backend}'; give one of {known}")
     there = [name for name in BACKENDS if find_spec(name)]
     if backend == "auto" and there:
         return there[0]
@@ -195,4 +200,31 @@ def _open_onnxruntime(precision: str, threads: int) -> tuple[Callable[[Bundle, s
     return opener.open, opener.precision
 
 
-_OPENERS = {"openvino": _open_openvino, "onnxruntime": _open_onnxruntime}
+def _open_cuda(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+    from trainjourney.inference.onnxruntime_backend import OnnxRuntime
+
+    opener = OnnxRuntime(precision, threads, "CUDAExecutionProvider")
+    return opener.open, opener.precision
+
+
+def _open_torch(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+    from trainjourney.inference.torch_backend import Torch
+
+    opener = Torch(precision, threads)
+    return opener.open, opener.precision
+
+
+def _open_tensorrt(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+    from trainjourney.inference.tensorrt_backend import TensorRt
+
+    opener = TensorRt(precision)
+    return opener.open, opener.precision
+
+
+_OPENERS = {
+    "openvino": _open_openvino,
+    "onnxruntime": _open_onnxruntime,
+    "onnxruntime-cuda": _open_cuda,
+    "torch": _open_torch,
+    "tensorrt": _open_tensorrt,
+}

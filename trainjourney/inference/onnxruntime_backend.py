@@ -22,11 +22,19 @@ FAILURES = (RuntimeError, ValueError) + tuple(
 
 
 class OnnxRuntime:
-    """Opens graphs on so many threads (0: onnxruntime chooses). It knows f32 only."""
+    """Opens graphs on so many threads (0: onnxruntime chooses), in the precision they have."""
 
     precision = "f32"
 
-    def __init__(self, precision: str, threads: int) -> None:
+    def __init__(
+        self, precision: str, threads: int, provider: str = "CPUExecutionProvider"
+    ) -> None:
+        if provider not in ort.get_available_providers():
+            raise BackendError(
+                f"this onnxruntime has no {provider}; type: pip install --force-reinstall "
+                "onnxruntime-gpu, or give --set engine.backend=torch"
+            )
+        self._provider = provider
         if precision == "bf16":
             raise BackendError(
                 "bf16: onnxruntime runs in f32 on a processor; "
@@ -40,7 +48,7 @@ class OnnxRuntime:
         """One graph of a bundle. Raises BundleError."""
         path, _ = bundle.graph(name)
         try:
-            session = ort.InferenceSession(path, self._options, providers=["CPUExecutionProvider"])
+            session = ort.InferenceSession(path, self._options, providers=[self._provider])
         except FAILURES as err:
             raise BundleError(
                 f"{bundle.folder}/{name}: onnxruntime cannot read it ({_short(err)}); "

@@ -40,6 +40,7 @@ class Ride:
     stretch: NDArray[np.int32]  # [n] numbered over all sources
     time_s: NDArray[np.float64]  # [n] in its video
     position: NDArray[np.float64]  # [n] px travelled in its stretch, forward positive
+    ways: NDArray[np.float64]  # [n, bands] as position, by bands of rows from the top
     speed: NDArray[np.float64]  # [n] signed px of the mid-ground a predicted frame
     embedding: NDArray[np.float32]  # [n, D] norm 1, of the bundle it was imported for
 
@@ -89,13 +90,14 @@ def open_ride(folder: Path) -> Ride:
         raise RideError(f"{path}: is of another format than {FORMAT}; {_cure(folder)}")
     try:
         with (folder / INDEX).open("rb") as file, np.load(file, allow_pickle=False) as kept:
-            rows = {name: kept[name] for name in (*_ROWS, "embedding")}
+            rows = {name: kept[name] for name in (*_ROWS, "ways", "embedding")}
     except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile) as err:
         raise RideError(f"{folder / INDEX}: cannot be read ({err}); {_cure(folder)}") from err
     n = len(rows["source"]) if rows["source"].ndim == 1 else 0
     fits = all(rows[name].shape == (n,) and rows[name].dtype.kind == k for name, k in _ROWS.items())
     whole = {"width", "height", "sources"} <= table.keys() and 0 < n <= MOST_FRAMES
-    if not (fits and whole and rows["embedding"].ndim == 2 and len(rows["embedding"]) == n):
+    wide = all(rows[name].ndim == 2 and len(rows[name]) == n for name in ("ways", "embedding"))
+    if not (fits and whole and wide):
         raise RideError(f"{folder / INDEX}: is not as it should be; {_cure(folder)}")
     if int(rows["source"].max()) >= len(table["sources"]) or int(rows["source"].min()) < 0:
         raise RideError(f"{folder / INDEX}: names a source that {RIDE} has not; {_cure(folder)}")

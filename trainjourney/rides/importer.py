@@ -186,7 +186,7 @@ def _write_index(
     show: Callable[[float], None],
 ) -> None:
     rows: dict[str, list[Any]] = {
-        k: [] for k in ("source", "number", "stretch", "time_s", "position", "speed")
+        k: [] for k in ("source", "number", "stretch", "time_s", "position", "ways", "speed")
     }
     base = 0
     for i, told in enumerate(plans):
@@ -196,6 +196,7 @@ def _write_index(
         rows["stretch"].append(plan.stretch[kept] + base)
         rows["time_s"].append(told.measures.time_s[kept])
         rows["position"].append(plan.position[kept])
+        rows["ways"].append(plan.ways[kept])
         rows["speed"].append(plan.speed[kept] * plan.stride * plan.every)
         base += int(plan.stretch.max()) + 1
     arrays = {name: np.concatenate(parts) for name, parts in rows.items()}

@@ -34,6 +34,7 @@ class Plan:
     stretch: NDArray[np.int32]  # [n] number of its unbroken stretch, -1 if dropped
     speed: NDArray[np.float64]  # [n] signed px of the frame's width, a frame; forward positive
     position: NDArray[np.float64]  # [n] px travelled since the stretch began
+    ways: NDArray[np.float64]  # [n, BANDS] the same by bands of rows: what is far lags behind
     stride: int  # kept frames from one predicted frame to the next
     every: int  # of the video's frames this many make one kept frame
     profile: NDArray[np.float64]  # [BANDS] speed of a band of rows over the mid-ground's
@@ -88,18 +89,19 @@ def make_plan(measures: Measures, width: int) -> Plan:
     every = -(-wanted // MOST_STRIDE)
     stride = max(1, round(wanted / every))
     stretch = _stretches(reason, every * (2 * stride + 1))
+    profile = _profile(measures, -speed, good)
+    bands = _band_speeds(measures, speed, profile, good) * (width / LUMA_W)
     speed *= width / LUMA_W
-    position = np.zeros(n)
+    position, ways = np.zeros(n), np.zeros((n, BANDS))
     for number in range(int(stretch.max(initial=-1)) + 1):
         mine = np.flatnonzero(stretch == number)
         inside = np.arange(mine[0], mine[-1] + 1)  # duplicates too, which move nothing
         position[inside] = np.cumsum(speed[inside]) - speed[mine[0]]
+        ways[inside] = np.cumsum(bands[inside], axis=0) - bands[mine[0]]
         spare = mine[np.arange(len(mine)) % every > 0]
         reason[spare] = SPARE
     stretch[reason != KEPT] = -1
-    return Plan(
-        view, reason, stretch, speed, position, stride, every, _profile(measures, across, good)
-    )
+    return Plan(view, reason, stretch, speed, position, ways, stride, every, profile)
 
 
 def _movement(
@@ -181,6 +183,19 @@ def _stretches(reason: NDArray[np.uint8], least: int) -> NDArray[np.int32]:
     return stretch
 
 
+def _band_speeds(
+    m: Measures, speed: NDArray[np.float64], profile: NDArray[np.float64], good: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Speed of every band of rows, px of LUMA_W a frame, [n, BANDS], forward positive."""
+    out = speed[:, None] * profile
+    for band in range(BANDS):
+        told = good & (m.bands_sure[:, band] >= SURE)
+        if told.sum() >= 5:
+            out[:, band] = _filled(-m.bands[:, band].astype(np.float64), told)
+    out[speed == 0.0] = 0.0  # duplicates
+    return out
+
+
 def _profile(
     m: Measures, across: NDArray[np.float64], good: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
@@ -190,7 +205,8 @@ def _profile(
     for band in range(BANDS):
         told = moving & (m.bands_sure[:, band] >= SURE)
         if told.sum() >= 5:
-            ratio[band] = np.median(m.bands[told, band] / across[told])
+            # of sums: so a band travels with the mid-ground to the end of the ride
+            ratio[band] = m.bands[told, band].sum() / across[told].sum()
     known = np.flatnonzero(np.isfinite(ratio))
     if not len(known):
         return np.ones(BANDS)

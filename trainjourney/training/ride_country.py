@@ -49,15 +49,22 @@ class Sheet:
     mirrored: bool  # the train ran backwards
 
 
-def parallax_of(ride: Ride) -> NDArray[np.float64]:
-    """Parallax of every plane, from the measured speeds of the bands of rows, [planes]."""
+def ratios_of(ride: Ride) -> NDArray[np.float64]:
+    """Speed of every plane over the mid-ground's, from the bands of rows, [planes]."""
     profiles = np.array([source["profile"] for source in ride.table["sources"]], np.float64)
     profile = np.median(profiles, axis=0).clip(0.0, 4.0)
     rows = (np.arange(len(profile)) + 0.5) * VIEW_H / len(profile)
     middle = np.array([(top + end) / 2.0 for top, end in BANDS])
-    found = MID * np.interp(middle, rows, profile).clip(min=IDLE / MID)
+    found = np.interp(middle, rows, profile).clip(min=IDLE / MID)
+    found[[top == end for top, end in BANDS]] = 0.0
     found = np.maximum.accumulate(found)  # what is lower in the picture is nearer
-    found[[top == end for top, end in BANDS]] = IDLE
+    found[[top == end for top, end in BANDS]] = IDLE / MID
+    return np.asarray(found)
+
+
+def parallax_of(ride: Ride) -> NDArray[np.float64]:
+    """Parallax of every plane, [planes]; slower all together where the dreaming would lag."""
+    found = MID * ratios_of(ride)
     return np.asarray(found * min(1.0, MOST / found.sum()))
 
 
@@ -75,13 +82,12 @@ def make_country(ride: Ride, decoder: Decoder, folder: Path) -> int:
             f"{WIDTH}x{HEIGHT}; import it again with --engine pocket"
         )
     shutil.rmtree(folder, ignore_errors=True)
-    parallax = parallax_of(ride)
     count = 0
     for number in np.unique(ride.stretch):
         mine = np.flatnonzero(ride.stretch == number)
         if ride.table["sources"][int(ride.source[mine[0]])]["view"] != "side":
             continue
-        sheet = lay_out(ride, mine, parallax / MID)
+        sheet = lay_out(ride, mine)
         for first in _places(sheet):
             _write_place(ride, sheet, first, decoder, folder / f"real{count:04d}")
             count += 1
@@ -91,12 +97,16 @@ def make_country(ride: Ride, decoder: Decoder, folder: Path) -> int:
     return count
 
 
-def lay_out(ride: Ride, frames: NDArray[np.int64], ratio: NDArray[np.float64]) -> Sheet:
+def lay_out(ride: Ride, frames: NDArray[np.int64]) -> Sheet:
     """Lay a stretch flat: of every plane, each column as it was in the middle of the window."""
     mirrored = bool(ride.position[frames[-1]] < ride.position[frames[0]])
-    travelled = np.abs(ride.position[frames] - ride.position[frames[0]]) / 2.0  # cells
-    travelled = np.maximum.accumulate(travelled)
-    at = travelled[:, None] * ratio[None]
+    ways = np.abs(ride.ways[frames] - ride.ways[frames[0]]) / 2.0  # cells
+    ways = np.maximum.accumulate(ways)
+    rows = (np.arange(ways.shape[1]) + 0.5) * VIEW_H / ways.shape[1]
+    at = np.zeros((len(frames), len(PLANES)))
+    for p, (top, end) in enumerate(BANDS):
+        if end > top:
+            at[:, p] = [np.interp((top + end) / 2.0, rows, way) for way in ways]
     pictures = []
     for p, (top, end) in enumerate(BANDS):
         length = VIEW_W + int(at[-1, p]) + 1

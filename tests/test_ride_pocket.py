@@ -1,0 +1,157 @@
+"""The pocket taught a ride: planes from measured speeds, materials from colours, a bundle that
+plays; and what is refused."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from filmed import Picture, sliding, write_film
+from small_tensors import one_thread, rng  # noqa: F401
+from torch.nn import functional as F
+
+from trainjourney.errors import RideError, TrainingError
+from trainjourney.inference import load_bundle, open_engine
+from trainjourney.model.decoder import Decoder
+from trainjourney.model.planes import HEIGHT, MATERIALS, PLANES, VIEW_W, WIDTH
+from trainjourney.rides.dataset import Ride, open_ride
+from trainjourney.rides.importer import import_rides
+from trainjourney.scenery.worlds import WORLDS
+from trainjourney.training.checkpoint import save_weights
+from trainjourney.training.dataset import CELLS, open_shards
+from trainjourney.training.export import build_graphs, export_bundle, load_networks
+from trainjourney.training.options import read_options, remember_options
+from trainjourney.training.pocket import fresh_networks, network_weights
+from trainjourney.training.presets import PRESETS
+from trainjourney.training.ride_country import (
+    BANDS,
+    fit_palette,
+    land_masks,
+    lay_out,
+    make_country,
+    parallax_of,
+    sky_masks,
+)
+from trainjourney.training.ride_pocket import train_on_ride
+
+
+def layered(frames: int) -> list[Picture]:
+    """A ride whose lower half goes by at 6 px a frame, and whose upper half at 2."""
+    far, near = sliding(3, frames, 2.0, (WIDTH, 128)), sliding(4, frames, 6.0, (WIDTH, 128))
+    return [np.concatenate([a, b]) for a, b in zip(far, near, strict=True)]
+
+
+def look_of(frame: Picture) -> np.ndarray:
+    torch.manual_seed(int(frame.mean()))
+    return np.asarray(F.normalize(torch.randn(64), dim=0).numpy(), np.float32)
+
+
+def bring_in(folder: Path, film: list[Picture], shape: tuple[int, int] = (WIDTH, HEIGHT)) -> Path:
+    path = write_film(folder / "ride.mp4", film)
+    import_rides([path], folder / "mine", shape, "test", look_of, lambda f, t: None, 1)
+    return folder / "mine"
+
+
+@pytest.fixture(scope="module")
+def ride(tmp_path_factory: pytest.TempPathFactory) -> Ride:
+    return open_ride(bring_in(tmp_path_factory.mktemp("ride"), layered(60)))
+
+
+def test_parallax_is_what_was_measured(ride: Ride) -> None:
+    parallax = parallax_of(ride)
+    upper = [parallax[p] for p, (top, end) in enumerate(BANDS) if end <= 54 and end > top]
+    lower = [parallax[p] for p, (top, end) in enumerate(BANDS) if top >= 78 and end > top]
+    assert np.mean(lower) / np.mean(upper) == pytest.approx(3.0, rel=0.15)
+    assert bool((np.diff([p for p in parallax if p > 0.01]) >= 0).all())
+    assert parallax.sum() <= 4.2 + 1e-6
+
+
+def test_country_laid_out_is_the_country_that_went_by(ride: Ride) -> None:
+    frames = np.flatnonzero(ride.stretch == 0)
+    sheet = lay_out(ride, frames)
+    near = len(PLANES) - 1
+    top, end = BANDS[near]
+    middle = len(frames) // 2
+    seen = ride.frame(int(frames[middle])).reshape(HEIGHT // 2, 2, VIEW_W, 2, 3).mean((1, 3)) / 255
+    x = int(sheet.at[middle, near])
+    laid = sheet.pictures[near][:, x : x + VIEW_W]
+    assert np.abs(laid - seen[top:end]).mean() < 0.5 * np.abs(laid - seen[top:end].mean()).mean()
+    assert sheet.at[-1, near] == pytest.approx(59 * 3.0, rel=0.1)  # cells of two px
+
+
+def test_colours_become_materials() -> None:
+    colours = torch.rand(MATERIALS, 3, generator=rng(1))
+    pattern = torch.arange(64)[None, :].expand(16, 64) // 8
+    masks, found = land_masks(colours[pattern], colours.flip(0))
+    assert masks.shape == (MATERIALS, 16, 64)
+    assert torch.allclose(masks.sum(0), torch.ones(16, 64), atol=1e-5)
+    painted = torch.einsum("mhw,mc->hwc", masks, found)
+    assert float((painted - colours[pattern])[:, 3:5].abs().mean()) < 0.12
+    sky, paint, knots = sky_masks(torch.full((40, 64, 3), 0.5))
+    assert float(sky.sum()) == 0.0 and torch.allclose(knots, torch.full_like(knots, 0.5))
+    assert paint[0].mean() > paint[1].mean()
+
+
+def test_the_palette_learns_the_rides_colours_and_keeps_the_old(ride: Ride, tmp_path: Path) -> None:
+    torch.manual_seed(2)
+    decoder = Decoder(8, 1)
+    count = make_country(ride, decoder, tmp_path / "country")
+    assert count == len(list((tmp_path / "country").glob("real*"))) >= 1
+    shards = open_shards(tmp_path / "country")
+    assert shards.strips[0].shape[-1] == CELLS and int(shards.strips[0].max()) == 255
+    kept = F.normalize(torch.randn(4, 64, generator=rng(3)), dim=1)
+    with torch.no_grad():
+        before = decoder.palette(8.0 * kept)
+    first = fit_palette(decoder, tmp_path / "country", kept, steps=1)
+    last = fit_palette(decoder, tmp_path / "country", kept, steps=60)
+    with torch.no_grad():
+        moved = float((decoder.palette(8.0 * kept) - before).abs().mean())
+    assert last < 0.6 * first and moved < 0.1
+    assert make_country(ride, decoder, tmp_path / "country") == count  # as it is there
+
+
+@pytest.fixture(scope="module")
+def taught(ride: Ride, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A tiny pocket with random weights, exported with one world's look, then taught the ride."""
+    folder = tmp_path_factory.mktemp("taught")
+    torch.manual_seed(3)
+    remember_options(folder / "pocket", {"preset": "tiny"})
+    for name, network in fresh_networks(PRESETS["tiny"]).items():
+        save_weights(network_weights(folder / "pocket", name), {name: network})
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainjourney.training.export.WORLDS", {"meadow": WORLDS["meadow"]})
+        patch.setattr("trainjourney.training.ride_pocket.SCENERY", (("ride", 1),))
+        export_bundle(folder / "pocket", folder / "bundle")
+        train_on_ride(ride.folder, folder / "bundle", folder / "run", threads=1)
+        export_bundle(folder / "run", folder / "mine")
+        yield folder
+
+
+def test_a_taught_pocket_plays_with_the_rides_looks_and_parallax(taught: Path, ride: Ride) -> None:
+    bundle = load_bundle(taught / "mine")
+    names = [look.name for look in bundle.looks]
+    assert names == ["ride1", "ride2", "ride3", "ride4", "meadow"]
+    told = read_options(taught / "run")["parallax"]
+    assert told == pytest.approx(parallax_of(ride).tolist(), abs=1e-4)
+    graphs = build_graphs(load_networks(taught / "run"), told)
+    assert graphs["predictor"].get_buffer("parallax").tolist() == pytest.approx(told, abs=1e-5)
+    engine = open_engine(bundle, threads=1)
+    state = engine.encode(ride.frame(0))
+    noise = np.zeros(bundle.manifest.noise.shape, np.float32)
+    for _ in range(30):  # until country is dreamt on the nearest plane
+        state = {k: v.copy() for k, v in state.items()}
+        state = engine.predict(state, noise, bundle.looks[0].embedding, 1.0, 0.1)
+    assert int((state["position"] > 0).sum()) >= 1
+    assert engine.decode(state).shape == (HEIGHT, WIDTH, 3)
+
+
+def test_what_cannot_be_taught_is_one_line(taught: Path, tmp_path: Path) -> None:
+    small = bring_in(tmp_path, sliding(2, 40, 5.0), (256, 128))
+    with pytest.raises(RideError, match=r"its frames are 256x128, the pocket's are 512x256"):
+        train_on_ride(small, taught / "bundle", tmp_path / "run", threads=1)
+    with pytest.raises(RideError, match="holds no imported ride"):
+        train_on_ride(tmp_path / "nowhere", taught / "bundle", tmp_path / "other")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(TrainingError, match=r"has no weights\.safetensors"):
+        train_on_ride(small, tmp_path / "empty", tmp_path / "other")

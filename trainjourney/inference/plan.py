@@ -1,0 +1,65 @@
+"""Plans: a bundle's graphs compiled for one GPU, and the sidecar that says for which.
+
+A plan made for another card, driver generation or graph runs wrong or not at all, so nothing is
+read off its name: the sidecar tells all that it depends on, and is compared word by word.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from trainjourney.errors import BackendError
+from trainjourney.inference.bundle import Bundle
+
+PLANS = "plans"  # beside the bundle's files; never in git
+MOST_SIDECAR_BYTES = 1 << 16
+Facts = Mapping[str, str]  # gpu, compute, tensorrt, driver, graph, options
+
+
+def plan_path(bundle: Bundle, graph: str) -> Path:
+    """Where the plan of a graph ("predictor.onnx") lies."""
+    return bundle.folder / PLANS / f"{graph.removesuffix('.onnx')}.plan"
+
+
+def write_plan(path: Path, plan: bytes, facts: Facts) -> None:
+    """Write a plan and its sidecar, each whole or not at all. Raises BackendError."""
+    side = path.with_suffix(".json")
+    text = json.dumps({**facts, "bytes": str(len(plan))}, indent=2) + "\n"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        side.unlink(missing_ok=True)  # a new plan is of no use with an old sidecar
+        for place, data in ((path, plan), (side, text.encode())):
+            part = place.with_name(f".{place.name}.{os.getpid()}.part")
+            try:
+                part.write_bytes(data)
+                os.replace(part, place)
+            finally:
+                with suppress(OSError):
+                    part.unlink(missing_ok=True)
+    except OSError as err:
+        raise BackendError(
+            f"{path}: cannot be written ({err.strerror}); free the disk, then trainjourney build"
+        ) from err
+
+
+def read_plan(bundle: Bundle, graph: str, facts: Facts) -> bytes:
+    """The plan of a graph, if it was made for just these facts. Raises BackendError."""
+    path = plan_path(bundle, graph)
+    cure = f"type: trainjourney build --engine {bundle.folder}"
+    try:
+        side = path.with_suffix(".json").read_bytes()[:MOST_SIDECAR_BYTES]
+        found = json.loads(side)
+        plan = path.read_bytes()
+    except FileNotFoundError as err:
+        raise BackendError(f"{path}: is not built yet; {cure}") from err
+    except (OSError, ValueError) as err:
+        raise BackendError(f"{path}: its sidecar cannot be read ({err}); {cure}") from err
+    if not isinstance(found, dict):
+        raise BackendError(f"{path}: its sidecar tells nothing; {cure}")
+    for name, wanted in {**facts, "bytes": str(len(plan))}.items():
+        if found.get(name) != wanted:
+            was = str(found.get(name, "not told"))[:60]
+            raise BackendError(f"{path}: was built for {name} {was}, here it is {wanted}; {cure}")
+    return plan
