@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from trainjourney.controls.desk import Desk
 from trainjourney.inference.bundle import Look
+from trainjourney.journey.picture import load_picture
 from trainjourney.outputs.testcard import TestCard
 from trainjourney.outputs.web.server import Server, Show, serve
 from trainjourney.settings import WebConfig, WebrtcConfig
@@ -99,12 +100,11 @@ def served(
 ) -> Iterator[Served]:
     """A page over a small test card, while the block lasts."""
     desk = desk or Desk()
-    show = Show(frames or TestCard(256, 128, FPS), desk, FPS, looks, status)
+    show = Show(frames or TestCard(256, 128, FPS), desk, FPS, load_picture, looks, status, folder)
     config = WebConfig(
         port=port,
         listen=listen,
         tokens=str(tokens or "/nonexistent/tokens.json"),
-        looks=str(folder or ""),
         requests=requests,
         hosts=hosts,
     )

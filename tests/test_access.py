@@ -79,7 +79,7 @@ def test_from_afar_nothing_is_open_without_a_token(path: str) -> None:
 
 def test_each_role_opens_its_doors_by_bearer_and_by_cookie(tmp_path: Path) -> None:
     file = tmp_path / "tokens.json"
-    texts = {role: Tokens(file).make(role) for role in ("view", "control", "admin")}  # type: ignore[arg-type]
+    texts = {role: Tokens(file).make(role) for role in ("view", "control", "admin")}
     doors = {"/frame.jpg": "view", "/status": "control", "/metrics": "admin"}
     with served(tokens=file) as page:
         wait_for(lambda: page.server.age.number)

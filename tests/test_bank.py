@@ -174,6 +174,17 @@ def test_a_picture_that_is_none_is_one_line_and_the_rest_goes_on(
     }  # fmt: skip
 
 
+def test_a_cache_that_cannot_be_written_costs_time_and_one_line(
+    folder: Path, bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(folder / "a.png", (9, 9, 9))
+    (folder.parent / "cache").touch()
+    looks = looks_folder(folder, bundle, Counted(bundle), with_bundle=False).scan(NOW_S)
+    assert looks and looks[1].picture == folder / "a.png"
+    [line] = [record.message for record in caplog.records]
+    assert "looks cannot be kept there" in line
+
+
 def test_a_set_names_and_orders(
     folder: Path, bundle: Bundle, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -28,7 +28,7 @@ def bank(folder: Path) -> dict[int, Look]:
     for slot, name in enumerate(("meadow", "night_sea"), 1):
         path = folder / f"{name}.jpg"
         Image.new("RGB", (64, 32), (40 * slot, 90, 120)).save(path)
-        looks[slot] = Look(name, np.ones(4, np.float32) / 2, path)
+        looks[slot] = Look(name, np.full(4, 0.5, np.float32), path)
     return looks
 
 

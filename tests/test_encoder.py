@@ -4,6 +4,7 @@ import asyncio
 import threading
 import time
 from itertools import pairwise
+from typing import Any
 
 import av
 import numpy as np
@@ -33,7 +34,7 @@ class Stack:
 def decode(packets: list[Coded], codec: str = "h264") -> list[Frame]:
     decoder = av.CodecContext.create(codec, "r")
     assert isinstance(decoder, av.VideoCodecContext)
-    frames: list[Frame] = []
+    frames: list[Any] = []
     for coded in packets:
         packet = av.Packet(bytes(coded.packet))
         packet.pts, packet.time_base = coded.packet.pts, TICK

@@ -83,7 +83,7 @@ def test_a_show_is_steered_from_outside_and_its_journal_tells(tmp_path: Path) ->
             _, told = child.communicate(timeout=60)
     assert child.returncode == 0 and "Traceback" not in told, told
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    looks = next(line for line in lines[1:] if "looks" in line)
+    looks = next(line for line in lines[1:] if "7" in line.get("looks", {}))
     assert looks["looks"]["7"]["name"] == "night" and "embedding" in looks["looks"]["7"]
     turned = {line["parameter"]: line["value"] for line in lines if "parameter" in line}
     assert turned["look"] == "night" and turned["speed"] == 0.25

@@ -203,6 +203,16 @@ def test_subscribers_are_told_by_all_but_themselves_until_they_fall_silent() -> 
     assert set(told()) == {("10.0.0.9", 9001)}
 
 
+def test_the_pad_is_told_as_a_whole_too() -> None:
+    said = Said()
+    said.say("/train/subscribe")
+    said.desk.turn(said_change("pad_x", 0.25), "web")
+    told = [read_datagram(data)[0].message for data, _ in said.ear.feedback.due(said.now_s)]
+    assert [(one.address, one.arguments) for one in told] == [
+        ("/train/pad/x", (0.25,)), ("/train/pad", (0.25, 0.5)),
+    ]  # fmt: skip
+
+
 def test_settings_that_cannot_be_meant_are_refused_by_name() -> None:
     with pytest.raises(ConfigError, match=r"osc.allow: 'moon' is no address"):
         Said(allow="10.0.0.1, moon")

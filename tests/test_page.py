@@ -63,7 +63,7 @@ def bank(folder: Path) -> dict[int, Look]:
     for slot, name in enumerate(("meadow", "winter", "mesa", "city", "neon_sea"), 1):
         path = folder / f"{name}.jpg"
         Image.new("RGB", (128, 64), (50 * slot, 120, 200 - 30 * slot)).save(path)
-        looks[slot] = Look(name, np.ones(4, np.float32) / 2, path)
+        looks[slot] = Look(name, np.full(4, 0.5, np.float32), path)
     return looks
 
 

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -25,7 +26,8 @@ def codes(film: Path) -> list[int | None]:
     """The number on every frame of a film."""
     with av.open(film) as container:
         frames = container.decode(video=0)
-        return [read_stamp(frame.to_ndarray(format="rgb24")) for frame in frames]
+        pictures: list[Any] = [frame.to_ndarray(format="rgb24") for frame in frames]
+        return [read_stamp(picture) for picture in pictures]
 
 
 class Room:
@@ -120,6 +122,7 @@ def test_what_was_recorded_plays_after_a_kill(tmp_path: Path) -> None:
 import sys, time
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
+from typing import Any
 from test_recording import Room
 room = Room(Path({str(tmp_path)!r}))
 room.turn("record", 1.0)

@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+import os
+import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -148,6 +150,42 @@ def test_a_live_show_in_two_processes_is_made_again(tiny: Path, tmp_path: Path) 
     assert {number: again.seen[number - 1] for number in seen} == seen
     told = [json.loads(line) for line in path.read_text().splitlines()]
     assert [line["value"] for line in told if line.get("parameter") == "look"] == ["blue", 2.0]
+
+
+def test_a_show_whose_world_was_killed_is_made_again_as_well_as_can_be(
+    tiny: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = tmp_path / "show.jsonl"
+    config, bundle, desk = configured(tiny, path, seed=3), load_bundle(tiny), Desk()
+    stage = Stage(desk, read_departure(config.journey, bundle).picture, 30)
+    try:
+        stage.open(config, bundle)
+        wait(lambda: stage.keeper.ring.latest > 20)
+        os.kill(stage.keeper.pid, signal.SIGKILL)
+        desk.turn(Change("look", "blue", 0.0), "test")
+        wait(lambda: stage.keeper.restarts == 1 and stage.status()["world"] == "playing")
+        latest = stage.keeper.ring.latest
+        wait(lambda: stage.keeper.ring.latest > latest + 20)
+    finally:
+        stage.close()
+    replay, _ = read_show(path, None)
+    [lost] = replay.resumed
+    assert replay.frames > lost + 20
+    again = Hashes()
+    render(configured(tiny, path), path, again, bundle, replay)
+    replay.close()
+    assert len(again.seen) == replay.frames
+    told = [record.message for record in caplog.records]
+    assert f"at frame {lost} the world was lost and came back: from there it may differ" in told
+    turned = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["frame"] for line in turned if line.get("value") == "blue"] == [lost]
+
+
+def wait(true: Callable[[], bool]) -> None:
+    end_s = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < end_s, "waited in vain"
+        time.sleep(0.01)
 
 
 def test_what_cannot_be_made_again_is_one_line(tiny: Path, tmp_path: Path) -> None:

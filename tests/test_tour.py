@@ -126,3 +126,9 @@ def test_a_tour_that_is_not_there_is_one_line(tmp_path: Path) -> None:
         read_tour(tmp_path / "gone.toml")
     with pytest.raises(ConfigError, match="cannot be read"):
         read_tour(tmp_path)
+
+
+def test_the_readme_s_tour_is_one(path: Path) -> None:
+    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    one = tour(path, readme.split("```toml\n")[1].split("```")[0])
+    assert one.length_s == 300.0 and [step.at_s for step in one.steps] == [0.0, 90.0, 240.0]

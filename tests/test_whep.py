@@ -5,6 +5,7 @@ import random
 import re
 import time
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -197,7 +198,7 @@ def test_a_viewer_that_vanishes_is_freed() -> None:
                     await asyncio.sleep(0.05)
                 # The line is cut: nothing is sent any more, nothing is said of it either.
                 transport = viewer.peer.getTransceivers()[0].receiver.transport
-                connection = transport.transport._connection
+                connection: Any = transport.transport._connection
 
                 async def mute(*_: object) -> None:
                     return None

@@ -4,9 +4,21 @@ import asyncio
 from typing import Any
 
 import aiohttp
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpCodecCapability,
+    RTCRtpReceiver,
+    RTCSessionDescription,
+)
 
 from trainjourney.outputs.testcard import read_stamp
+
+
+def _codecs(name: str) -> list[RTCRtpCodecCapability]:
+    capabilities = RTCRtpReceiver.getCapabilities("video")
+    assert capabilities is not None
+    return [one for one in capabilities.codecs if one.mimeType.lower().endswith(name)]
 
 
 async def make_offer(kind: str = "video", codec: str = "") -> str:
@@ -14,10 +26,7 @@ async def make_offer(kind: str = "video", codec: str = "") -> str:
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     transceiver = peer.addTransceiver(kind, direction="recvonly")
     if codec:
-        from aiortc import RTCRtpReceiver
-
-        codecs = RTCRtpReceiver.getCapabilities(kind).codecs
-        transceiver.setCodecPreferences([c for c in codecs if c.mimeType.lower().endswith(codec)])
+        transceiver.setCodecPreferences(_codecs(codec))
     await peer.setLocalDescription(await peer.createOffer())
     text = peer.localDescription.sdp
     await peer.close()
@@ -40,11 +49,7 @@ class Viewer:
         begun_s = loop.time()
         transceiver = self.peer.addTransceiver("video", direction="recvonly")
         if self.codec:
-            from aiortc import RTCRtpReceiver
-
-            codecs = RTCRtpReceiver.getCapabilities("video").codecs
-            wanted = [c for c in codecs if c.mimeType.lower().endswith(self.codec)]
-            transceiver.setCodecPreferences(wanted)
+            transceiver.setCodecPreferences(_codecs(self.codec))
 
         async def read(track: Any) -> None:
             while True:

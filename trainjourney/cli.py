@@ -4,15 +4,26 @@ and `play` never meets torch. Here alone: prints, logging, and the end of every 
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from trainjourney import __version__
-from trainjourney.commands import build, distill, looks, osc, publisher, render, ride, token
+from trainjourney.commands import (
+    build,
+    distill,
+    layout,
+    looks,
+    midi,
+    osc,
+    publisher,
+    render,
+    ride,
+    token,
+    watchers,
+)
+from trainjourney.commands.extras import missing_extra
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -139,8 +150,8 @@ def world() -> None:
 @app.command()
 def bench(
     what: Annotated[
-        Literal["engine", "latency", "window"],
-        typer.Argument(help="engine, latency or window.", metavar="[WHAT]"),
+        Literal["engine", "latency", "window", "viewers", "glass"],
+        typer.Argument(help="engine, latency, window, viewers or glass.", metavar="[WHAT]"),
     ] = "engine",
     engine: Engine = None,
     backend: Backend = None,
@@ -152,7 +163,10 @@ def bench(
     ] = None,
     frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
     tries: Annotated[int, typer.Option(metavar="N", min=1, help="Turns, for latency.")] = 500,
-    seconds: Annotated[float, typer.Option(metavar="S", min=1, help="For window.")] = 60.0,
+    n: Annotated[int, typer.Option("--n", metavar="N", min=1, help="Viewers, for viewers.")] = 25,
+    seconds: Annotated[
+        float | None, typer.Option(metavar="S", min=1, help="For window, viewers and glass.")
+    ] = None,
     config: ConfigFile = None,
     sets: Sets = None,
 ) -> None:
@@ -160,6 +174,7 @@ def bench(
 
     engine: the bundle alone. latency: from a turned control to the first frame that shows it.
     window: how even its refreshes are, the world playing for a minute, stopped, and killed.
+    viewers: what each costs, how soon it sees. glass: from a frame to its pixels in a browser.
     """
     settings = {
         "engine.name": engine,
@@ -172,11 +187,19 @@ def bench(
         from trainjourney.inference.bench import bench as run
 
         figures = run(loaded, against, frames)
+    elif what == "viewers":
+        from trainjourney.show.bench_viewers import bench_viewers
+
+        figures = bench_viewers(loaded.engine.name, n, seconds or 20.0)
+    elif what == "glass":
+        from trainjourney.show.bench_glass import bench_glass
+
+        figures = bench_glass(seconds or 15.0)
     else:
         from trainjourney.show.bench import bench_latency, bench_window
 
         timed = bench_latency(loaded, tries) if what == "latency" else None
-        figures = timed or bench_window(loaded, seconds)
+        figures = timed or bench_window(loaded, seconds or 60.0)
     for name, value in figures.items():
         print(f"{name:>12}  {_words(value)}")
     print(json.dumps(figures))
@@ -317,18 +340,6 @@ def _load(path: Path | None, sets: list[str] | None, options: dict[str, Any]) ->
     return load(path, sets or [], options)
 
 
-@contextmanager
-def missing_extra(name: str) -> Iterator[None]:
-    """Say which extra to install where a library is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as err:
-        if (err.name or "trainjourney").startswith("trainjourney"):
-            raise
-        message = f"{err.name} is not installed here; type: pip install '.[{name}]'"
-        raise TrainjourneyError(message) from err
-
-
 def _words(value: Any) -> str:
     if isinstance(value, dict):
         return "  ".join(f"{key} {_words(part)}" for key, part in value.items())
@@ -337,9 +348,12 @@ def _words(value: Any) -> str:
 
 app.command()(render.render)
 app.command(hidden=True)(publisher.publisher)
+app.command(hidden=True)(watchers.watchers)
 app.add_typer(looks.app, name="looks")
 app.add_typer(token.app, name="token")
 app.add_typer(osc.app, name="osc")
+app.add_typer(midi.app, name="midi")
+app.add_typer(layout.app, name="layout")
 app.command()(build.build)
 app.command()(distill.distill)
 app.add_typer(ride.app, name="ride")

@@ -124,9 +124,6 @@ class WebConfig(Section):
     requests: int = Field(
         default=60, ge=5, le=10_000, description="Requests a second that one address may make."
     )
-    looks: str = Field(
-        default="looks", description="The folder that a look dragged onto the page goes to."
-    )
 
 
 class WebrtcConfig(Section):
@@ -193,6 +190,20 @@ class OscConfig(Section):
     )
 
 
+class MidiConfig(Section):
+    """MIDI: devices that turn the controls, by the maps that trainjourney midi learn keeps."""
+
+    play: Literal["auto", "on", "off"] = Field(
+        default="auto", description="auto plays where MIDI is there (pip extra midi); on, off."
+    )
+    devices: str = Field(
+        default="", description="Parts of the names of those wanted, commas between; empty: all."
+    )
+    map: str = Field(default="", description="The file of maps; empty is in the state folder.")
+    clock: bool = Field(default=True, description="A device's clock sets tempo and beat.")
+    lights: bool = Field(default=True, description="Send devices what their lights shall show.")
+
+
 class LooksConfig(Section):
     """The bank: a folder of pictures, each of them a look while it is there."""
 
@@ -233,4 +244,5 @@ class Config(Section):
     osc: OscConfig = OscConfig()
     journal: JournalConfig = JournalConfig()
     looks: LooksConfig = LooksConfig()
+    midi: MidiConfig = MidiConfig()
     show: ShowConfig = ShowConfig()

@@ -47,7 +47,7 @@ class Announcement:
         except (OSError, NonUniqueNameException) as err:
             await self.close()
             raise ControlError(
-                f"osc: cannot be announced ({err}); go on without, or mend the network"
+                f"cannot be announced ({err}); go on without, or mend the network"
             ) from err
         log.info("osc: announced as %s", self._services[0].name if self._services else "nothing")
 

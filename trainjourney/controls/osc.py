@@ -49,7 +49,7 @@ class Ear:
         self.desk = desk
         self.counts: Counter[str] = Counter()
         self.intake = Intake(read_networks(config.allow), float(config.rate), self.counts)
-        self.feedback = Feedback(read_targets(config.feedback))
+        self.feedback = Feedback(read_targets(config.feedback), desk.values)
         self.answers: list[tuple[bytes, Sender]] = []  # to queries, for the socket to send
         self._waiting: list[tuple[float, int, Message, Sender]] = []  # a heap by Unix time
 
@@ -234,6 +234,6 @@ def open_socket(host: str, port: int) -> socket.socket:
         one.close()
         reason = (err.strerror or str(err)).lower()
         raise ControlError(
-            f"osc: {host}:{port} cannot be had ({reason}); give another, --set osc.port=9001"
+            f"port {port} at {host} cannot be had ({reason}); give another, --set osc.port=9001"
         ) from err
     return one

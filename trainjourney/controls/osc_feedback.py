@@ -3,18 +3,22 @@ a second at most. Whoever turned a control does not hear of it, or its fader wou
 
 import ipaddress
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from trainjourney.controls.osc_intake import Sender
 from trainjourney.controls.osc_message import write_message
-from trainjourney.controls.osc_table import MAIN
+from trainjourney.controls.osc_table import ADDRESSES, MAIN, Address, Values
 from trainjourney.errors import ConfigError
 from trainjourney.types import Change
 
 MOST_SUBSCRIBERS = 32
 LEASE_S = 60.0  # after the last word from a subscriber's host it is told no more
 PERIOD_S = 1.0 / 30.0
+_TOLD: dict[str, list[Address]] = {  # what is told of a control: itself, and the pad as a whole
+    name: [one, *(a for a in ADDRESSES.values() if len(a.controls) > 1 and name in a.controls)]
+    for name, one in MAIN.items()
+}
 
 
 def read_targets(text: str) -> list[Sender]:
@@ -50,7 +54,9 @@ class _Subscriber:
 class Feedback:
     """Who is told, and what is yet to be told. `note` may be called in any thread."""
 
-    def __init__(self, targets: list[Sender]) -> None:
+    def __init__(self, targets: list[Sender], values: Callable[[], Values] = dict) -> None:
+        """`values` is what all controls are set to."""
+        self._values = values
         self._subscribers = {target: _Subscriber(None, float("inf")) for target in targets}
         self._lock = threading.Lock()
         self._pending: dict[str, tuple[float | str, str]] = {}
@@ -91,12 +97,13 @@ class Feedback:
                 if one.until_s < now_s:
                     del self._subscribers[target]
             subscribers = list(self._subscribers.items())
-        for name, (value, source) in pending.items():
-            address = MAIN[name]
-            data = write_message(address.path, address.arguments({name: value}))
-            for target, one in subscribers:
-                if not _spoke(source, target, one.sender):
-                    yield data, target
+        now = {**self._values(), **{name: value for name, (value, _) in pending.items()}}
+        for name, (_, source) in pending.items():
+            for address in _TOLD[name]:
+                data = write_message(address.path, address.arguments(now))
+                for target, one in subscribers:
+                    if not _spoke(source, target, one.sender):
+                        yield data, target
 
 
 def source_name(sender: Sender) -> str:

@@ -10,7 +10,6 @@ import hashlib
 import io
 import logging
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -144,13 +143,24 @@ class LooksFolder:
             embedding = embed(cover(scene, size.picture_width, size.picture_height))
             if not np.isfinite(embedding).all():
                 raise PictureError(f"{path}: gives no embedding; give another picture")
+            if not self._put(picture, vector, scene, embedding):
+                picture = path
+        return Look(name_of(path.name), embedding, picture), embed
+
+    def _put(self, picture: Path, vector: Path, scene: Image.Image, embedding: Embedding) -> bool:
+        """Keep what was made of a picture; False where the disk refuses."""
+        png, npy = io.BytesIO(), io.BytesIO()
+        scene.save(png, "PNG")
+        np.save(npy, embedding)
+        try:
             self._cache.mkdir(parents=True, exist_ok=True)
-            png, npy = io.BytesIO(), io.BytesIO()
-            scene.save(png, "PNG")
-            np.save(npy, embedding)
             _put(picture, png.getvalue())
             _put(vector, npy.getvalue())
-        return Look(name_of(path.name), embedding, picture), embed
+        except OSError as err:
+            reason = (err.strerror or str(err)).lower()
+            self._tell(str(self._cache), f"{self._cache}: looks cannot be kept there ({reason})")
+            return False
+        return True
 
     def _in_slots(self, listed: list[SetLook] | None) -> dict[int, Look]:
         there = {name: kept.look for name, kept in self._kept.items() if kept.look}
@@ -253,7 +263,7 @@ def _read_vector(path: Path, size: int) -> Embedding | None:
 
 
 def _put(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-        file.write(data)
-    Path(file.name).replace(path)
+    """Write a file whole or not at all. Raises OSError."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_bytes(data)
+    part.replace(path)

@@ -1,4 +1,4 @@
-"""When the next frame is due: even deadlines, counted from the start so that none drifts. Pure."""
+"""When the next frame is due, in the world and on the screen: even, and none drifts. Pure."""
 
 
 class Pacer:
@@ -39,3 +39,43 @@ class Pacer:
         self._number += 1 + late
         self.skipped += late
         return late
+
+
+class ScreenPacer:
+    """When to show the next picture on a screen: in step with one whose flips wait for it, by the
+    clock on one whose flips return at once. `hz` need only be about right.
+
+    A flip that waits ends when the screen takes the picture. The next one is begun MARGIN of a
+    refresh before the screen will take it: in time, and late enough for a picture just come.
+    """
+
+    MARGIN, LOCK = 0.24, 0.3  # of a refresh; a flip that takes longer than LOCK has waited
+    FORGET = 5  # flips in a row that hardly waited, and the screen makes none wait
+
+    def __init__(self, hz: float) -> None:
+        assert hz > 0.0, hz
+        self._period_s = 1.0 / hz
+        self._due_s: float | None = None
+        self._locked = 0
+
+    def wait_s(self, now_s: float) -> float:
+        """Seconds to wait from `now_s` before the next flip; 0 if it is late."""
+        if self._due_s is None:
+            self._due_s = now_s
+        return max(0.0, self._due_s - now_s)
+
+    def flipped(self, begun_s: float, ended_s: float) -> None:
+        """A flip began and ended then."""
+        assert self._due_s is not None, "flipped before wait_s"
+        waited = (ended_s - begun_s) / self._period_s
+        if waited > 1.1:  # no wait for the screen: the system is slow
+            self._locked = 0
+        elif waited > self.LOCK:
+            self._locked = self.FORGET
+        elif self._locked:
+            self._locked = self.FORGET if waited > 0.5 * self.MARGIN else self._locked - 1
+        if self._locked:
+            self._due_s = ended_s + (1.0 - self.MARGIN) * self._period_s
+        else:
+            self._due_s += self._period_s
+            self._due_s += int(max(0.0, ended_s - self._due_s) / self._period_s) * self._period_s

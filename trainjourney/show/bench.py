@@ -25,9 +25,8 @@ from trainjourney.inference import find_bundle, load_bundle
 from trainjourney.inference.bench import core_count, machine_name
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config
-from trainjourney.show.departure import read_departure
+from trainjourney.show.departure import open_desk, read_departure
 from trainjourney.show.network import Network
-from trainjourney.show.play import open_desk
 from trainjourney.show.screen import run_screen
 from trainjourney.show.stage import Stage
 from trainjourney.types import Frame

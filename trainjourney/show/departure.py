@@ -5,6 +5,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from trainjourney.controls.desk import Desk
 from trainjourney.inference import Bundle, Look, open_engine
 from trainjourney.journey.board import Board
 from trainjourney.journey.looks import Looks
@@ -33,6 +34,12 @@ def read_departure(config: JourneyConfig, bundle: Bundle) -> Departure:
         path = look.picture
     frame = bundle.manifest.frame
     return Departure(load_picture(path, frame.width, frame.height), path.stem, look)
+
+
+def open_desk(config: JourneyConfig) -> Desk:
+    """The desk, set to where a journey starts."""
+    values = {name: getattr(config, name) for name in ("speed", "dream", "melt_s")}
+    return Desk({**values, "look": config.look or (0.0 if config.start else 1.0)})
 
 
 def depart(config: Config, bundle: Bundle, departure: Departure) -> tuple[DreamWorld, Board]:

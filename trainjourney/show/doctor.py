@@ -19,7 +19,7 @@ from trainjourney.settings import Config
 from trainjourney.show.devices import find_devices
 
 # Ports the show will listen on, all on loopback: name, kind, number.
-PORTS = (("web page", "tcp", 8080), ("OSC", "udp", 9000))
+PORTS = (("web page", "tcp", 8410), ("OSC", "udp", 9000))
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon", "bf16")
 FAST = ("avx512_bf16", "amx_bf16", "bf16")
 VIRTUAL = "or a virtual display: xvfb-run trainjourney play"

@@ -18,10 +18,13 @@ from aiohttp import web
 
 from trainjourney.controls.announce import Announcement
 from trainjourney.controls.desk import Desk
+from trainjourney.controls.midi import Midi
+from trainjourney.controls.midi_ports import MidoPorts
 from trainjourney.controls.osc import OscServer
 from trainjourney.controls.oscquery import OscQuery
 from trainjourney.controls.presets import Presets
 from trainjourney.controls.tempo import Tempo
+from trainjourney.errors import ControlError
 from trainjourney.inference import Bundle, Look
 from trainjourney.journey.tour import Tour, read_tour
 from trainjourney.settings import Config
@@ -32,6 +35,7 @@ from trainjourney.types import Change
 
 log = logging.getLogger(__name__)
 
+LEARN_KEY = "m"
 _TOUR_S = 1.0 / 60.0
 
 
@@ -47,6 +51,7 @@ class Instruments:
         tour = config.journey.tour
         self._tour = read_tour(Path(tour).expanduser()) if tour else None
         self._stack = ExitStack()
+        self._midi = self._open_midi()
         self._osc = OscServer(stage.desk, config.osc) if config.osc.port else None
         self.oscquery = OscQuery(stage.desk, config.osc.port, self._names)
 
@@ -66,7 +71,20 @@ class Instruments:
     def counts(self) -> dict[str, Any]:
         """What became of all that came."""
         osc = dict(self._osc.counts) if self._osc else {}
-        return {"osc": osc, "oscquery": dict(self.oscquery.ear.counts)}
+        midi = dict(self._midi.counts) if self._midi else {}
+        return {"osc": osc, "oscquery": dict(self.oscquery.ear.counts), "midi": midi}
+
+    def press(self, key: str) -> bool:
+        """A key went down in the window; whether it is one for here: M learns MIDI."""
+        if key != LEARN_KEY or self._midi is None:
+            return False
+        self._midi.learner.switch()
+        return True
+
+    @property
+    def words(self) -> str:
+        """What the overlay shall say in place of its figures, if anything."""
+        return self._midi.learner.words if self._midi else ""
 
     def __enter__(self) -> "Instruments":
         desk, stack = self._stage.desk, self._stack
@@ -80,6 +98,9 @@ class Instruments:
             )
             watch.start()
             stack.callback(watch.close)
+        if self._midi:
+            self._midi.start()
+            stack.callback(self._midi.close)
         if self._tour:
             guide = TourGuide(self._tour, desk)
             guide.start()
@@ -93,6 +114,18 @@ class Instruments:
         trace: TracebackType | None,
     ) -> None:
         self._stack.close()
+
+    def _open_midi(self) -> Midi | None:
+        config = self._config.midi
+        if config.play == "off":
+            return None
+        try:
+            ports = MidoPorts()
+        except ControlError as err:
+            if config.play == "on":
+                log.warning("%s", err)
+            return None
+        return Midi(self._stage.desk, config, lambda: ports)
 
     def _names(self) -> dict[int, str]:
         return {slot: look.name for slot, look in self._stage.keeper.looks.items()}

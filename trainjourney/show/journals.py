@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -39,6 +39,14 @@ def with_journal(config: Config) -> Config:
         log.warning("%s; there is no journal of this show", err)
         return config.model_copy(update={"journal": chosen.model_copy(update={"write": False})})
     return config.model_copy(update={"journal": chosen.model_copy(update={"file": file})})
+
+
+def drop_empty(config: Config) -> None:
+    """Take a journal away again in which nothing was written: the train never departed."""
+    path = Path(config.journal.file)
+    with suppress(OSError):
+        if config.journal.write and config.journal.file and not path.stat().st_size:
+            path.unlink()
 
 
 def begin_journal(

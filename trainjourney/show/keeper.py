@@ -129,9 +129,7 @@ class Keeper:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, pass_fds=shared,
             )  # fmt: skip
         except OSError as err:  # no memory, too many processes
-            self._fell(
-                f"cannot be started: {err.strerror}; look at ulimit -u and the memory", now_s
-            )
+            self._fell(f"cannot be started ({err.strerror})", now_s)
             return
         assert self._process.stdin and self._process.stdout
         os.set_blocking(self._process.stdout.fileno(), False)

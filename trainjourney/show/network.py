@@ -49,14 +49,16 @@ class Network:
         await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _serve(self, name: str, service: Service) -> None:
-        wait_s = self._first_wait_s
+        wait_s, told = self._first_wait_s, ""
         while True:
             began_s = self._loop.time()
             try:
                 await service()
                 return
             except TrainjourneyError as err:
-                log.warning("%s: %s; trying again in %.0f s", name, err, wait_s)
+                if str(err) != told:  # the same again is no news
+                    log.warning("%s: %s; trying again in %.0f s", name, err, wait_s)
+                told = str(err)
             except Exception:  # the one place where a fault of ours must not end the show
                 log.exception("%s failed; trying again in %.0f s", name, wait_s)
             if self._loop.time() - began_s > LONGEST_WAIT_S:

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
+from trainjourney.journey.picture import load_picture
 from trainjourney.outputs.publishing import Publishing, check_publish
 from trainjourney.outputs.recording import Recording
 from trainjourney.outputs.web.server import Root, Server, Show, check_page
@@ -39,7 +41,11 @@ def page_service(
 
     async def serve_page() -> None:
         counts: list[Any] = list(more)
-        show = Show(stage.frames, stage.desk, fps, lambda: stage.keeper.looks, status, counts)
+        folder = Path(config.looks.folder).expanduser() if config.looks.folder else None
+        show = Show(
+            stage.frames, stage.desk, fps, load_picture, lambda: stage.keeper.looks, status,
+            folder, counts,
+        )  # fmt: skip
         server = Server(show, config.web, config.webrtc)
         await server.start(routes, root)
         encoder = server.encoders["h264"]

@@ -13,37 +13,28 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
-from PIL import Image
-
-from trainjourney.controls.desk import Desk
-from trainjourney.errors import DisplayError
 from trainjourney.inference import Bundle, find_bundle, load_bundle
 from trainjourney.journey.board import Board
 from trainjourney.journey.pacing import Pacer
-from trainjourney.journey.picture import cover
 from trainjourney.journey.tour import TourSource, read_tour
 from trainjourney.outputs.null import NullOutput
-from trainjourney.outputs.recorder import Recorder
 from trainjourney.outputs.window import Window
-from trainjourney.settings import Config, FilmConfig, JourneyConfig
-from trainjourney.show.departure import Departure, depart, read_departure
-from trainjourney.show.instruments import Instruments
+from trainjourney.settings import Config, FilmConfig
+from trainjourney.show.departure import Departure, depart, open_desk, read_departure
 from trainjourney.show.journals import (
     begin_journal,
+    drop_empty,
     journalled,
     read_show,
     render,
     with_journal,
 )
+from trainjourney.show.live import play_live
 from trainjourney.show.meter import Meter, Summary
-from trainjourney.show.network import Network, Service
-from trainjourney.show.page import check as check_page
-from trainjourney.show.page import page_service
 from trainjourney.show.screen import run_screen
 from trainjourney.show.slot import Slot, Turns
-from trainjourney.show.stage import Stage
 from trainjourney.show.travel import travel
-from trainjourney.types import Frame, Output
+from trainjourney.types import Output
 
 log = logging.getLogger(__name__)
 
@@ -67,11 +58,12 @@ def play(
     departure = read_departure(config.journey, bundle)
     config = with_journal(config)
     stop = threading.Event()
-    with _signals_set(stop):
+    with _signals_set(stop), ExitStack() as stack:
+        stack.callback(drop_empty, config)
         if output or not TWO_PROCESSES:
             summary = _play_here(config, bundle, departure, output, frames, window, stop)
         else:
-            summary = _play_live(config, bundle, departure, frames, then, stop)
+            summary = play_live(config, bundle, departure, frames, then, stop)
     log.info("%s", f"{output}: {summary}" if output else summary)
     return summary
 
@@ -90,93 +82,6 @@ def render_film(
         summary = render(config, path, film, bundle, replay, frames, stop.is_set)
     log.info("%s: %s", output, summary)
     return summary
-
-
-def _play_live(
-    config: Config,
-    bundle: Bundle,
-    departure: Departure,
-    frames: int | None,
-    then: str | None,
-    stop: threading.Event,
-) -> Summary:
-    """The world in its own process; window, keyboard and network here."""
-    check_page(config)
-    following = None
-    picture = departure.picture
-    if then:
-        other = config.model_copy(
-            update={"engine": config.engine.model_copy(update={"name": then})}
-        )
-        if other.journal.write:  # a journal of its own beside the first one's
-            file = Path(other.journal.file).with_suffix(".then.jsonl")
-            journal = other.journal.model_copy(update={"file": str(file)})
-            other = other.model_copy(update={"journal": journal})
-        following = (other, load_bundle(find_bundle(then)))
-        picture = _larger(picture, following[1])
-    desk = open_desk(config.journey)
-    stage = Stage(desk, picture, bundle.manifest.frame.fps)
-    instruments = Instruments(config, stage, bundle)
-    services = _services(config, stage, bundle.manifest.frame.fps, instruments)
-    with ExitStack() as stack:
-        stack.callback(stage.close)
-        stage.open(config, bundle, following, frames)
-        stack.enter_context(instruments)
-        height, width, _ = picture.shape
-        try:
-            window = stack.enter_context(closing(Window(width, height, config.window)))
-        except DisplayError as err:
-            if not services:
-                raise
-            window = None
-            log.info("%s; playing without a window", str(err).partition("; ")[0])
-        if services:
-            network = Network(services)
-            network.start()
-            stack.callback(network.close)
-
-        def ended() -> bool:
-            return stop.is_set() or not stage.alive
-
-        if window:
-            run_screen(window, stage.frames, desk, lambda: _note(stage), ended)
-        while not window and not ended():
-            stop.wait(0.1)
-        if stage.failure:
-            raise stage.failure
-        return stage.summary()
-
-
-def open_desk(config: JourneyConfig) -> Desk:
-    """The desk, set to where a journey starts."""
-    values = {name: getattr(config, name) for name in ("speed", "dream", "melt_s")}
-    return Desk({**values, "look": config.look or (0.0 if config.start else 1.0)})
-
-
-def _larger(picture: Frame, bundle: Bundle) -> Frame:
-    """The start picture in the size of the bundle that takes over, if that is the larger."""
-    frame = bundle.manifest.frame
-    if frame.width <= picture.shape[1]:
-        return picture
-    return cover(Image.fromarray(picture), frame.width, frame.height)
-
-
-def _services(
-    config: Config, stage: Stage, fps: float, instruments: Instruments
-) -> dict[str, Service]:
-    """What serves on the network beside this show: name -> a coroutine function."""
-    page = page_service(
-        config, stage, fps, instruments.routes(), instruments.oscquery.root, [instruments.counts]
-    )
-    return {"the page": page, **instruments.services()}
-
-
-def _note(stage: Stage) -> str:
-    told = stage.status()
-    if told["world"] != "playing":
-        return "the world opens" if told["world"] == "opening" else "the world is started again"
-    look, speed = told["look"].replace("_", " "), told["speed"] + 0.0
-    return f"{told['fps']:.1f} fps   {told['made_ms']:.0f} ms   {look}   speed {speed:.1f}"
 
 
 def _play_here(
@@ -260,6 +165,8 @@ def _tour(config: Config, fps: float) -> list[TourSource]:
 def _open_output(name: str, bundle: Bundle, config: FilmConfig) -> Output:
     if name == "null":
         return NullOutput()
+    from trainjourney.outputs.recorder import Recorder  # a film's libraries, for films alone
+
     frame = bundle.manifest.frame
     return Recorder(
         Path(name).expanduser(), frame.width, frame.height, config.fps or frame.fps, config

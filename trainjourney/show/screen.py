@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from trainjourney.controls.desk import Desk
 from trainjourney.controls.keyboard import Keyboard
-from trainjourney.journey.pacing import Pacer
+from trainjourney.journey.pacing import ScreenPacer
 from trainjourney.outputs.window import Window
 from trainjourney.types import Change, Frames
 
@@ -27,10 +27,12 @@ def run_screen(
     note: Callable[[], str],
     ended: Callable[[], bool],
     flipped: Callable[[int, float], None] = lambda number, now_s: None,
+    pressed_too: Callable[[str], bool] = lambda key: False,
 ) -> None:
     """Show what comes and hand on what is pressed, until `ended` or the window is closed.
 
     `flipped` hears of every refresh: the number of the frame that was shown, and when.
+    `pressed_too` is asked first whether a key is its own; the overlay shows what comes of it.
     """
     values = desk.values()
 
@@ -39,7 +41,7 @@ def run_screen(
 
     end = desk.listen(heard)
     keyboard = Keyboard(values)
-    pacer = Pacer(window.refresh_hz)
+    pacer = ScreenPacer(window.refresh_hz)
     ready_s = min(_READY_S, 0.3 / window.refresh_hz)
     number, noted_s = 0, 0.0
     switch_s = sys.getswitchinterval()
@@ -52,15 +54,19 @@ def run_screen(
                     window.take(found[1])
                 else:
                     time.sleep(min(left_s, _LOOK_S))
+            begun_s = time.perf_counter()
             window.flip()
             now_s = time.perf_counter()
-            pacer.shown(now_s)
+            pacer.flipped(begun_s, now_s)
             flipped(number, now_s)
             pressed = window.pump()
             if window.closed:
                 break
             for key in pressed:
-                keyboard.press(key, time.monotonic())
+                if pressed_too(key):
+                    window.overlay, noted_s = True, 0.0
+                else:
+                    keyboard.press(key, time.monotonic())
             for change in keyboard.poll():
                 desk.turn(change, "keyboard")
             if now_s - noted_s > _NOTED_S:

@@ -9,7 +9,7 @@ import io
 import re
 import unicodedata
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from aiohttp import web
@@ -17,22 +17,25 @@ from aiohttp.typedefs import Handler
 from PIL import Image
 
 from trainjourney.errors import PictureError
-from trainjourney.journey.picture import load_picture
 from trainjourney.outputs.web.driving import LooksOf
 from trainjourney.outputs.web.limits import read_body
+from trainjourney.types import Frame
 
 MOST_BYTES = 16 * 1024 * 1024
 MOST_LOOKS = 200  # files in the folder
 _KEPT_SIZE = (1024, 512)
 _CARD_SIZE = (384, 192)
 
+# A picture from any file as a frame of a width and a height, safely. Raises PictureError.
+LoadPicture = Callable[[Path, int, int], Frame]
+
 
 class LookPictures:
     """Small pictures of the looks, and the way in for a new one."""
 
-    def __init__(self, looks: LooksOf, folder: Path | None) -> None:
+    def __init__(self, looks: LooksOf, load: LoadPicture, folder: Path | None) -> None:
         """`folder`: where new looks go; None takes none."""
-        self._looks, self._folder = looks, folder
+        self._looks, self._load, self._folder = looks, load, folder
         self._cards: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._busy = asyncio.Lock()
         self.added = self.refused = 0
@@ -50,7 +53,7 @@ class LookPictures:
             key = (str(look.picture), look.picture.stat().st_mtime_ns)
             if key not in self._cards:
                 loop = asyncio.get_running_loop()
-                self._cards[key] = await loop.run_in_executor(None, _card, look.picture)
+                self._cards[key] = await loop.run_in_executor(None, self._card, look.picture)
                 while len(self._cards) > MOST_LOOKS:
                     self._cards.popitem(last=False)
         except (OSError, PictureError) as err:
@@ -69,7 +72,7 @@ class LookPictures:
             loop = asyncio.get_running_loop()
             try:
                 name = await loop.run_in_executor(
-                    None, keep_look, data, request.query.get("name", ""), self._folder
+                    None, keep_look, data, request.query.get("name", ""), self._folder, self._load
                 )
             except PictureError as err:
                 self.refused += 1
@@ -77,8 +80,13 @@ class LookPictures:
         self.added += 1
         return web.json_response({"name": name}, status=201)
 
+    def _card(self, path: Path) -> bytes:
+        out = io.BytesIO()
+        Image.fromarray(self._load(path, *_CARD_SIZE)).save(out, "JPEG", quality=85)
+        return out.getvalue()
 
-def keep_look(data: bytes, wanted: str, folder: Path) -> str:
+
+def keep_look(data: bytes, wanted: str, folder: Path, load: LoadPicture) -> str:
     """Decode a picture and write it into the folder of looks. Raises PictureError.
 
     Returns its name: as it was wanted as far as it can be, with a number where that is taken.
@@ -91,7 +99,7 @@ def keep_look(data: bytes, wanted: str, folder: Path) -> str:
         part = folder / f".{name}.part"
         part.write_bytes(data)
         try:
-            frame = load_picture(part, *_KEPT_SIZE)
+            frame = load(part, *_KEPT_SIZE)
             stem, number = name, 2
             while (folder / f"{stem}.jpg").exists():
                 stem, number = f"{name}-{number}", number + 1
@@ -113,9 +121,3 @@ def plain_name(wanted: str) -> str:
     stem = unicodedata.normalize("NFKD", wanted[:200]).encode("ascii", "ignore").decode().lower()
     stem = re.sub(r"\.[a-z0-9]{1,5}$", "", stem)
     return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:40].strip("-") or "look"
-
-
-def _card(path: Path) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(load_picture(path, *_CARD_SIZE)).save(out, "JPEG", quality=85)
-    return out.getvalue()

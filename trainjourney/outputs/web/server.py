@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
@@ -23,7 +24,7 @@ from trainjourney.outputs.web.driving import Driving
 from trainjourney.outputs.web.health import FrameAge, Health
 from trainjourney.outputs.web.jpegs import Jpegs
 from trainjourney.outputs.web.limits import Gate
-from trainjourney.outputs.web.looks import LookPictures
+from trainjourney.outputs.web.looks import LoadPicture, LookPictures
 from trainjourney.outputs.web.tokens import Tokens, default_file, may
 from trainjourney.outputs.web.whep import IceServers, Whep
 from trainjourney.outputs.webrtc import Viewers
@@ -49,8 +50,10 @@ class Show:
     frames: Frames
     desk: Desk
     fps: float
+    load: LoadPicture
     looks: Callable[[], Mapping[int, Look]] = dict
     status: Callable[[], Mapping[str, Any]] = dict
+    folder: Path | None = None  # of looks, where one dragged in goes
     counts: Sequence[Callable[[], Mapping[str, Any]]] = field(default=())  # more to count
 
 
@@ -71,12 +74,11 @@ class Server:
         self.age = FrameAge(show.frames)
         self.jpegs = Jpegs(show.frames)
         self.driving = Driving(show.desk, show.looks, self._now)
-        folder = Path(web_config.looks).expanduser() if web_config.looks else None
-        self.looks = LookPictures(show.looks, folder)
+        self.looks = LookPictures(show.looks, show.load, show.folder)
         self.health = Health(self.age, self.counts, show.status)
         self.whep = Whep(self.viewers, IceServers.read(webrtc))
         self.lag_s = 0.0  # most that the loop was late in the last second
-        self.lags_s: list[float] = []  # kept for the bench while it is told to
+        self._lags_s: deque[float] = deque(maxlen=900)
         self.address = ""
         self._runner: web.AppRunner | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -153,11 +155,18 @@ class Server:
             "refused": dict(self.access.refused)
             | {"slow": self.gate.slow, "crowded": self.gate.crowded},
             "connections": self.gate.connections,
+            "encoded_bytes": {codec: one.bytes for codec, one in self.encoders.items()},
             "loop_lag_s": round(self.lag_s, 4),
+            "loop_lag_p99_s": round(self._lag_p99_s(), 4),
         }  # fmt: skip
         for more in self._show.counts:
             figures |= more()
         return figures
+
+    def _lag_p99_s(self) -> float:
+        """How late the loop was, the worst in a hundred turns of the last seconds."""
+        lags = sorted(self._lags_s)
+        return lags[len(lags) * 99 // 100] if lags else 0.0
 
     def _now(self) -> dict[str, Any]:
         """The few figures that stand on the driving page."""
@@ -216,9 +225,7 @@ class Server:
             due_s = max(due_s + _LOOK_S, loop.time())
             await asyncio.sleep(due_s - loop.time())
             lag_s = loop.time() - due_s
-            self.lags_s.append(lag_s)
-            if len(self.lags_s) > 4000:
-                del self.lags_s[:2000]
+            self._lags_s.append(lag_s)
             worst = max(worst, lag_s)
             if loop.time() > until_s:
                 self.lag_s, worst, until_s = worst, 0.0, loop.time() + 1.0

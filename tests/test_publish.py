@@ -1,0 +1,148 @@
+"""Publishing by WHIP, in a process of its own: to Janus from Debian, and to dead servers."""
+
+import asyncio
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import AsyncExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from janus import ROOM, TOKEN, WATCH, Door, free_port, janus, whip_door
+from playwright.sync_api import sync_playwright
+from serving import CHROMIUM, CHROMIUM_ARGS, wait_for
+
+from trainjourney.errors import WebError
+from trainjourney.outputs.encoder import Encoder
+from trainjourney.outputs.fanout import Fanout
+from trainjourney.outputs.publishing import Publishing, check_publish
+from trainjourney.outputs.testcard import TestCard
+from trainjourney.settings import PublishConfig
+
+needs_janus = pytest.mark.skipif(
+    not (shutil.which("janus") and CHROMIUM.exists()), reason="apt install janus chromium"
+)
+
+
+@contextmanager
+def looping() -> Iterator[asyncio.AbstractEventLoop]:
+    """A loop in a thread of its own, as the network thread has it."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    yield loop
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join(10)
+    loop.close()
+
+
+@contextmanager
+def publishing(loop: asyncio.AbstractEventLoop, config: PublishConfig) -> Iterator[Publishing]:
+    """A test card published while the block lasts."""
+    encoder = Encoder(TestCard(256, 128, 30.0), 30.0, "h264", 1000)
+
+    async def make() -> tuple[Publishing, asyncio.Task[None]]:
+        one = Publishing(Fanout(encoder), config)
+        return one, asyncio.create_task(one.run())
+
+    one, task = asyncio.run_coroutine_threadsafe(make(), loop).result(5)
+
+    async def end() -> None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    try:
+        yield one
+    finally:
+        asyncio.run_coroutine_threadsafe(end(), loop).result(15)
+        encoder.close()
+
+
+def run(loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run_coroutine_threadsafe(work, loop).result(20)
+
+
+@needs_janus
+def test_two_browsers_watch_through_a_real_sfu_that_comes_and_goes(tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(TOKEN + "\n")
+    port = free_port()
+    config = PublishConfig(url=f"whip+http://127.0.0.1:{port}/whip", token=str(token))
+    with janus(tmp_path) as url, looping() as loop, publishing(loop, config) as one:
+        wait_for(lambda: one.tally["losses"] >= 1, 15.0)  # the door is not there yet
+
+        async def enter() -> tuple[AsyncExitStack, Door]:
+            stack = AsyncExitStack()
+            return stack, await stack.enter_async_context(whip_door(url, port))
+
+        stack, door = run(loop, enter())
+        wait_for(lambda: one.state == "connected", 20.0, str(one.tally))
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGS)
+            pages = [browser.new_page() for _ in range(2)]
+            asked = one.tally["key_requests"]
+            for page in pages:
+                page.goto(f"http://127.0.0.1:{port}/")
+                assert page.evaluate(WATCH, [url, ROOM]) == "watching"
+            for page in pages:
+                wait_for(lambda page=page: page.evaluate("window.seen") > 20, 20.0)  # type: ignore[misc]
+            size = pages[0].evaluate("[document.querySelector('video').videoWidth]")
+            assert size == [256]
+            assert one.tally["key_requests"] > asked  # who joins late asked for a picture
+            browser.close()
+        sessions = door.posts, door.ended
+        run(loop, stack.aclose())
+    assert sessions[0] >= 1
+
+
+def test_a_server_that_accepts_and_never_answers_holds_up_nobody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as dead, looping() as loop:
+        url = f"whip+http://127.0.0.1:{dead.getsockname()[1]}/whip"
+        with publishing(loop, PublishConfig(url=url)) as one:
+            line, _ = dead.accept()  # it takes the call, and says nothing
+            wait_for(lambda: one.tally["packets"] > 30)
+            begun = loop.time()
+            run(loop, asyncio.sleep(0))
+            assert loop.time() - begun < 1.0 and one.state == "opening"
+            wait_for(lambda: one.state == "lost", 15.0)
+            line.close()
+    told = [record.getMessage() for record in caplog.records if "publishing" in record.getMessage()]
+    assert len(told) == 1 and "does not answer within 10 s; trying again" in told[0]
+
+
+def test_a_publisher_that_is_killed_is_begun_anew() -> None:
+    with looping() as loop:
+        url = f"whip+http://127.0.0.1:{free_port()}/whip"
+        with publishing(loop, PublishConfig(url=url)) as one:
+            wait_for(lambda: one.state == "lost", 15.0)
+            children = Path(f"/proc/{os.getpid()}/task")
+            pids = [
+                int(pid)
+                for task in children.iterdir()
+                for pid in (task / "children").read_text().split()
+                if "publisher" in Path(f"/proc/{pid}/cmdline").read_text()
+            ]
+            assert len(pids) == 1
+            os.kill(pids[0], 9)
+            wait_for(lambda: one.tally["restarts"] == 1, 10.0)
+            losses = one.tally["losses"]
+            wait_for(lambda: one.tally["losses"] > losses, 15.0)
+
+
+@pytest.mark.parametrize(
+    ("config", "words"),
+    [
+        (PublishConfig(url="rtmp://x/y"), "write it as whip\\+https://host/path"),
+        (PublishConfig(url="whip+https://"), "write it as whip\\+https://host/path"),
+        (PublishConfig(url="whip+https://x/y", token="/nonexistent"), "give the file"),
+    ],
+)
+def test_an_address_of_no_use_is_one_line(config: PublishConfig, words: str) -> None:
+    with pytest.raises(WebError, match=words):
+        check_publish(config)
+    assert check_publish(PublishConfig()) == ("", "")

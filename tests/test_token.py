@@ -1,0 +1,86 @@
+"""Tokens by command, and what `play` says of a page that would be open to everyone."""
+
+import os
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from serving import wait_for
+from typer.testing import CliRunner
+
+from trainjourney.cli import app
+from trainjourney.errors import WebError
+from trainjourney.outputs.web.tokens import Tokens
+
+
+def run(*words: str) -> str:
+    ended = CliRunner().invoke(app, list(words), catch_exceptions=False)
+    assert ended.exit_code == 0, ended.output
+    return ended.output
+
+
+def test_a_token_is_made_listed_and_revoked_by_command(tmp_path: Path) -> None:
+    file = str(tmp_path / "tokens.json")
+    told = run("token", "new", "--role", "control", "--label", "the VJ", "--days", "2", "--file", file)  # fmt: skip  # noqa: E501
+    text = told.splitlines()[0]
+    assert Tokens(Path(file)).role_of(text, 0.0) == "control"
+    assert f"/drive#token={text}" in told
+    name = text.split("_")[1]
+    listed = run("token", "list", "--file", file)
+    assert name in listed and "the VJ" in listed and text not in listed
+    run("token", "revoke", name, "--file", file)
+    assert "No tokens" in run("token", "list", "--file", file)
+    for words in (["new", "--role", "god"], ["revoke", "nobody"]):
+        with pytest.raises(WebError):
+            run("token", *words, "--file", file)
+
+
+def play(*words: str, folder: Path) -> "subprocess.Popen[str]":
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    environment = {name: value for name, value in os.environ.items() if name not in hidden}
+    environment["XDG_STATE_HOME"] = str(folder)
+    environment["PYTHONPATH"] = str(Path(__file__).parent.parent)
+    quiet = ["--set", "osc.port=0", "--set", "journal.write=false"]
+    return subprocess.Popen(
+        [sys.executable, "-m", "trainjourney", "play", *words, *quiet],
+        stderr=subprocess.PIPE, text=True, env=environment, cwd=folder,
+    )  # fmt: skip
+
+
+def test_play_refuses_to_be_open_to_everyone(tmp_path: Path) -> None:
+    ended = play("--listen", "0.0.0.0", folder=tmp_path)
+    _, told = ended.communicate(timeout=60)
+    assert ended.returncode == 2
+    assert told.startswith("trainjourney: the page would be open to everyone at 0.0.0.0")
+    assert told.rstrip().endswith("trainjourney token new --role view")
+    assert len(told.splitlines()) == 1
+
+
+def test_play_serves_the_page_where_there_is_no_screen(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    show = play("--port", str(port), folder=tmp_path)
+
+    def ask(path: str) -> bytes:
+        try:
+            url, kinds = f"http://127.0.0.1:{port}{path}", {"Accept": "text/html, image/*"}
+            asked = urllib.request.Request(url, headers=kinds)
+            with urllib.request.urlopen(asked, timeout=5) as answer:
+                body: bytes = answer.read()
+                return body
+        except OSError:
+            return b""
+
+    try:
+        wait_for(lambda: ask("/readyz"), 60.0)
+        assert b"<title>Trainjourney</title>" in ask("/")
+        assert ask("/frame.jpg")[:2] == b"\xff\xd8"
+        assert ask("/looks/1.jpg")[:2] == b"\xff\xd8"
+    finally:
+        show.terminate()
+        _, told = show.communicate(timeout=30)
+    assert f"the page is at http://127.0.0.1:{port}/" in told
+    assert "Traceback" not in told and show.returncode == 0

@@ -1,0 +1,125 @@
+"""The live show: the world in its own process, the window and everything networked in this one."""
+
+import logging
+import threading
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from PIL import Image
+
+from trainjourney.errors import DisplayError
+from trainjourney.inference import Bundle, find_bundle, load_bundle
+from trainjourney.journey.picture import cover
+from trainjourney.outputs.window import Window
+from trainjourney.settings import Config
+from trainjourney.show.departure import Departure, open_desk
+from trainjourney.show.meter import Summary
+from trainjourney.show.network import Network
+from trainjourney.show.screen import run_screen
+from trainjourney.show.stage import Stage
+from trainjourney.types import Frame
+
+if TYPE_CHECKING:
+    from trainjourney.show.instruments import Instruments
+
+log = logging.getLogger(__name__)
+
+
+def play_live(
+    config: Config,
+    bundle: Bundle,
+    departure: Departure,
+    frames: int | None,
+    then: str | None,
+    stop: threading.Event,
+) -> Summary:
+    """Play until the window is closed, or `stop`. Raises TrainjourneyError."""
+    following = None
+    picture = departure.picture
+    if then:
+        other = config.model_copy(
+            update={"engine": config.engine.model_copy(update={"name": then})}
+        )
+        if other.journal.write:  # a journal of its own beside the first one's
+            file = Path(other.journal.file).with_suffix(".then.jsonl")
+            journal = other.journal.model_copy(update={"file": str(file)})
+            other = other.model_copy(update={"journal": journal})
+        following = (other, load_bundle(find_bundle(then)))
+        picture = _larger(picture, following[1])
+    desk = open_desk(config.journey)
+    stage = Stage(desk, picture, bundle.manifest.frame.fps)
+    with ExitStack() as stack:
+        stack.callback(stage.close)
+        stage.open(config, bundle, following, frames)
+        window = _open_window(config, picture)
+        if window:
+            stack.enter_context(closing(window))
+            window.show(picture)  # something to see while the rest opens
+        instruments = _serve(config, stage, bundle, stack)
+
+        def ended() -> bool:
+            return stop.is_set() or not stage.alive
+
+        if window:
+            run_screen(
+                window, stage.frames, desk, lambda: instruments.words or _note(stage), ended,
+                pressed_too=instruments.press,
+            )  # fmt: skip
+        while not window and not ended():
+            stop.wait(0.1)
+        if stage.failure:
+            raise stage.failure
+        return stage.summary()
+
+
+def _open_window(config: Config, picture: Frame) -> Window | None:
+    """The window; None where there is no screen, for the page shows the picture too."""
+    height, width, _ = picture.shape
+    try:
+        return Window(width, height, config.window)
+    except DisplayError as err:
+        log.info("%s; playing without a window", str(err).partition("; ")[0])
+        return None
+
+
+def _serve(config: Config, stage: Stage, bundle: Bundle, stack: ExitStack) -> "Instruments":
+    """Start instruments and network; `stack` ends them. Raises TrainjourneyError.
+
+    Their libraries take as long to load as the world takes to open, so it opens meanwhile.
+    """
+    from trainjourney.show.instruments import Instruments
+    from trainjourney.show.page import check as check_page
+    from trainjourney.show.page import page_service
+
+    check_page(config)
+    instruments = Instruments(config, stage, bundle)
+    page = page_service(
+        config,
+        stage,
+        bundle.manifest.frame.fps,
+        instruments.routes(),
+        instruments.oscquery.root,
+        [instruments.counts],
+    )
+    stack.enter_context(instruments)
+    network = Network({"the page": page, **instruments.services()})
+    network.start()
+    stack.callback(network.close)
+    return instruments
+
+
+def _larger(picture: Frame, bundle: Bundle) -> Frame:
+    """The start picture in the size of the bundle that takes over, if that is the larger."""
+    frame = bundle.manifest.frame
+    if frame.width <= picture.shape[1]:
+        return picture
+    return cover(Image.fromarray(picture), frame.width, frame.height)
+
+
+def _note(stage: Stage) -> str:
+    told = stage.status()
+    if told["world"] != "playing":
+        return "the world opens" if told["world"] == "opening" else "the world is started again"
+    look, speed = told["look"].replace("_", " "), told["speed"] + 0.0
+    return f"{told['fps']:.1f} fps   {told['made_ms']:.0f} ms   {look}   speed {speed:.1f}"
