@@ -61,8 +61,8 @@ def test_version() -> None:
         ("play --speed 9", "--speed: 9.0 will not do; give a number from -2 to 2"),
         (
             "bench --backend abacus",
-            "--backend: 'abacus' will not do; give auto, openvino, onnxruntime, torch, tensorrt or "
-            "onnxruntime-cuda",
+            "--backend: 'abacus' will not do; "
+            "give auto, openvino, onnxruntime, torch, tensorrt or onnxruntime-cuda",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""What a command needs beyond the base install, asked for in one line where it is missing."""
+"""What is said where a library of an extra is missing."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from trainjourney.errors import TrainjourneyError
 
 @contextmanager
 def missing_extra(name: str) -> Iterator[None]:
-    """Say which extra to install where a library is missing."""
+    """Say which extra to install where a library is missing. Raises TrainjourneyError."""
     try:
         yield
     except ModuleNotFoundError as err:
