@@ -97,6 +97,7 @@ def served(
     requests: int = 500,
     viewers: int = 50,
     hosts: str = "",
+    webrtc: Mapping[str, str] | None = None,
 ) -> Iterator[Served]:
     """A page over a small test card, while the block lasts."""
     desk = desk or Desk()
@@ -112,7 +113,7 @@ def served(
     thread = threading.Thread(target=loop.run_forever, name="loop")
     thread.start()
     try:
-        made = serve(show, config, WebrtcConfig(viewers=viewers, kbps=800))
+        made = serve(show, config, WebrtcConfig(viewers=viewers, kbps=800, **(webrtc or {})))
         server = asyncio.run_coroutine_threadsafe(made, loop).result(10)
         try:
             yield Served(server, loop, desk)

@@ -1,11 +1,14 @@
 """Who may: loopback alone by default, tokens beyond it, nothing from foreign pages, limits."""
 
+import asyncio
 import socket
 import time
 from pathlib import Path
 
+import aiohttp
 import pytest
 from serving import Served, served, wait_for
+from viewer import Viewer
 
 from trainjourney.errors import WebError
 from trainjourney.outputs.web.access import COOKIE
@@ -200,3 +203,30 @@ def test_a_large_body_is_refused_at_its_word() -> None:
     with served() as page:
         assert page.ask("POST", "/enter", b"x" * 1_000_000).status == 413
         assert page.ask("POST", "/whep", b"x" * 1_000_000).status == 415
+
+
+def test_a_revoked_token_ends_what_it_opened(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    text = Tokens(file).make("control")
+    head = {"Authorization": f"Bearer {text}"}
+
+    async def drive(page: Served) -> tuple[int | None, bytes]:
+        async with aiohttp.ClientSession(headers=head) as http:
+            viewer = Viewer(page.url)
+            await viewer.open(http)
+            stream = await http.get(page.url + "/stream.mjpeg")
+            async with http.ws_connect(page.url + "/drive/ws") as socket:
+                while len(viewer.numbers) < 3:
+                    await asyncio.sleep(0.05)
+                Tokens(file).revoke(text)
+                async with asyncio.timeout(10):
+                    while (await socket.receive()).type is aiohttp.WSMsgType.TEXT:
+                        pass
+                    rest = await stream.content.read()
+                    while len(page.server.viewers):
+                        await asyncio.sleep(0.05)
+            await viewer.close()
+            return socket.close_code, rest[:2]
+
+    with served(tokens=file) as page:
+        assert asyncio.run(drive(page)) == (1008, b"--")

@@ -15,8 +15,9 @@ from typer.testing import CliRunner
 from trainjourney.cli import app
 from trainjourney.errors import PictureError
 from trainjourney.inference import Bundle, Look, load_bundle, open_embedder
-from trainjourney.journey.bank import Embed, LooksFolder, name_of, natural, number_of, place
+from trainjourney.journey.bank import Embed, LooksFolder
 from trainjourney.journey.looks_set import SetLook, read_set, write_set
+from trainjourney.journey.slots import name_of, natural, number_of, place
 from trainjourney.settings import LooksConfig
 from trainjourney.show.bank import FolderWatch
 from trainjourney.types import Embedding, Frame

@@ -11,6 +11,7 @@ from trainjourney.cli import app
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMANDS = ["play", "bench", "doctor", "train", "export", "judge", "scenery", "render"]
+COMMANDS += ["build", "distill"]
 # What only training may import, taken away.
 BARE = """
 import sys
@@ -60,7 +61,8 @@ def test_version() -> None:
         ("play --speed 9", "--speed: 9.0 will not do; give a number from -2 to 2"),
         (
             "bench --backend abacus",
-            "--backend: 'abacus' will not do; give auto, openvino or onnxruntime",
+            "--backend: 'abacus' will not do; "
+            "give auto, openvino, onnxruntime, torch, tensorrt or onnxruntime-cuda",
         ),
     ],
 )

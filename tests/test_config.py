@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as some
 
 from trainjourney.config import SECTIONS, load, to_toml
@@ -92,7 +92,7 @@ def test_a_set_value_is_read_as_its_key_wants() -> None:
         (
             '[engine]\nbackend = "abacus"',
             "config.toml [engine] backend: 'abacus' will not do; "
-            "give auto, openvino or onnxruntime",
+            "give auto, openvino, onnxruntime, torch, tensorrt or onnxruntime-cuda",
         ),
         ("window = 3", "config.toml: window is a section; write [window] above its keys"),
     ],
@@ -132,6 +132,7 @@ def test_a_wrong_option_is_refused_by_its_own_name() -> None:
         load(None, (), {"journey.speed": 9.0})
 
 
+@settings(deadline=None)  # the tests may share their cores
 @given(
     name=some.text(
         some.characters(exclude_categories=("Cs", "Cc"), exclude_characters="\x7f"), max_size=20

@@ -159,3 +159,22 @@ def test_one_who_does_not_take_holds_up_nobody() -> None:
 
     quick_dropped, idle_dropped = asyncio.run(drive())
     assert idle_dropped > 10 and quick_dropped < 10
+
+
+def test_a_lane_that_sleeps_takes_nothing_and_wakes_to_a_key_frame() -> None:
+    async def drive() -> tuple[int, list[int], int]:
+        asked: list[int] = []
+        lane = Lane(lambda: asked.append(1), awake=False)
+        for number in range(3 * QUEUED):
+            lane.offer(coded(number, key=number == 0))
+        before = len(asked)
+        lane.wake()
+        for number, key in ((50, False), (51, True), (52, False)):
+            lane.offer(coded(number, key))
+        lane.end()
+        taken = []
+        while (one := await lane.take()) is not None:
+            taken.append(one.number)
+        return before, taken, len(asked)
+
+    assert asyncio.run(drive()) == (0, [51, 52], 1)

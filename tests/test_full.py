@@ -36,6 +36,7 @@ from trainjourney.training.full.presets import PRESETS
 from trainjourney.training.full.student import load_student, make_student
 from trainjourney.training.full.teacher import TeacherStage, roughened
 from trainjourney.training.full.train import distill, find_device, train_full
+from trainjourney.training.full.travel import Brake, travel
 from trainjourney.training.runner import run_stage
 from trainjourney.training.stage import Schedule
 
@@ -379,3 +380,18 @@ def test_a_show_can_be_made_of_it(bundle: Path, tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert ended.returncode == 0, ended.stderr
     assert (look_at(film).width, look_at(film).height) == SHAPE
+
+
+def test_a_student_that_stops_travelling_is_stopped() -> None:
+    frames = sliding(6, 6, 9.0, (512, 256))
+    assert travel(frames, 9.0) == pytest.approx(1.0, abs=0.05)
+    assert travel(frames, -9.0) == pytest.approx(-1.0, abs=0.05)
+    assert travel([frames[0]] * 4, 9.0) == pytest.approx(0.0, abs=0.02)
+    brake = Brake()
+    for travelled, stops in ((0.9, False), (0.8, False), (0.5, True)):
+        brake.note(travelled)
+        assert brake() is stops
+    still = Brake()
+    still.note(0.0)
+    still.note(0.0)
+    assert not still()  # it never travelled: nothing is lost

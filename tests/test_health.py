@@ -4,6 +4,7 @@ import re
 import socket
 import time
 
+import numpy as np
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from serving import served, wait_for
@@ -79,11 +80,21 @@ def test_prometheus_reads_the_metrics() -> None:
     assert not re.search(r"\d+\.\d+\.\d+\.\d+", text)  # nobody's address
 
 
+class Snow:
+    """Frames that are large as JPEGs, so that a line is soon full."""
+
+    def __init__(self) -> None:
+        self.frame = np.random.default_rng(0).integers(0, 255, (1080, 1920, 3), np.uint8)
+
+    def newest(self, after: int) -> tuple[int, Frame] | None:
+        return after + 1, self.frame
+
+
 def test_a_jpeg_viewer_that_stalls_is_let_go_and_others_see_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(jpegs, "STALLED_S", 0.5)
-    with served(TestCard(1920, 1080, 30.0)) as page:
+    with served(Snow()) as page:
         line = socket.create_connection(("127.0.0.1", page.port))
         line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         line.sendall(b"GET /stream.mjpeg HTTP/1.1\r\nHost: localhost\r\n\r\n")

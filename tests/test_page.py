@@ -1,6 +1,9 @@
 """The pages in a real browser: they play, come back, fall back, drive, ask for a token."""
 
 import json
+import shutil
+import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from janus import free_port
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 from serving import CHROMIUM, CHROMIUM_ARGS, served, wait_for
@@ -137,6 +141,35 @@ def test_a_viewer_without_a_token_is_refused_until_there_is_one(
         with opened(browser, f"{url}/#token={text}") as page:
             until(page, PLAYING, 8)
             assert page.evaluate("location.href") == url + "/"
+
+
+@pytest.mark.skipif(not shutil.which("turnserver"), reason="apt install coturn")
+def test_who_is_let_out_only_to_turn_sees_through_it(browser: Browser, tmp_path: Path) -> None:
+    """coturn knows only the secret; the page is handed a name and a password made of it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("192.0.2.1", 9))  # nothing is sent: asks for the address of this machine
+        host = probe.getsockname()[0]
+    port, secret = free_port(), tmp_path / "secret"
+    secret.write_text("north\n")
+    words = (
+        f"turnserver -n --use-auth-secret --static-auth-secret=north --realm=train "
+        f"--listening-ip={host} --relay-ip={host} --listening-port={port} --no-tls --no-dtls "
+        f"--no-cli --min-port=49400 --max-port=49500 --pidfile={tmp_path}/pid --log-file=stdout"
+    )
+    relay = (
+        "const Plain = RTCPeerConnection; window.RTCPeerConnection = class extends Plain {"
+        "constructor(c) { super({...c, iceTransportPolicy: 'relay'}); window.peer = this; } };"
+    )
+    webrtc = {"turn": f"turn:{host}:{port}", "turn_secret": str(secret)}
+    coturn = subprocess.Popen(words.split(), stdout=subprocess.DEVNULL, cwd=tmp_path)
+    try:
+        with served(webrtc=webrtc) as train, opened(browser, train.url, before=relay) as page:
+            until(page, f"{PLAYING} && train.way === 'webrtc'", 15)
+            assert page.evaluate("train.failures") == 0
+            assert "typ relay" in page.evaluate("peer.localDescription.sdp")
+    finally:
+        coturn.terminate()
+        coturn.wait()
 
 
 class SpeedCard:

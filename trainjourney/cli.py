@@ -4,8 +4,6 @@ and `play` never meets torch. Here alone: prints, logging, and the end of every 
 import json
 import logging
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,6 +23,7 @@ from trainjourney.commands import (
     token,
     watchers,
 )
+from trainjourney.commands.extras import missing_extra
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -164,6 +163,7 @@ def bench(
     ] = None,
     frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
     tries: Annotated[int, typer.Option(metavar="N", min=1, help="Turns, for latency.")] = 500,
+    midi: Annotated[bool, typer.Option("--midi", help="Latency of MIDI, not of OSC.")] = False,
     n: Annotated[int, typer.Option("--n", metavar="N", min=1, help="Viewers, for viewers.")] = 25,
     seconds: Annotated[
         float | None, typer.Option(metavar="S", min=1, help="For window, viewers and glass.")
@@ -199,7 +199,7 @@ def bench(
     else:
         from trainjourney.show.bench import bench_latency, bench_window
 
-        timed = bench_latency(loaded, tries) if what == "latency" else None
+        timed = bench_latency(loaded, tries, midi) if what == "latency" else None
         figures = timed or bench_window(loaded, seconds or 60.0)
     for name, value in figures.items():
         print(f"{name:>12}  {_words(value)}")
@@ -339,18 +339,6 @@ def _load(path: Path | None, sets: list[str] | None, options: dict[str, Any]) ->
     from trainjourney.config import load
 
     return load(path, sets or [], options)
-
-
-@contextmanager
-def missing_extra(name: str) -> Iterator[None]:
-    """Say which extra to install where a library is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as err:
-        if (err.name or "trainjourney").startswith("trainjourney"):
-            raise
-        message = f"{err.name} is not installed here; type: pip install '.[{name}]'"
-        raise TrainjourneyError(message) from err
 
 
 def _words(value: Any) -> str:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from trainjourney.commands.extras import missing_extra
+
 
 def distill(
     run: Annotated[
@@ -16,8 +18,6 @@ def distill(
     device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
 ) -> None:
     """Make a trained full model dream in one or two steps. The same words resume it."""
-    from trainjourney.cli import missing_extra
-
     with missing_extra("full"):
         from trainjourney.training.full.train import distill as run_it
 

@@ -49,7 +49,7 @@ def save(
 def _read(folder: Path | None, config: Path | None) -> tuple[Any, dict[int, str], list[Any]]:
     from trainjourney.config import load
     from trainjourney.inference import find_bundle, load_bundle
-    from trainjourney.journey.bank import list_folder
+    from trainjourney.journey.slots import list_folder
 
     settings = load(config)
     bundle = load_bundle(find_bundle(settings.engine.name))

@@ -9,8 +9,7 @@ a look outlives its file for whoever still departs in it.
 import hashlib
 import io
 import logging
-import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,14 +21,13 @@ from trainjourney.errors import PictureError
 from trainjourney.inference.bundle import Bundle, Look
 from trainjourney.journey.looks_set import SetLook, read_set
 from trainjourney.journey.picture import cover, load_picture
+from trainjourney.journey.slots import is_picture, name_of, natural, place
 from trainjourney.types import Embedding, Frame
 
 log = logging.getLogger(__name__)
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 MOST_FILES = 1000  # looked at
 MOST_BYTES = 256 << 20  # of one picture's file
-_NUMBERED = re.compile(r"(\d{1,2})[ ._-]+(.+)")
 Embed = Callable[[Frame], Embedding]
 Stamp = tuple[int, int]  # mtime in ns, size
 
@@ -186,70 +184,6 @@ class LooksFolder:
 def _told(looks: Mapping[int, Look]) -> dict[int, tuple[str, bytes]]:
     """What tells one bank from another."""
     return {slot: (look.name, look.embedding.tobytes()) for slot, look in looks.items()}
-
-
-def list_folder(folder: Path, taken: Iterable[int]) -> list[SetLook]:
-    """The pictures of a folder as a set, in the slots that a new show gives them.
-
-    Raises PictureError.
-    """
-    try:
-        names = sorted(path.name for path in folder.iterdir())
-    except OSError as err:
-        reason = (err.strerror or str(err)).lower()
-        raise PictureError(f"{folder}: cannot be read ({reason}); type: mkdir {folder}") from err
-    slots = place((name for name in names if is_picture(name)), {}, taken)
-    looks = [SetLook(slot=slot, file=name, name=name_of(name)) for name, slot in slots.items()]
-    return sorted(looks, key=lambda look: look.slot)
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file counts, by its name; hidden and half-written ones do not."""
-    return name.lower().endswith(SUFFIXES) and name[0] not in ".~"
-
-
-def place(
-    names: Iterable[str], former: Mapping[str, int], taken: Iterable[int]
-) -> dict[str, int]:  # fmt: skip
-    """Slots for files: by their number, as before, or the lowest that is free; the rest have none.
-
-    A number counts even where the slot is `taken` by a look of the bundle.
-    """
-    slots: dict[str, int] = {}
-    names = sorted(names, key=natural)
-    for name in names:
-        number = number_of(name)
-        if number and number not in slots.values():
-            slots[name] = number
-    for name in names:
-        if name in former and name not in slots and former[name] not in slots.values():
-            slots[name] = former[name]
-    free = (s for s in range(1, SLOTS + 1) if s not in {*slots.values(), *taken})
-    for name in names:
-        if name not in slots and (slot := next(free, 0)):
-            slots[name] = slot
-    return slots
-
-
-def number_of(name: str) -> int:
-    """The slot that a file's name asks for; 0 for any."""
-    found = _NUMBERED.fullmatch(Path(name).stem)
-    number = int(found[1]) if found else 0
-    return number if number <= SLOTS else 0
-
-
-def name_of(name: str) -> str:
-    """The look's name that a file's name gives, without its number."""
-    stem = Path(name).stem
-    found = _NUMBERED.fullmatch(stem)
-    text = found[2] if found else stem
-    return " ".join(text.replace("_", " ").split())[:100] or stem
-
-
-def natural(name: str) -> tuple[tuple[int, str], ...]:
-    """A key that sorts 2 before 10."""
-    parts = re.split(r"(\d+)", name.casefold())
-    return tuple((int(part[:18]), "") if part.isdecimal() else (-1, part) for part in parts)
 
 
 def _read_vector(path: Path, size: int) -> Embedding | None:

@@ -9,22 +9,23 @@ from collections.abc import Callable
 
 from trainjourney.outputs.encoder import Coded, Encoder
 
-QUEUED = 8  # packets, about a quarter of a second
+QUEUED = 15  # packets, half a second: a loop that stood still hands over all at once
 
 
 class Lane:
     """One viewer's packets. Used in the loop only."""
 
-    def __init__(self, ask_key: Callable[[], None]) -> None:
+    def __init__(self, ask_key: Callable[[], None], awake: bool = True) -> None:
+        """One that is not awake takes nothing until `wake`: its line is not up yet."""
         self._queue: asyncio.Queue[Coded | None] = asyncio.Queue()
         self._ask_key = ask_key
         self._waits_for_key = True
-        self._ended = False
+        self._ended, self._awake = False, awake
         self.taken = self.dropped = 0
 
     def offer(self, coded: Coded) -> None:
         """Put a packet in, or let it go."""
-        if self._ended:
+        if self._ended or not self._awake:
             return
         if self._queue.qsize() >= QUEUED:
             self.dropped += self._queue.qsize()
@@ -37,6 +38,12 @@ class Lane:
             return
         self._waits_for_key = False
         self._queue.put_nowait(coded)
+
+    def wake(self) -> None:
+        """Take packets from now on, beginning soon with a key frame."""
+        if not self._awake:
+            self._awake = True
+            self._ask_key()
 
     async def take(self) -> Coded | None:
         """The next packet; None at the end."""
@@ -64,9 +71,9 @@ class Fanout:
         """Those who are there."""
         return self._lanes
 
-    def join(self) -> Lane:
-        """A new viewer's lane; a key frame is on its way."""
-        lane = Lane(self.encoder.ask_key)
+    def join(self, awake: bool = True) -> Lane:
+        """A new viewer's lane; if it is awake, a key frame is on its way."""
+        lane = Lane(self.encoder.ask_key, awake)
         self._lanes += (lane,)
         if self._unlisten is None:
             loop = asyncio.get_running_loop()
@@ -76,7 +83,7 @@ class Fanout:
                     loop.call_soon_threadsafe(self._deliver, coded)
 
             self._unlisten = self.encoder.listen(hand_over)
-        else:
+        elif awake:
             self.encoder.ask_key()
         return lane
 

@@ -77,6 +77,7 @@ class Session:
     answer: str
     begun_s: float
     remote_ice: str
+    may: Callable[[], bool]
     connected: bool = False
     heard_bytes: int = -1
     heard_s: float = 0.0
@@ -112,21 +113,24 @@ class Viewers:
         """The session of that secret name."""
         return self._sessions.get(name)
 
-    async def open(self, data: bytes) -> Session:
-        """Answer an offer. Raises RefusedError: 503 full, 406 no common codec, 400 no SDP."""
+    async def open(self, data: bytes, may: Callable[[], bool] = lambda: True) -> Session:
+        """Answer an offer; the session ends when the viewer `may` no more.
+
+        Raises RefusedError: 503 full, 406 no common codec, 400 no SDP.
+        """
         if len(self._sessions) + self._opening >= self._most:
             self.refused += 1
             raise RefusedError(503, f"all {self._most} places are taken; come back soon")
         self._opening += 1
         try:
-            return await self._open(data)
+            return await self._open(data, may)
         except RefusedError:
             self.refused += 1
             raise
         finally:
             self._opening -= 1
 
-    async def _open(self, data: bytes) -> Session:
+    async def _open(self, data: bytes, may: Callable[[], bool]) -> Session:
         try:
             offer = check_offer(data)
         except WebError as err:
@@ -138,7 +142,7 @@ class Viewers:
         loop = asyncio.get_running_loop()
         peer = RTCPeerConnection(self._configuration)
         fanout = self._fanouts[codec]
-        lane = fanout.join()
+        lane = fanout.join(awake=False)  # a key frame now would be gone before it connects
         try:
             sender = peer.addTrack(PacketTrack(lane))
             # Before the offer is taken in: later, aiortc would pack H.264 as VP8 without a word.
@@ -163,7 +167,7 @@ class Viewers:
             raise
         session = Session(
             secrets.token_urlsafe(18), f'"{secrets.token_hex(8)}"', codec, peer, lane, answer,
-            loop.time(), ice_name(offer), heard_s=loop.time(),
+            loop.time(), ice_name(offer), may, heard_s=loop.time(),
         )  # fmt: skip
         self._sessions[session.name] = session
         self.opened += 1
@@ -210,7 +214,7 @@ class Viewers:
         if state == "connected":
             session.connected = True
             session.heard_s = asyncio.get_running_loop().time()
-            self._fanouts[session.codec].encoder.ask_key()
+            session.lane.wake()
         elif state in ("failed", "closed"):
             self._later(session)
 
@@ -229,7 +233,9 @@ class Viewers:
                 if heard != session.heard_bytes:
                     session.heard_bytes, session.heard_s = heard, loop.time()
                 waited_s = loop.time() - (session.heard_s if session.connected else session.begun_s)
-                if waited_s > (self._patience_s if session.connected else CONNECT_S):
+                if not session.may():
+                    self._later(session)
+                elif waited_s > (self._patience_s if session.connected else CONNECT_S):
                     self.silent += 1
                     self._later(session)
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from trainjourney.inference.bench import core_count, machine_name
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config
 from trainjourney.show.departure import open_desk, read_departure
+from trainjourney.show.midi_way import midi_way
 from trainjourney.show.network import Network
 from trainjourney.show.screen import run_screen
 from trainjourney.show.stage import Stage
@@ -35,11 +37,13 @@ _BRIGHT, _DARK = 1.0, 0.4  # turned between: the first frame that obeys is some 
 _CHANGED = 0.04  # of a frame's light; the country's own is less from one frame to the next
 _SETTLE_S = 0.5
 _LOST_S = 2.0  # a change that was not seen by then is counted as lost
-_STALL_S, _FLOOD_S, _FLOOD = 10.0, 10.0, 20_000  # SIGSTOP; OSC messages a second
+_FLOOD = 20_000  # OSC messages a second
 
 
-def bench_latency(config: Config, tries: int) -> dict[str, Any]:
+def bench_latency(config: Config, tries: int, midi: bool = False) -> dict[str, Any]:
     """From an OSC packet sent to the first frame with other pixels handed to the window.
+
+    With `midi` from a note played on a virtual port.
 
     The brightness is turned to and fro at times that know nothing of the frames'; it is read at
     the same moment as every control, before the world's step. Raises TrainjourneyError.
@@ -48,20 +52,24 @@ def bench_latency(config: Config, tries: int) -> dict[str, Any]:
 
     def turn(bench: "Bench") -> None:
         chance = random.Random(0)
-        address = f"{PARAMETERS['brightness'].osc}/raw"
-        for number in range(tries):
-            time.sleep(_SETTLE_S + chance.uniform(0.0, 0.1))
-            packet = write_message(address, [_DARK if number % 2 == 0 else _BRIGHT])
-            wait_s = bench.next_change(lambda packet=packet: bench.send(packet))  # type: ignore[misc]
-            if wait_s is not None:
-                waits_ms.append(1000.0 * wait_s)
+        way = (
+            midi_way(bench.stage.desk, "brightness", [_DARK, _BRIGHT]) if midi else _osc_way(bench)
+        )
+        with way as say:
+            for number in range(tries):
+                time.sleep(_SETTLE_S + chance.uniform(0.0, 0.1))
+                value = _DARK if number % 2 == 0 else _BRIGHT
+                wait_s = bench.next_change(partial(say, value))
+                if wait_s is not None:
+                    waits_ms.append(1000.0 * wait_s)
 
     with _bench(config) as bench:
         bench.play(turn)
         fps, told = bench.stage.keeper.bundle.manifest.frame.fps, bench.stage.status()
         refresh_hz = bench.window.refresh_hz
     return {
-        "what": "an OSC packet sent to the first changed frame handed to the window",
+        "what": f"{'a MIDI note' if midi else 'an OSC packet'} sent to the first changed frame "
+        "handed to the window",
         "tries": tries,
         "lost": tries - len(waits_ms),
         "latency_ms": _percentiles(waits_ms),
@@ -74,13 +82,13 @@ def bench_latency(config: Config, tries: int) -> dict[str, Any]:
     }
 
 
-def bench_window(config: Config, seconds: float) -> dict[str, Any]:
-    """How even the window's refreshes are: while the world plays, under a flood of OSC, while the
-    world stands (SIGSTOP); and how long it takes to be back after SIGKILL.
+def bench_window(config: Config, seconds: float, stall_s: float = 10.0) -> dict[str, Any]:
+    """How even the window's refreshes are: while the world plays; for `stall_s` each under a flood
+    of OSC and while the world stands (SIGSTOP); and how soon it is back after SIGKILL.
 
     Raises TrainjourneyError.
     """
-    patient = config.show.model_copy(update={"hung_s": 5.0 * _STALL_S})
+    patient = config.show.model_copy(update={"hung_s": 5.0 * stall_s + 5.0})
     figures: dict[str, Any] = {}
 
     def ride(bench: "Bench") -> None:
@@ -89,13 +97,13 @@ def bench_window(config: Config, seconds: float) -> dict[str, Any]:
         figures["playing"] = bench.refreshes(lambda: time.sleep(seconds))
         figures["world_fps"] = (keeper.ring.latest - before) / (time.monotonic() - since_s)
         figures["memory_mb"] = _memory_mb(bench.stage)
-        figures["flooded"] = bench.refreshes(lambda: _flood(bench.port))
+        figures["flooded"] = bench.refreshes(lambda: _flood(bench.port, stall_s))
         time.sleep(1.0)  # what was held back is heard
         kept = {p.name: p.default for p in PARAMETERS.values()}
         values = desk.values()
         figures["last_applied"] = all(values[name] == kept[name] for name in ("speed", "pad_y"))
         os.kill(keeper.pid, signal.SIGSTOP)
-        figures["stalled"] = bench.refreshes(lambda: time.sleep(_STALL_S))
+        figures["stalled"] = bench.refreshes(lambda: time.sleep(stall_s))
         os.kill(keeper.pid, signal.SIGCONT)
         time.sleep(1.0)
         latest, since_s = keeper.ring.latest, time.monotonic()
@@ -115,6 +123,12 @@ def bench_window(config: Config, seconds: float) -> dict[str, Any]:
     return figures
 
 
+@contextmanager
+def _osc_way(bench: "Bench") -> Iterator[Callable[[float], None]]:
+    address = f"{PARAMETERS['brightness'].osc}/raw"
+    yield lambda value: bench.send(write_message(address, [value]))
+
+
 @dataclass
 class Bench:
     """A show that plays in its window, with OSC; what it takes to measure it."""
@@ -131,11 +145,16 @@ class Bench:
     def play(self, work: Callable[["Bench"], None]) -> None:
         """Run the window on this thread, and the work in another once the world plays."""
 
+        failed: list[TrainjourneyError] = []
+
         def begin() -> None:
             while self.stage.keeper.ring.latest < 30 and self.stage.alive:
                 time.sleep(0.05)
-            if self.stage.alive:
-                work(self)
+            try:
+                if self.stage.alive:
+                    work(self)
+            except TrainjourneyError as err:
+                failed.append(err)
 
         thread = threading.Thread(target=begin)
         thread.start()
@@ -146,8 +165,9 @@ class Bench:
         if self.window.closed:
             raise TrainjourneyError("the window was closed; let it stand until the bench ends")
         thread.join()
-        if self.stage.failure:
-            raise self.stage.failure
+        for err in (*failed, self.stage.failure):
+            if err:
+                raise err
 
     def newest(self, after: int) -> tuple[int, Frame] | None:
         """As the show's frames, each looked at as it is handed to the window."""
@@ -209,9 +229,9 @@ def _bench(config: Config) -> Iterator[Bench]:
             yield Bench(stage, window, osc.port)
 
 
-def _flood(port: int) -> None:
+def _flood(port: int, seconds: float) -> None:
     """From a process of its own, that the show need not share Python with."""
-    code = f"from trainjourney.show.flood import flood; flood({port}, {_FLOOD}, {_FLOOD_S})"
+    code = f"from trainjourney.show.flood import flood; flood({port}, {_FLOOD}, {seconds})"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -12,7 +12,7 @@ from trainjourney.errors import DisplayError
 from trainjourney.inference import Bundle, find_bundle, load_bundle
 from trainjourney.journey.picture import cover
 from trainjourney.outputs.window import Window
-from trainjourney.settings import Config
+from trainjourney.settings import Config, WebConfig
 from trainjourney.show.departure import Departure, open_desk
 from trainjourney.show.meter import Summary
 from trainjourney.show.network import Network
@@ -35,6 +35,10 @@ def play_live(
     stop: threading.Event,
 ) -> Summary:
     """Play until the window is closed, or `stop`. Raises TrainjourneyError."""
+    if config.web != WebConfig() or config.publish.url or config.webrtc.turn:
+        from trainjourney.show.page import check
+
+        check(config)  # before a window opens; as it stands by itself it needs no check
     following = None
     picture = departure.picture
     if then:
@@ -89,10 +93,8 @@ def _serve(config: Config, stage: Stage, bundle: Bundle, stack: ExitStack) -> "I
     Their libraries take as long to load as the world takes to open, so it opens meanwhile.
     """
     from trainjourney.show.instruments import Instruments
-    from trainjourney.show.page import check as check_page
     from trainjourney.show.page import page_service
 
-    check_page(config)
     instruments = Instruments(config, stage, bundle)
     page = page_service(
         config,

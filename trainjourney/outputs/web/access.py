@@ -9,7 +9,7 @@ to it, and nothing is changed for a foreign Origin.
 import ipaddress
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 COOKIE = "trainjourney"
 COOKIE_DAYS = 30
 ROLE: web.RequestKey[Role | None] = web.RequestKey("role", object)  # type: ignore[arg-type]
+LASTS: web.RequestKey[Callable[[], bool]] = web.RequestKey("lasts", object)  # type: ignore[arg-type]
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 _WRONG_TOKENS = 10  # that one address may try before it must wait
@@ -88,6 +89,7 @@ class Access:
         """The handler, for those only who may."""
 
         async def checked(request: web.Request) -> web.StreamResponse:
+            request[LASTS] = self._lasting(request, wanted)
             if not may(request[ROLE], wanted):
                 raise self._refuse(request, wanted)
             return await handler(request)
@@ -119,6 +121,13 @@ class Access:
         proxied = any(name in request.headers for name in _PROXY_HEADERS)
         return self.local and near and not proxied and _host(request.host) in _LOCAL_NAMES
 
+    def _lasting(self, request: web.Request, wanted: Role) -> Callable[[], bool]:
+        """Whether who asked may still do it, to be asked now and then while it lasts."""
+        if "Authorization" not in request.headers and self.is_local(request):
+            return lambda: True
+        text = _token_in(request)
+        return lambda: may(self.tokens.role_of(text, time.time()), wanted)
+
     def _check_address(self, request: web.Request) -> None:
         if not self._known(_host(request.host)):
             self.refused["host"] += 1
@@ -147,14 +156,10 @@ class Access:
         return self._any_address  # a name can be rebound, a number cannot
 
     def _role_of(self, request: web.Request) -> Role | None:
-        kind, _, text = request.headers.get("Authorization", "").partition(" ")
-        if kind.lower() == "bearer":
-            return self._checked(text.strip(), request)
-        if COOKIE in request.cookies:
-            role = self._checked(request.cookies[COOKIE], request)
-            if role is not None or not self.is_local(request):
-                return role
-        return "admin" if self.is_local(request) else None
+        text = _token_in(request)
+        if "Authorization" not in request.headers and self.is_local(request):
+            return "admin"
+        return self._checked(text, request) if text else None
 
     def _checked(self, text: str, request: web.Request) -> Role | None:
         """What a token may do; after too many wrong ones, 429 whatever it is."""
@@ -185,6 +190,14 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
         response.headers.setdefault(name, value)
     response.headers.setdefault("Cache-Control", "no-store")
     response.headers.popall("Server", None)
+
+
+def _token_in(request: web.Request) -> str:
+    """The token that a request shows, or nothing."""
+    kind, _, text = request.headers.get("Authorization", "").partition(" ")
+    if kind:
+        return text.strip() if kind.lower() == "bearer" else ""
+    return request.cookies.get(COOKIE, "")
 
 
 def _host(header: str) -> str:

@@ -21,6 +21,7 @@ from aiohttp import WSMsgType, web
 from trainjourney.controls.desk import Desk
 from trainjourney.controls.parameters import PARAMETERS
 from trainjourney.inference.bundle import Look
+from trainjourney.outputs.web.access import LASTS
 from trainjourney.outputs.web.limits import Bucket
 from trainjourney.types import Change
 
@@ -139,6 +140,9 @@ class Driving:
             turns, driver.due = list(driver.due.values()), {}
             message: dict[str, Any] = {"turns": turns} if turns else {}
             if time.monotonic() - told_s >= 1.0:
+                if not driver.request[LASTS]():
+                    await socket.close(code=1008, message=b"the token was revoked")
+                    return
                 told_s = time.monotonic()
                 message["now"] = self._now() | {"drivers": len(self)}
                 looks = self._list_looks()

@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from PIL import Image
 
+from trainjourney.outputs.web.access import LASTS
 from trainjourney.types import Frame, Frames
 
 FPS = 15.0
@@ -68,7 +69,7 @@ class Jpegs:
         try:
             await response.prepare(request)
             shown = 0
-            while True:
+            while request[LASTS]():
                 number, jpeg = await self.newest()
                 if number != shown:
                     shown = number

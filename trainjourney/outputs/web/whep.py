@@ -17,6 +17,7 @@ from aiohttp.typedefs import Handler
 
 from trainjourney.errors import WebError
 from trainjourney.outputs.sdp import MOST_BYTES
+from trainjourney.outputs.web.access import LASTS
 from trainjourney.outputs.web.limits import read_body
 from trainjourney.outputs.webrtc import RefusedError, Session, Viewers
 from trainjourney.settings import WebrtcConfig
@@ -99,7 +100,7 @@ class Whep:
             raise web.HTTPUnsupportedMediaType(text=f"send the offer as {SDP}\n")
         data = await read_body(request, MOST_BYTES)
         try:
-            session = await self._viewers.open(data)
+            session = await self._viewers.open(data, request[LASTS])
         except RefusedError as err:
             raise _http(err) from err
         response = web.Response(status=201, text=session.answer, content_type=SDP)

@@ -16,10 +16,12 @@ from ...model.full.network import FullNetwork
 from ..few_losses import consistency_loss, guided, matching_loss
 from .clips import Batch, Clips
 from .teacher import draw_sheet, few_steps, on_processor, roughened
+from .travel import Brake, travel
 
 GUIDANCE = (1.0, 4.0)
 HALVINGS = 1500  # steps of training after which the two points of the road lie twice as close
 FIRST_K, LAST_K, GROWS = 4, 16, 100  # own frames in a row, and steps of training for one more
+LOOKED, SEEN = 100, 6  # steps of training from one look at the travel to the next; own frames
 CRITIC = 5  # updates of the fake score for one of the student (Yin et al. 2024 b)
 CRITIC_RATE = 2e-6
 
@@ -96,6 +98,7 @@ class RolloutStage(TuneStage):
         super().__init__(*given, **named)
         self.fake = copy.deepcopy(self.teacher).requires_grad_(True)
         self.optimizer = torch.optim.AdamW(self.fake.parameters(), lr=CRITIC_RATE)
+        self.brake = Brake()
 
     def modules(self) -> dict[str, nn.Module]:
         """What is taught, and the score of the student's own pictures, which learns by itself."""
@@ -117,6 +120,8 @@ class RolloutStage(TuneStage):
         rolled = _with(batch, context)
         made = few_steps(self.call, self.road, rolled, self.steps, rng)
         level = torch.full((len(made),), 0.02, device=made.device)
+        if index % LOOKED == 0:
+            self.brake.note(self._travelled(rolled, made.detach(), rng))
         if index % CRITIC:  # its turn
             return {"loss": 0.0 * made.mean(), "fake": self._critic(made.detach(), rolled, rng)}
         step = torch.randint(STEPS // 50, STEPS, (len(made),), generator=rng).to(made.device)
@@ -128,6 +133,22 @@ class RolloutStage(TuneStage):
         torch.clear_autocast_cache()
         loss = matching_loss(made, real, fake)
         return {"loss": loss, "match": loss.detach()}
+
+    @torch.no_grad()
+    def _travelled(self, batch: Batch, made: Tensor, rng: torch.Generator) -> float:
+        """How far the first of a batch travels in some own frames, over what it is told."""
+        size = made.shape[1]
+        way = torch.where(batch.speed[:1] < 0.0, -1.0, 1.0)
+        one = Batch(batch.target[:1], batch.context[:1], batch.mask[:1], way, batch.embedding[:1])
+        context, frames = torch.cat([one.context[:, size:], made[:1]], 1), []
+        for _ in range(SEEN):
+            x = few_steps(self.network, self.road, _with(one, context), self.steps, rng)
+            context = torch.cat([context[:, size:], x.clamp(-8.0, 8.0)], 1)
+            seen = self.display.to(x.device).decode(x, return_dict=False)[0][0].float()
+            levels = (seen * 127.5 + 127.5).clamp(0, 255).byte().permute(1, 2, 0)
+            frames.append(levels.cpu().numpy())
+        torch.clear_autocast_cache()
+        return travel(frames, self.clips.cruising * float(way))
 
     def _critic(self, made: Tensor, batch: Batch, rng: torch.Generator) -> Tensor:
         """One update of the score of the student's pictures."""

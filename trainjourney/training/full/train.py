@@ -91,17 +91,20 @@ def _run(
         before = {"tune": "teacher", "rollout": "tune"}.get(name, "")
         stage = _stage(name, preset, run, before, network, taught, clips, parts, accelerator)
         schedule = preset.schedules[name]
+        brake = stage.brake if isinstance(stage, RolloutStage) else None
         if minutes is not None:
             schedule = replace(schedule, steps=10**7, minutes=minutes / len(stages))
         try:
             result = run_stage(
-                stage, schedule, run, where, progress=watcher, rank=accelerator.process_index
+                stage, schedule, run, where, brake, watcher, rank=accelerator.process_index
             )
         except torch.OutOfMemoryError as err:
             raise TrainingError(
                 f"{run}: this GPU has too little memory for it ({preset.batch} at a time); "
                 f"take {SPARING}"
             ) from err
+        if brake is not None and brake():
+            watcher.note(f"stopped at step {result.step}: it travels {brake.last:.2f} as told")
         if result.ended != "done":
             return
 
