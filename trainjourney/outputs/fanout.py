@@ -5,10 +5,12 @@ goes on at the next key frame: one packet missing would spoil the picture until 
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 
 from trainjourney.outputs.encoder import Coded, Encoder
 
+AT_ONCE = 3  # viewers who are handed a packet in one turn of the loop
 QUEUED = 15  # packets, half a second: a loop that stood still hands over all at once
 
 
@@ -64,6 +66,8 @@ class Fanout:
         self.encoder = encoder
         self._lanes: tuple[Lane, ...] = ()
         self._unlisten: Callable[[], None] | None = None
+        self._due: deque[tuple[Lane, Coded]] = deque()
+        self._handing_out = False
         self.dropped = 0  # by viewers who have left
 
     @property
@@ -99,5 +103,16 @@ class Fanout:
             self._unlisten = None
 
     def _deliver(self, coded: Coded) -> None:
-        for lane in self._lanes:
+        self._due.extend((lane, coded) for lane in self._lanes)
+        if not self._handing_out:
+            self._hand_out()
+
+    def _hand_out(self) -> None:
+        """A few viewers a turn of the loop: aiortc sends a whole frame without a pause, and a key
+        frame for all at one go would keep everything else in the loop waiting."""
+        for _ in range(min(AT_ONCE, len(self._due))):
+            lane, coded = self._due.popleft()
             lane.offer(coded)
+        self._handing_out = bool(self._due)
+        if self._handing_out:
+            asyncio.get_running_loop().call_soon(self._hand_out)
