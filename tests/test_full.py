@@ -214,7 +214,7 @@ def test_every_graph_gives_what_torch_gives(run: Path, bundle: Path) -> None:
     for graph in graphs.values():
         for p in graph.parameters():
             p.copy_(p.half().float())  # as the bundle keeps them
-    frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["path.ride"])).frame(0)))
+    frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["ride_path"])).frame(0)))
     inputs = sample_full(graphs, facts, frame)
     loaded = load_bundle(bundle)
     for backend in ("onnxruntime", "openvino"):
@@ -248,7 +248,7 @@ def test_a_bundle_has_looks_facts_and_a_warning_of_licences(bundle: Path) -> Non
 def test_half_precision_stays_near(run: Path) -> None:
     whole, facts = build_full(run, "f32")
     half, _ = build_full(run, "f16")
-    frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["path.ride"])).frame(0)))
+    frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["ride_path"])).frame(0)))
     given = sample_full(whole, facts, frame)["predictor"]
     with torch.no_grad():
         apart = (whole["predictor"](**given) - half["predictor"](**given)).abs().max()
@@ -280,7 +280,7 @@ def _paths(run: Path) -> dict[str, Any]:
 
 
 def test_the_latest_stage_is_what_is_exported(run: Path) -> None:
-    parts = load_base(Path(_paths(run)["path.base"]))
+    parts = load_base(Path(_paths(run)["base_path"]))
     last = load_student(PRESETS["tiny"], parts, run)
     assert (run / "rollout/weights.safetensors").exists()
     assert not last.training
@@ -325,7 +325,7 @@ def other_sizes(base: Path) -> None:
 )
 def test_a_base_that_is_not_whole_is_one_line(spoil, words, run, tmp_path) -> None:  # type: ignore[no-untyped-def]
     base = tmp_path / "base"
-    shutil.copytree(_paths(run)["path.base"], base)
+    shutil.copytree(_paths(run)["base_path"], base)
     spoil(base)
     with pytest.raises(TrainingError) as told:
         load_base(base)
@@ -395,3 +395,10 @@ def test_a_student_that_stops_travelling_is_stopped() -> None:
     still.note(0.0)
     still.note(0.0)
     assert not still()  # it never travelled: nothing is lost
+
+
+def test_a_base_that_was_missing_may_be_given_later(ride: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="give --from BASE"):
+        train_full(ride, tmp_path / "run", "lora")
+    with pytest.raises(TrainingError, match="hf download"):  # not: started with another base
+        train_full(ride, tmp_path / "run", "lora", tmp_path / "base")

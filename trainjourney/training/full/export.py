@@ -43,7 +43,7 @@ def build_full(run: Path, precision: Literal["f16", "f32"]) -> tuple[Graphs, dic
     """The four graphs of a run as torch modules, and its facts. Raises TrainingError."""
     table = read_options(run)
     preset = find_full_preset(str(table["preset"]))
-    base = table["path.base"]
+    base = table["base_path"]
     parts = find_parts(preset, Path(base) if base else None)
     try:
         facts: dict[str, Any] = json.loads((run / FACTS).read_text(encoding="utf-8"))
@@ -117,7 +117,7 @@ OUTPUTS = {
 def export_full(run: Path, out: Path, precision: Literal["f16", "f32"] = "f16") -> None:
     """Write the bundle `out` from the full training in `run`. Raises TrainingError, BundleError."""
     table = read_options(run)
-    ride = open_ride(Path(table["path.ride"]))
+    ride = open_ride(Path(table["ride_path"]))
     graphs, facts = build_full(run, precision)
     frame = torch.from_numpy(np.array(ride.frame(0)))
     inputs = sample_full(graphs, facts, frame)

@@ -45,7 +45,7 @@ def train_full(
     options = find_full_preset(preset)
     run.mkdir(parents=True, exist_ok=True)
     told = {"preset": preset, **asdict(options), "ride": str(ride.resolve().name)}
-    paths = {"path.ride": str(ride), "path.base": str(base or ""), "path.stills": str(stills or "")}
+    paths = {"ride_path": str(ride), "base_path": str(base or ""), "stills_path": str(stills or "")}
     free = ("steps", "minutes", "batch", "frugal", *(name for name in paths))
     remember_options(run, {**told, **paths}, free)
     _run(run, options, ["teacher"], minutes, device)
@@ -69,11 +69,11 @@ def _run(
 ) -> None:
     table = read_options(run)
     where, accelerator = find_device(device)
-    base, stills = table["path.base"], table["path.stills"]
+    base, stills = table["base_path"], table["stills_path"]
     parts = find_parts(preset, Path(base) if base else None)
     first = accelerator.is_main_process
     watcher: Watcher = Bar() if first else Silent()
-    ride = open_ride(Path(table["path.ride"]))
+    ride = open_ride(Path(table["ride_path"]))
     watcher.start("latents")
     with accelerator.main_process_first():
         clips = Clips(
