@@ -15,3 +15,9 @@ def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["XDG_STATE_HOME"]
     else:
         os.environ["XDG_STATE_HOME"] = former
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that send signals to this very process go first: threads that foreign libraries (MIDI
+    ports, video codecs) leave behind may not bear one."""
+    items.sort(key=lambda item: item.path.name not in ("test_runner.py", "test_cli.py"))

@@ -95,7 +95,7 @@ import os, signal, time
 from trainjourney.cli import app, main
 @app.command()
 def wait() -> None:
-    os.kill(os.getpid(), signal.SIGINT)
+    signal.raise_signal(signal.SIGINT)
     time.sleep(10)
 main()
 """

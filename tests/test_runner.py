@@ -146,7 +146,7 @@ def test_twenty_bad_steps_in_a_row_end_the_training(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_checkpoints_and_stops(tmp_path: Path, number: signal.Signals) -> None:
     handler = signal.getsignal(number)
-    stage = Tiny(lambda i: os.kill(os.getpid(), number) if i == 6 else None)
+    stage = Tiny(lambda i: signal.raise_signal(number) if i == 6 else None)
     result = run_stage(stage, SCHEDULE, tmp_path)
     assert (result.ended, result.step) == ("signal", 7)
     assert signal.getsignal(number) is handler

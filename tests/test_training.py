@@ -291,12 +291,17 @@ def test_the_student_is_taught_to_arrive_where_the_guided_teacher_does(
     load_weights(stage_weights(run, "codec"), {"codec": codec})
     embeddings = all_embeddings(small_pictures(shards, run / "pictures.npy"), embedder)
     stage = FewStage(DreamStage(shards, embeddings, codec, batch=4, width=8, blocks=1))
+    with torch.no_grad():  # a fresh network's blocks say nothing yet, whatever the look
+        for weight in (*stage.teacher.parameters(), *stage.network.parameters()):
+            weight.add_(0.05 * torch.randn(weight.shape, generator=rng(8)))
     context, tile, plane, embedding = stage.dream.batch_of(rng(5), 4)
     time, stride = torch.full((4,), 0.25), torch.full((4,), 1.0 / STEPS)
     told = (context, torch.ones(4), torch.zeros(4), plane, embedding)
     with torch.no_grad():
         goal = stage.arrive(tile, time, stride, *told)
-        plain = FewStage(stage.dream, guidance=1.0).arrive(tile, time, stride, *told)
+        again = FewStage(stage.dream, guidance=1.0)
+        again.teacher = stage.teacher
+        plain = again.arrive(tile, time, stride, *told)
         half = 0.5 * stride
         first = euler(tile, stage.teacher(tile, time, *told), time, half)
         second = euler(first, stage.teacher(first, time + half, *told), time + half, half)
