@@ -53,8 +53,8 @@ def plan_shots(looks: Sequence[str], frames: int, seeds: int, short: bool) -> Pl
         bank = chosen if seeds > 1 else tuple(looks)
         other = bank[(bank.index(look) + max(1, len(bank) // 3)) % len(bank)]
         shots.append(Shot(f"switch-{i}", look, 100 + i, SWITCH + (250 if short else 400), to=other))
-    twin = min(frames, 510 if short else 2000)
-    shots.append(Shot("twin-0", chosen[0], 200, twin))
+    if not short:
+        shots.append(Shot("twin-0", chosen[0], 200, min(frames, 2000)))
     return Plan(tuple(shots), chosen, 3 if short else 8, baselines=0 if short else 760)
 
 
