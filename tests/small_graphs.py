@@ -34,7 +34,7 @@ class Graphs:
 def small_graphs() -> Graphs:
     """All four, the same each time."""
     torch.manual_seed(1)
-    codec, decoder, embedder = Codec(16), Decoder(8, 1), Embedder(8)
+    codec, decoder, embedder = Codec(16), Decoder(8, 8, 1), Embedder(8)
     for p in range(P):
         codec.fit(p, random_masks(2, 64, seed=p))
     texture = torch.rand(3, HEIGHT, WIDTH, generator=rng(3))

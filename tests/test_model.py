@@ -145,16 +145,18 @@ def test_the_composite_is_exact() -> None:
     codes = torch.randn(1, P, MATERIALS, CODE, generator=rng(5))
     sky = torch.randn(1, CODE, VIEW_H, 1, generator=rng(6))
     extra = torch.ones(1, P, 1, ROWS, VIEW_W)
-    seen, shares = Composite()(masks, extra, codes, sky)
-    assert seen.shape == (1, CODE + 1, VIEW_H, VIEW_W)
+    told = torch.cat([codes, torch.eye(P)[None, :, None].expand(1, P, MATERIALS, P)], 3)
+    seen, bare = Composite()(masks, told, extra)
+    assert seen.shape == (1, CODE + P + 1, VIEW_H, VIEW_W)
+    shares = seen[:, CODE : CODE + P]
     plain, part = plain_over(
         masks[0].double().numpy(), codes[0].double().numpy(), sky[0, :, :, 0].double().numpy()
     )
-    assert np.abs(seen[0, :CODE].numpy() - plain).max() < 1e-4
+    assert np.abs((seen[:, :CODE] + sky * bare)[0].numpy() - plain).max() < 1e-4
     assert np.abs(shares[0].numpy() - part).max() < 1e-5
     # an extra channel of ones is laid by cover; the sky's lies everywhere in its rows
     laid = part[1:].sum(0) + (1.0 - part[1:].sum(0)) * (np.arange(VIEW_H) < ROWS)[:, None]
-    assert np.abs(seen[0, CODE].numpy() - laid).max() < 1e-5
+    assert np.abs(seen[0, -1].numpy() - laid).max() < 1e-5
 
 
 # --- flow matching ----------------------------------------------------------------------------

@@ -95,7 +95,7 @@ def test_colours_become_materials() -> None:
 
 def test_the_palette_learns_the_rides_colours_and_keeps_the_old(ride: Ride, tmp_path: Path) -> None:
     torch.manual_seed(2)
-    decoder = Decoder(8, 1)
+    decoder = Decoder(8, 8, 1)
     count = make_country(ride, decoder, tmp_path / "country")
     assert count == len(list((tmp_path / "country").glob("real*"))) >= 1
     shards = open_shards(tmp_path / "country")

@@ -24,7 +24,7 @@ from trainjourney.model.codec import Codec
 from trainjourney.model.decoder import CODE, Composite
 from trainjourney.model.embedder import Embedder
 from trainjourney.model.network import CONTEXT, TILE
-from trainjourney.model.planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, pool_rows
+from trainjourney.model.planes import MATERIALS, PLANES, ROWS, VIEW_W, pool_rows
 from trainjourney.model.sampler import STEPS, euler
 from trainjourney.scenery.style import Style
 from trainjourney.scenery.view import palette
@@ -187,10 +187,9 @@ def painted(shards: Shards, n: int, k: int, style: Style) -> tuple[Tensor, Tenso
         masks.append(lerp_columns(cut[None], torch.tensor([start - x]))[0])
     codes = torch.zeros(1, len(PLANES), MATERIALS, CODE)
     codes[0, ..., :3] = torch.from_numpy(palette(style))
-    nothing = torch.zeros(1, len(PLANES), 1, ROWS, VIEW_W)
-    sky = torch.zeros(1, CODE, VIEW_H, 1)
-    seen, shares = Composite()(torch.stack(masks)[None], nothing, codes, sky)
-    return seen[0, :3], shares[0, 1:].sum(0)
+    codes[0, 1:, :, 3] = 1.0
+    seen, _ = Composite()(torch.stack(masks)[None], codes)
+    return seen[0, :3], seen[0, 3]
 
 
 def test_pictures_show_the_strips_where_they_say(shards: Shards) -> None:
@@ -251,9 +250,8 @@ def test_columns_between_columns() -> None:
 def test_visibility_is_what_the_composite_leaves() -> None:
     blocks = 4.0 * torch.randn(2, len(PLANES), MATERIALS + 1, ROWS // 8, VIEW_W, generator=rng(4))
     masks = blocks.repeat_interleave(8, 3).softmax(2)[:, :, :MATERIALS]
-    nothing = torch.zeros(2, len(PLANES), 1, ROWS, VIEW_W)
-    codes = torch.zeros(2, len(PLANES), MATERIALS, CODE)
-    _, shares = Composite()(masks, nothing, codes, torch.zeros(2, CODE, VIEW_H, 1))
+    number = torch.eye(len(PLANES))[None, :, None]
+    shares, _ = Composite()(masks, number.expand(2, len(PLANES), MATERIALS, len(PLANES)))
     seen = visibility(masks)
     for p, plane in enumerate(PLANES):
         share = torch.tensor(pool_rows(plane)) @ shares[:, p, plane.top : plane.top + plane.tall]

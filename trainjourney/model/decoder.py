@@ -14,6 +14,7 @@ from .layers import conv
 from .planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, spread_rows
 
 CODE = 8  # channels a material is painted with; the first three are its colour
+FACTS = 2  # and what else is known of its plane: the fraction of a cell, how near it is
 GRAIN = 6  # channels of the texture that travels with each plane
 RESIDUAL = 3  # channels of what the materials could not say of a start picture
 KNOTS = 16  # of the sky's vertical gradient
@@ -39,44 +40,44 @@ class Composite(nn.Module):
                 self.register_buffer(f"rows{p}", rows, persistent=False)
 
     def forward(
-        self, masks: Tensor, extra: Tensor, codes: Tensor, sky: Tensor
+        self, masks: Tensor, codes: Tensor, extra: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        """View [B, CODE + E, VIEW_H, VIEW_W] and the planes' shares [B, planes, VIEW_H, VIEW_W].
+        """View [B, K + E, VIEW_H, VIEW_W], and what no plane covers of it [B, 1, VIEW_H, VIEW_W].
 
-        masks [B, planes, MATERIALS, ROWS, VIEW_W]; extra [B, planes, E, ROWS, VIEW_W], laid by the
-        same cover; codes [B, planes, MATERIALS, CODE]; sky [B, CODE, VIEW_H, 1].
+        masks [B, planes, MATERIALS, ROWS, VIEW_W]; codes [B, planes, MATERIALS, K], what each
+        material is painted with; extra [B, planes, E, ROWS, VIEW_W] is laid by the same cover, but
+        that of the sky's plane everywhere in its rows.
         """
-        b, e = masks.shape[0], extra.shape[2]
-        backdrop = sky.expand(b, CODE, VIEW_H, VIEW_W)
-        seen = torch.cat(
-            [backdrop, torch.zeros_like(backdrop[:, :1]).expand(b, e, VIEW_H, VIEW_W)], 1
-        )
-        shares: list[Tensor] = []
+        codes = torch.cat([codes, torch.ones_like(codes[..., :1])], 3)
+        seen, bare = torch.zeros(()), torch.ones(())
         for p, plane in enumerate(PLANES):
-            cover = masks[:, p].sum(1, keepdim=True)
             paint = codes[:, p].transpose(1, 2) @ masks[:, p].flatten(2)
-            paint = paint.view(b, CODE, ROWS, VIEW_W)
-            layer = torch.cat([paint, extra[:, p] * (1.0 if p == 0 else cover), cover], 1)
+            paint = paint.view(*paint.shape[:2], ROWS, VIEW_W)
+            cover = paint[:, -1:]
+            laid = [] if extra is None else [extra[:, p] * (cover if p else 1.0)]
+            layer = torch.cat([paint[:, :-1], *laid, cover], 1)
             if plane.tall > ROWS:
                 layer = self.get_buffer(f"rows{p}") @ layer
             low = VIEW_H - plane.top - layer.shape[2]
-            if p == 0:
-                layer = nn.functional.pad(layer, (0, 0, plane.top, low))
-            elif low > 0:
+            if p and low > 0:
                 floor = layer[:, :, -1:].expand(-1, -1, low, -1)
-                layer = torch.cat([layer, floor], 2)
-            if p > 0 and plane.top:
-                layer = nn.functional.pad(layer, (0, 0, plane.top, 0))
-            alpha = layer[:, -1:]
-            seen = seen * (1.0 - alpha) + layer[:, :-1]
-            shares = [s * (1.0 - alpha) for s in shares] + [alpha]
-        return seen, torch.cat(shares, 1)
+                layer, low = torch.cat([layer, floor], 2), 0
+            if plane.top or low > 0:
+                layer = nn.functional.pad(layer, (0, 0, plane.top, low))
+            behind = 1.0 - layer[:, -1:]
+            seen = seen * behind + layer[:, :-1] if p else layer[:, :-1]
+            bare = bare * behind if p else behind
+        return seen, bare
 
 
 class Decoder(nn.Module):
-    """State in the window + embedding -> picture [B, 3, 256, 512] in 0..1."""
+    """State in the window + embedding -> picture [B, 3, 256, 512] in 0..1.
 
-    def __init__(self, width: int = 32, blocks: int = 3) -> None:
+    Convolutions at the planes' resolution are narrow and those at half of it wide: there the
+    pictures' memory is a quarter, and on a processor memory costs more than arithmetic.
+    """
+
+    def __init__(self, width: int = 16, wide: int = 48, deep: int = 2) -> None:
         super().__init__()
         self.palette = nn.Sequential(
             nn.Linear(SIZE, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(),
@@ -84,17 +85,23 @@ class Decoder(nn.Module):
         )  # fmt: skip
         self.mood = nn.Sequential(nn.Linear(SIZE, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
         self.composite = Composite()
-        self.start = conv(CODE + GRAIN + 2 + 3, width)
-        self.blocks = nn.ModuleList(conv(width, width) for _ in range(blocks))
-        self.films = nn.ModuleList(nn.Linear(128, 2 * width) for _ in range(blocks + 1))
+        self.start = conv(CODE + FACTS + GRAIN + 3, width)
+        self.down = nn.Conv2d(width, wide, 2, 2)
+        self.deep = nn.ModuleList(conv(wide, wide) for _ in range(deep))
+        self.deep_films = nn.ModuleList(nn.Linear(128, 2 * wide) for _ in range(deep + 1))
+        self.up = nn.Conv2d(wide, 4 * width, 1)
+        self.fine = conv(width, width)
+        self.films = nn.ModuleList(nn.Linear(128, 2 * width) for _ in range(3))
         self.end = conv(width, 12)
         self.rows: Tensor
         self.depth: Tensor
         self.grain: Tensor
+        self.four: Tensor
         self.register_buffer("rows", _sky_rows())
-        depth = torch.linspace(0.0, 1.0, len(PLANES)).view(1, -1, 1, 1, 1)
-        self.register_buffer("depth", depth)
+        self.register_buffer("depth", torch.linspace(0.0, 1.0, len(PLANES)))
         self.register_buffer("grain", torch.zeros(len(PLANES), GRAIN, ROWS, VIEW_W))
+        four = torch.eye(3).repeat_interleave(4, 0)[:, :, None, None]
+        self.register_buffer("four", four, persistent=False)
 
     def forward(
         self, masks: Tensor, phase: Tensor, grain: Tensor, residual: Tensor, embedding: Tensor
@@ -104,37 +111,57 @@ class Decoder(nn.Module):
         residual [B, planes, RESIDUAL, ROWS, VIEW_W] colour to be added, already faded;
         embedding [B, SIZE].
         """
-        b, n = masks.shape[:2]
+        return nn.functional.pixel_shuffle(self.cells(masks, phase, grain, residual, embedding), 2)
+
+    def cells(
+        self, masks: Tensor, phase: Tensor, grain: Tensor, residual: Tensor, embedding: Tensor
+    ) -> Tensor:
+        """The same, the four pixels of every cell beside each other: [B, 12, VIEW_H, VIEW_W],
+        channel 4 * colour + 2 * row + column."""
         scaled = embedding * SIZE**0.5
+        codes, sky = self._painted_with(scaled, phase)
+        seen, bare = self.composite(masks, codes, torch.cat([grain, residual], 2))
+        colours = seen[:, :CODE] + sky * bare
+        told, left = seen[:, CODE:-RESIDUAL], seen[:, -RESIDUAL:]
+        k = self.mood(scaled)
+        x = self.start(torch.cat([colours, told, _light(masks[:, 0, 2:3])], 1))
+        y = self.down(_film(x, self.films[0](k)))
+        for block, told_deep in zip(self.deep, self.deep_films, strict=False):
+            y = y + block(_film(y, told_deep(k)))
+        up = self.up(_film(y, self.deep_films[-1](k)))
+        x = x + nn.functional.pixel_shuffle(up, 2)
+        x = x + self.fine(_film(x, self.films[1](k)))
+        fine: Tensor = self.end(_film(x, self.films[2](k)))
+        # a convolution: openvino leaves in f32 whatever meets no heavy layer on its way out
+        return fine + nn.functional.conv2d(colours[:, :3] + left, self.four)
+
+    def _painted_with(self, scaled: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
+        """Codes [B, planes, MATERIALS, CODE + FACTS] and sky [B, CODE, VIEW_H, 1] of a look."""
+        b, n = phase.shape
         codes, sky = self.palette(scaled).split([n * MATERIALS * CODE, KNOTS * CODE], 1)
+        facts = torch.stack([phase, self.depth.expand(b, n)], 2)[:, :, None]
         codes = codes.view(b, n, MATERIALS, CODE)
         sky = (self.rows @ sky.view(b, KNOTS, CODE)).transpose(1, 2)[..., None]
-        flat = phase[:, :, None, None, None].expand(-1, -1, 1, ROWS, VIEW_W)
-        depth = flat * 0.0 + self.depth
-        extra = torch.cat([grain, flat, depth, residual], 2)
-        seen, _ = self.composite(masks, extra, codes, sky)
-        seen, left = seen[:, :-RESIDUAL], seen[:, -RESIDUAL:]
-        disc = nn.functional.avg_pool2d(masks[:, 0, 2:3], 4)
-        wide = _spread(disc, 7)
-        near = _spread(disc, 3)
-        light = nn.functional.interpolate(
-            torch.cat([wide * 3.0, near, disc], 1),
-            scale_factor=4.0,
-            mode="bilinear",
-            align_corners=False,
-        )
-        light = nn.functional.pad(light, (0, 0, 0, VIEW_H - ROWS))
-        k = self.mood(scaled)
-        x = self.start(torch.cat([seen, light], 1))
-        for i, block in enumerate(self.blocks):
-            scale, shift = self.films[i](k)[..., None, None].chunk(2, 1)
-            x = x + block(nn.functional.silu(x * (1.0 + scale) + shift))
-        scale, shift = self.films[-1](k)[..., None, None].chunk(2, 1)
-        fine = nn.functional.pixel_shuffle(
-            self.end(nn.functional.silu(x * (1.0 + scale) + shift)), 2
-        )
-        rgb = nn.functional.interpolate(seen[:, :3] + left, scale_factor=2.0, mode="nearest")
-        return rgb + fine
+        return torch.cat([codes, facts.expand(b, n, MATERIALS, FACTS)], 3), sky
+
+
+def _film(x: Tensor, told: Tensor) -> Tensor:
+    """Scaled and shifted by a condition (FiLM, Perez et al. 2018), then hard swish (Howard et al.
+    2019): an exponential would cost as much as the convolution after it."""
+    scale, shift = told[..., None, None].chunk(2, 1)
+    return nn.functional.hardswish(x * (1.0 + scale) + shift)
+
+
+def _light(disc: Tensor) -> Tensor:
+    """Light of the sun or moon [B, 1, ROWS, VIEW_W], near and far: [B, 3, VIEW_H, VIEW_W]."""
+    small = nn.functional.avg_pool2d(disc, 4)
+    light = nn.functional.interpolate(
+        torch.cat([_spread(small, 7) * 3.0, _spread(small, 3), small], 1),
+        scale_factor=4.0,
+        mode="bilinear",
+        align_corners=False,
+    )
+    return nn.functional.pad(light, (0, 0, 0, VIEW_H - ROWS))
 
 
 def _spread(x: Tensor, r: int) -> Tensor:

@@ -9,7 +9,7 @@ from .decoder import GRAIN, RESIDUAL, Composite, Decoder
 from .embedder import SIZE, Embedder
 from .encoder import Encoder
 from .network import DREAMT, TALL, TILE
-from .planes import MATERIALS, PLANES, ROWS, VIEW_W, pool_rows
+from .planes import HEIGHT, MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, WIDTH, pool_rows
 from .ring import CELL, CHANNELS, RING, TILE_CELLS, P, from_columns, to_columns
 
 
@@ -53,14 +53,17 @@ class DecoderGraph(nn.Module):
         weave = weave.view(P, VIEW_W + 1, -1)
         weave = weave[:, :-1] * (1.0 - f) + weave[:, 1:] * f
         sheets = from_columns(near, CHANNELS)[None]
-        picture: Tensor = self.decoder(
+        cells: Tensor = self.decoder.cells(
             sheets[:, :, :MATERIALS] / 255.0,
             phase[None],
             from_columns(weave, GRAIN)[None],
             (sheets[:, :, MATERIALS:] - 128.0) / 127.0 * fade,
             look[None],
         )
-        return (picture[0].clamp(0, 1) * 255.0).round().permute(1, 2, 0).to(torch.uint8)
+        levels = (cells[0].clamp(0, 1) * 255.0).round().to(torch.uint8)
+        # colour, row and column in a cell, cell's row and column -> rows, columns, colours
+        levels = levels.view(3, 2, 2, VIEW_H, VIEW_W).permute(3, 1, 4, 2, 0)
+        return levels.reshape(HEIGHT, WIDTH, 3)
 
 
 def decided(masks: Tensor) -> Tensor:
@@ -117,9 +120,8 @@ class EncoderGraph(nn.Module):
 
     def _attach(self, sheets: Tensor, missing: Tensor) -> list[Tensor]:
         """What is missing, given to the plane that is seen there: [3, ROWS, VIEW_W] for each."""
-        codes, sky = sheets.new_zeros(1, P, MATERIALS, 8), sheets.new_zeros(1, 8, 1, 1)
-        sky = sky.expand(1, 8, sheets.shape[3] * 2, 1)
-        _, shares = self.composite(sheets, sheets[:, :, :1] * 0.0, codes, sky)
+        codes = torch.eye(P)[None, :, None].expand(1, P, MATERIALS, P)
+        shares, _ = self.composite(sheets, codes)
         out = []
         for p, plane in enumerate(PLANES):
             share = shares[0, p] if p else 1.0 - shares[0, 1:].sum(0)

@@ -32,7 +32,7 @@ class DecoderStage:
         shards: Shards,
         pictures: Tensor,
         embedder: Embedder,
-        paint: tuple[int, int] = (32, 3),
+        paint: tuple[int, int, int] = (16, 48, 2),
         batch: int = 4,
     ) -> None:
         self.decoder = Decoder(*paint)
