@@ -99,7 +99,7 @@ class Decoder(nn.Module):
         self.four: Tensor
         self.register_buffer("rows", _sky_rows())
         self.register_buffer("depth", torch.linspace(0.0, 1.0, len(PLANES)))
-        self.register_buffer("grain", torch.zeros(len(PLANES), GRAIN, ROWS, VIEW_W))
+        self.register_buffer("grain", torch.zeros(len(PLANES), GRAIN, ROWS, 2 * VIEW_W))
         four = torch.eye(3).repeat_interleave(4, 0)[:, :, None, None]
         self.register_buffer("four", four, persistent=False)
 
@@ -173,16 +173,35 @@ def _spread(x: Tensor, r: int) -> Tensor:
 
 
 def grain_cells(texture: Tensor) -> Tensor:
-    """The travelling texture [3, 256, 512] cut to each plane's rows: [planes, GRAIN, ROWS, VIEW_W].
+    """The travelling texture [3, 256, 512] in each plane's rows, [planes, GRAIN, ROWS, 2 * VIEW_W].
 
-    Channels: brush, dot value, and the four phases of the dots inside a cell.
+    Column 2 x is cell x of the window, column 2 x + 1 the same a pixel further on: a dot between
+    two cells would be blurred away if its cells were. Channels: brush, dot value, and the four
+    phases of the dots inside a cell.
     """
     out = []
     for p, plane in enumerate(PLANES):
-        # each plane starts elsewhere in the texture, so that planes do not share a pattern
-        brush, dot, value = torch.roll(texture, -97 * p, dims=2)
-        pooled = nn.functional.avg_pool2d(torch.stack([brush, value])[None], 2)[0]
-        phases = nn.functional.pixel_unshuffle(dot[None, None], 2)[0]
-        cells = torch.cat([pooled, phases], 0)  # [GRAIN, VIEW_H, VIEW_W]
-        out.append(cells[:, [plane.top + y for y in accumulate((0, *plane.heights[:-1]))]])
+        steps = []
+        for pixel in range(2):
+            # each plane starts elsewhere in the texture, so that planes do not share a pattern
+            brush, dot, value = torch.roll(texture, -97 * p - pixel, dims=2)
+            pooled = nn.functional.avg_pool2d(torch.stack([brush, value])[None], 2)[0]
+            phases = nn.functional.pixel_unshuffle(dot[None, None], 2)[0]
+            cells = torch.cat([pooled, phases], 0)  # [GRAIN, VIEW_H, VIEW_W]
+            steps.append(cells[:, [plane.top + y for y in accumulate((0, *plane.heights[:-1]))]])
+        out.append(torch.stack(steps, 3).flatten(2))
     return torch.stack(out)
+
+
+def weave(grain: Tensor, starts: Tensor) -> Tensor:
+    """Grain at any place of the window: of [planes, GRAIN, ROWS, 2 * VIEW_W], as grain_cells gives
+    it, what lies at `starts` [planes], cells; [planes, GRAIN, ROWS, VIEW_W]."""
+    half = (2.0 * starts).floor()
+    at = half.long()[:, None] + 2 * torch.arange(VIEW_W)
+    share = (2.0 * starts - half)[:, None, None, None]
+
+    def columns(at: Tensor) -> Tensor:
+        at = (at % (2 * VIEW_W))[:, None, None].expand(*grain.shape[:3], VIEW_W)
+        return grain.gather(3, at)
+
+    return columns(at) * (1.0 - share) + columns(at + 1) * share

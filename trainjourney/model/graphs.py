@@ -46,17 +46,14 @@ class DecoderGraph(nn.Module):
         phase = (position - cell * CELL).float() / CELL
         at = cell[:, None] + self.span
         near = ring[(self.base * RING + at % RING).long().flatten()].float()
-        weave = self.grain[(self.base * VIEW_W + at % VIEW_W).long().flatten()]
         f = phase[:, None, None]
         near = near.view(P, VIEW_W + 1, -1)
         near = near[:, :-1] * (1.0 - f) + near[:, 1:] * f
-        weave = weave.view(P, VIEW_W + 1, -1)
-        weave = weave[:, :-1] * (1.0 - f) + weave[:, 1:] * f
         sheets = from_columns(near, CHANNELS)[None]
         cells: Tensor = self.decoder.cells(
             sheets[:, :, :MATERIALS] / 255.0,
             phase[None],
-            from_columns(weave, GRAIN)[None],
+            self._weave(position)[None],
             (sheets[:, :, MATERIALS:] - 128.0) / 127.0 * fade,
             look[None],
         )
@@ -64,6 +61,18 @@ class DecoderGraph(nn.Module):
         # colour, row and column in a cell, cell's row and column -> rows, columns, colours
         levels = levels.view(3, 2, 2, VIEW_H, VIEW_W).permute(3, 1, 4, 2, 0)
         return levels.reshape(HEIGHT, WIDTH, 3)
+
+    def _weave(self, position: Tensor) -> Tensor:
+        """The grain that lies in the window, as decoder.weave gives it, of whole positions."""
+        half = torch.div(position * 2, CELL, rounding_mode="floor")
+        share = ((position * 2 - half * CELL).float() / CELL)[:, None, None]
+        at = half[:, None] + 2 * self.span[:, :VIEW_W]
+
+        def columns(at: Tensor) -> Tensor:
+            at = self.base * (2 * VIEW_W) + at % (2 * VIEW_W)
+            return self.grain[at.long().flatten()].view(P, VIEW_W, -1)
+
+        return from_columns(columns(at) * (1.0 - share) + columns(at + 1) * share, GRAIN)
 
 
 def decided(masks: Tensor) -> Tensor:
@@ -100,7 +109,7 @@ class EncoderGraph(nn.Module):
         sheets = masks[None] / 255.0
         phase = torch.zeros(1, P)
         none = sheets[:, :, :RESIDUAL] * 0.0  # made of the input: a constant would be stored
-        said = self.decoder(sheets, phase, self.decoder.grain[None], none, look)
+        said = self.decoder(sheets, phase, self.decoder.grain[None, ..., ::2], none, look)
         missing = (small - F.avg_pool2d(said.clamp(0, 1), 2))[0]  # [3, VIEW_H, VIEW_W]
         residual = torch.stack(self._attach(sheets, missing))
         kept = ((residual.clamp(-1, 1) * 127.0).round() + 128.0).to(torch.uint8)

@@ -8,7 +8,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..model.decoder import Decoder, grain_cells
+from ..model.decoder import Decoder, grain_cells, weave
 from ..model.embedder import Embedder
 from ..model.planes import PLANES, ROWS, VIEW_W
 from ..scenery.view import textures
@@ -57,10 +57,7 @@ class DecoderStage:
             cut = [strips[p, :, :, x : x + VIEW_W + 1] for p, x in enumerate(whole.tolist())]
             masks.append(torch.from_numpy(np.stack(cut)))
             fractions.append(start - whole)
-            wrapped = [
-                torch.roll(self.decoder.grain[p], -int(x), 2) for p, x in enumerate(whole.tolist())
-            ]
-            grains.append(torch.cat([torch.stack(wrapped), torch.stack(wrapped)[..., :1]], 3))
+            grains.append(weave(self.decoder.grain, start.float()))
             truth.append(torch.from_numpy(np.array(self.shards.frames[s][i, b])))
             same = b < 2 or self.shards.melts[a] or i == 0
             looks.append(self.pictures[a if same else a - 1, 1 - b if b < 2 else 0])
@@ -69,7 +66,7 @@ class DecoderStage:
         arguments = {
             "masks": lerp_columns(torch.stack(masks).float() / 255.0, phase),
             "phase": phase,
-            "grain": lerp_columns(torch.stack(grains), phase),
+            "grain": torch.stack(grains),
             "residual": torch.zeros(count, len(PLANES), 3, ROWS, VIEW_W),
             "embedding": self.embedder(looked),
         }

@@ -60,7 +60,7 @@ class EncoderStage:
         return embedding.float()
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
-        """One batch: every plane's latent, and through the codec the materials of one plane.
+        """One batch: every plane's latent, and through the codec the materials of one of each.
 
         What is hidden behind nearer planes counts a fifth.
         """
@@ -73,12 +73,14 @@ class EncoderStage:
             wanted = self.codec.encode(target.flatten(0, 1), every).view_as(latent)
         cells = F.avg_pool2d(weight, DOWN)[:, :, None]
         code = (F.smooth_l1_loss(latent.float(), wanted, reduction="none") * cells).mean()
-        one = torch.randint(n, (1,), generator=rng)
-        logits = self.codec.logits(latent[:, one].flatten(0, 1), one.repeat(b)).float()
-        logits = logits.view(b, 1, *logits.shape[1:])
-        nothing = (1 - target[:, one].sum(2, keepdim=True)).clamp(0, 1)
-        cross = -(torch.cat([target[:, one], nothing], 2) * logits.log_softmax(2)).sum(2)
-        cross = (cross * weight[:, one]).mean()
+        rows, one = torch.arange(b), torch.randint(n, (b,), generator=rng)
+        logits = self.codec.logits(latent[rows, one], one).float()
+        masks = target[rows, one]
+        nothing = (1 - masks.sum(1, keepdim=True)).clamp(0, 1)
+        rare = torch.ones(1, MATERIALS + 1, 1, 1)
+        rare[:, 2:MATERIALS] = 2.0  # what stands on the ground
+        cross = -(rare * torch.cat([masks, nothing], 1) * logits.log_softmax(1)).sum(1)
+        cross = (cross * weight[rows, one]).mean()
         return {"loss": 4.0 * code + 2.0 * cross, "code": code, "cross": cross}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
