@@ -144,6 +144,31 @@ def test_a_bundle_that_can_departs_from_the_look_alone(tmp_path: Path) -> None:
     assert noises == [noise.tobytes() for noise in again.noises[:50]], "the seed is not all"
 
 
+def test_setting_out_from_a_look_alone_is_done_before_the_first_frame() -> None:
+    """Its country is dreamt at once; the picture melts into it while the train already rolls."""
+    engine = ScriptedEngine()
+    the_world = DreamWorld(engine, scripted_manifest(departure=40), 1)
+    the_world.reset(start())
+    the_world.set_out(LOOK)
+    assert engine.predicts == 40 and set(engine.speeds) == {0.0} and the_world.number == 0
+    apart = []
+    for _ in range(30):
+        apart.append(np.abs(the_world.step(CRUISE).astype(int) - start().astype(int)).mean())
+    assert set(engine.speeds[40:]) == {1.0}
+    assert apart == sorted(apart) and apart[0] < 0.1 * apart[-1]
+
+
+def test_a_bundle_that_cannot_sets_out_from_the_picture() -> None:
+    engine = ScriptedEngine()
+    the_world = DreamWorld(engine, scripted_manifest(), 1)
+    the_world.reset(start())
+    the_world.set_out(LOOK)
+    assert engine.predicts == 0
+    plain = DreamWorld(ScriptedEngine(), scripted_manifest(), 1)
+    plain.reset(start())
+    np.testing.assert_array_equal(the_world.step(CRUISE), plain.step(CRUISE))
+
+
 def test_steps_of_a_departure_that_fail_are_left_out() -> None:
     engine = ScriptedEngine(lambda number: "nan" if number % 3 == 0 else "")
     the_world = DreamWorld(engine, scripted_manifest(departure=30), 1)

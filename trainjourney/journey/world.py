@@ -74,6 +74,19 @@ class DreamWorld:
             return
         self.seed, self._left, self.thrown, self._unseen = seed, left, thrown, alone
 
+    def set_out(self, embedding: Embedding) -> None:
+        """Before the first frame, dream what the window is to show from the look alone.
+
+        The picture of the last reset melts into it while the train already rolls. A bundle that
+        cannot do that stays as it is, at the picture. Raises BackendError.
+        """
+        picture, alone = self._frame, self.manifest.departure
+        if alone:
+            self.depart(self.seed, embedding, None)
+            while self._unseen:
+                self._dream_unseen(Controls(embedding, 0.0, 0.0))
+            self._left = picture
+
     def resume(self, state: State, seed: int, number: int) -> None:
         """Go on from a state that was kept, with the noise of frame `number`. Raises BackendError.
 

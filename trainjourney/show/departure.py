@@ -22,6 +22,7 @@ class Departure:
     picture: Frame
     name: str
     look: Look | None
+    given: bool  # the picture; else it is the look's own
 
 
 def read_departure(config: JourneyConfig, bundle: Bundle) -> Departure:
@@ -33,7 +34,8 @@ def read_departure(config: JourneyConfig, bundle: Bundle) -> Departure:
         look = look or bundle.looks[0]
         path = look.picture
     frame = bundle.manifest.frame
-    return Departure(load_picture(path, frame.width, frame.height), path.stem, look)
+    picture = load_picture(path, frame.width, frame.height)
+    return Departure(picture, path.stem, look, bool(config.start))
 
 
 def open_desk(config: JourneyConfig) -> Desk:
@@ -58,3 +60,13 @@ def depart(config: Config, bundle: Bundle, departure: Departure) -> tuple[DreamW
     world = DreamWorld(engine, bundle.manifest, config.journey.seed)
     world.reset(departure.picture)
     return world, board
+
+
+def set_out(world: DreamWorld, board: Board, departure: Departure) -> None:
+    """Leave the start: a given picture as it is, a look's own by dreaming the country of the look.
+
+    What an encoder guesses of a picture is less than what a look alone brings about; a picture of
+    one's own is worth that. Raises BackendError.
+    """
+    if not departure.given:
+        world.set_out(board.look.embedding)

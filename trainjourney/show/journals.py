@@ -14,7 +14,7 @@ from trainjourney.journey.looks import Looks
 from trainjourney.journey.replay import Replay, open_journal
 from trainjourney.journey.world import DreamWorld
 from trainjourney.settings import Config, JourneyConfig
-from trainjourney.show.departure import Departure, depart, read_departure
+from trainjourney.show.departure import Departure, depart, read_departure, set_out
 from trainjourney.show.meter import Meter, Summary
 from trainjourney.show.travel import Heard, Stopped, travel
 from trainjourney.types import Output, Source
@@ -96,6 +96,7 @@ def render(
         )  # fmt: skip
     for frame in replay.resumed[:3]:
         log.warning("at frame %d the world was lost and came back: from there it may differ", frame)
+    set_out(world, board, departure)
     replay.lay = lambda looks: board.lay(Looks.in_slots(looks))
     replay.arrive = board.arrive
     replay.known = {look.name: look for look in bundle.looks}
@@ -143,4 +144,4 @@ def _as_it_was(
     if picture.shape != bundle.manifest.frame_shape:
         raise OutputError(f"{path}: its start picture has another size than the bundle's frames")
     look = Looks(bundle.looks).find(journey.look) if journey.look else None
-    return config, Departure(picture, start, look)
+    return config, Departure(picture, start, look, given=True)

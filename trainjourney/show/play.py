@@ -20,7 +20,7 @@ from trainjourney.journey.tour import TourSource, read_tour
 from trainjourney.outputs.null import NullOutput
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config, FilmConfig
-from trainjourney.show.departure import Departure, depart, open_desk, read_departure
+from trainjourney.show.departure import Departure, depart, open_desk, read_departure, set_out
 from trainjourney.show.journals import (
     begin_journal,
     drop_empty,
@@ -104,6 +104,7 @@ def _play_here(
             _play_in_window(config, bundle, departure, outputs, meter, frames, stop)
         else:
             world, board = depart(config, bundle, departure)
+            set_out(world, board, departure)
             with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
                 travel(
                     world, board, (*first, *_tour(config, fps)), outputs, meter,
@@ -130,6 +131,7 @@ def _play_in_window(
 
     def ride() -> None:
         world, board = depart(config, bundle, departure)
+        set_out(world, board, departure)
         boards.append(board)
         with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
             travel(

@@ -23,7 +23,7 @@ from trainjourney.journey.pacing import Pacer
 from trainjourney.journey.world import DreamWorld
 from trainjourney.settings import Config
 from trainjourney.show.block import Block, BlockSource
-from trainjourney.show.departure import depart, read_departure
+from trainjourney.show.departure import depart, read_departure, set_out
 from trainjourney.show.frames import FrameRing, Status
 from trainjourney.show.journals import begin_journal, journalled
 from trainjourney.show.kept import KeptState, Place
@@ -72,7 +72,10 @@ def _travel(order: Order, ended: threading.Event) -> None:
     kept = KeptState(manifest.state, order["kept"])
     departure = read_departure(config.journey, bundle)
     world, board = depart(config, bundle, departure)
-    _go_on(world, order["resume"], ring, kept)
+    if order["resume"] == "start":
+        set_out(world, board, departure)
+    else:
+        _go_on(world, order["resume"], ring, kept)
     board.next_seed = world.seed + 1
     if start := board.looks.get(0):
         _tell(start=start.name, embedding=start.embedding.tolist())
@@ -102,7 +105,7 @@ def _go_on(world: DreamWorld, resume: Resume, ring: FrameRing, kept: KeptState) 
     place, last = kept.last(), ring.newest(0)
     if resume == "state" and place:
         world.resume(place.state, place.seed, place.number)
-    elif resume != "start" and last:
+    elif last:
         world.reset(last[1])
 
 
