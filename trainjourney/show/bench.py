@@ -49,6 +49,7 @@ def bench_latency(config: Config, tries: int, midi: bool = False) -> dict[str, A
     the same moment as every control, before the world's step. Raises TrainjourneyError.
     """
     waits_ms: list[float] = []
+    shown_ms: list[float] = []
 
     def turn(bench: "Bench") -> None:
         chance = random.Random(0)
@@ -59,9 +60,9 @@ def bench_latency(config: Config, tries: int, midi: bool = False) -> dict[str, A
             for number in range(tries):
                 time.sleep(_SETTLE_S + chance.uniform(0.0, 0.1))
                 value = _DARK if number % 2 == 0 else _BRIGHT
-                wait_s = bench.next_change(partial(say, value))
-                if wait_s is not None:
-                    waits_ms.append(1000.0 * wait_s)
+                if waited := bench.next_change(partial(say, value)):
+                    waits_ms.append(1000.0 * waited[0])
+                    shown_ms.append(1000.0 * waited[1])
 
     with _bench(config) as bench:
         bench.play(turn)
@@ -74,6 +75,7 @@ def bench_latency(config: Config, tries: int, midi: bool = False) -> dict[str, A
         "lost": tries - len(waits_ms),
         "latency_ms": _percentiles(waits_ms),
         "latency_frames": _percentiles([wait * fps / 1000.0 for wait in waits_ms]),
+        "flipped_ms": _percentiles(shown_ms),
         "refresh_hz": refresh_hz,
         "world_fps": round(told["fps"], 1),
         "step_ms": round(told["made_ms"], 1),
@@ -138,8 +140,11 @@ class Bench:
     port: int  # of its OSC
     _light: float = 0.0
     _came_s: float = 0.0
+    _came_number: int = 0
+    _shown_s: float = 0.0
     _awaited: threading.Event = field(default_factory=threading.Event)
     _came: threading.Event = field(default_factory=threading.Event)
+    _shown: threading.Event = field(default_factory=threading.Event)
     _flips: list[float] = field(default_factory=list)
 
     def play(self, work: Callable[["Bench"], None]) -> None:
@@ -160,7 +165,7 @@ class Bench:
         thread.start()
         run_screen(
             self.window, self, self.stage.desk, str, lambda: not thread.is_alive(),
-            lambda number, now_s: self._flips.append(now_s),
+            self._flipped,
         )  # fmt: skip
         if self.window.closed:
             raise TrainjourneyError("the window was closed; let it stand until the bench ends")
@@ -176,25 +181,33 @@ class Bench:
             now_s, light = time.perf_counter(), float(found[1][::4, ::4].mean())
             changed = abs(light - self._light) > _CHANGED * max(self._light, 1.0)
             if self._awaited.is_set() and changed and not self._came.is_set():
-                self._came_s = now_s
+                self._came_s, self._came_number = now_s, found[0]
                 self._came.set()
             self._light = light
         return found
+
+    def _flipped(self, number: int, now_s: float) -> None:
+        self._flips.append(now_s)
+        if self._came.is_set() and number >= self._came_number and not self._shown.is_set():
+            self._shown_s = now_s
+            self._shown.set()
 
     def send(self, packet: bytes) -> None:
         """One datagram to the show's OSC."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
             one.sendto(packet, ("127.0.0.1", self.port))
 
-    def next_change(self, turn: Callable[[], None]) -> float | None:
-        """Seconds from the turn to the next changed frame; None if none came."""
+    def next_change(self, turn: Callable[[], None]) -> tuple[float, float] | None:
+        """Seconds from the turn to the next changed frame's coming to the window, and to the flip
+        that shows it; None if none came."""
         self._came.clear()
+        self._shown.clear()
         self._awaited.set()
         turned_s = time.perf_counter()
         turn()
-        came = self._came.wait(_LOST_S)
+        came = self._shown.wait(_LOST_S)
         self._awaited.clear()
-        return self._came_s - turned_s if came else None
+        return (self._came_s - turned_s, self._shown_s - turned_s) if came else None
 
     def refreshes(self, while_: Callable[[], None]) -> list[float]:
         """When the window was refreshed while that was done."""

@@ -14,7 +14,8 @@ from trainjourney.journey.pacing import ScreenPacer
 from trainjourney.outputs.window import Window
 from trainjourney.types import Change, Frames
 
-_READY_S = 0.005  # what it may take to make a frame ready
+_READY_S = 0.005  # what it may take to make a frame ready; less where the last ones took less
+_RELIEF = 0.95  # a frame that took long is remembered for some 20 more
 _LOOK_S = 0.001  # between looks for a new frame
 _SWITCH_S = 0.001  # Python's threads take turns so often: an even window beside a busy network
 _NOTED_S = 0.25  # figures that change faster cannot be read
@@ -42,7 +43,7 @@ def run_screen(
     end = desk.listen(heard)
     keyboard = Keyboard(values)
     pacer = ScreenPacer(window.refresh_hz)
-    ready_s = min(_READY_S, 0.3 / window.refresh_hz)
+    most_s = ready_s = min(_READY_S, 0.3 / window.refresh_hz)
     number, noted_s = 0, 0.0
     switch_s = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
@@ -52,6 +53,8 @@ def run_screen(
                 if left_s > ready_s and (found := frames.newest(number)):
                     number = found[0]
                     window.take(found[1])
+                    took_s = left_s - pacer.wait_s(time.perf_counter())
+                    ready_s = min(max(1.5 * took_s, _RELIEF * ready_s, _LOOK_S), most_s)
                 else:
                     time.sleep(min(left_s, _LOOK_S))
             begun_s = time.perf_counter()
