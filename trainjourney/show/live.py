@@ -17,6 +17,7 @@ from trainjourney.show.departure import Departure, open_desk
 from trainjourney.show.meter import Summary
 from trainjourney.show.network import Network
 from trainjourney.show.screen import run_screen
+from trainjourney.show.signals import held_back
 from trainjourney.show.stage import Stage
 from trainjourney.types import Frame
 
@@ -55,12 +56,13 @@ def play_live(
     stage = Stage(desk, picture, bundle.manifest.frame.fps)
     with ExitStack() as stack:
         stack.callback(stage.close)
-        stage.open(config, bundle, following, frames)
-        window = _open_window(config, picture)
-        if window:
-            stack.enter_context(closing(window))
-            window.show(picture)  # something to see while the rest opens
-        instruments = _serve(config, stage, bundle, stack)
+        with held_back():
+            stage.open(config, bundle, following, frames)
+            window = _open_window(config, picture)
+            if window:
+                stack.enter_context(closing(window))
+                window.show(picture)  # something to see while the rest opens
+            instruments = _serve(config, stage, bundle, stack)
 
         def ended() -> bool:
             return stop.is_set() or not stage.alive

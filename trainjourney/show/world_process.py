@@ -28,6 +28,7 @@ from trainjourney.show.frames import FrameRing, Status
 from trainjourney.show.journals import begin_journal, journalled
 from trainjourney.show.kept import KeptState, Place
 from trainjourney.show.meter import Meter
+from trainjourney.show.signals import let_through
 from trainjourney.show.travel import travel
 from trainjourney.types import Frame
 
@@ -51,6 +52,7 @@ class Order(TypedDict):
 def run_world() -> int:
     """Run a world as ordered; returns the exit code."""
     _die_with_the_show()
+    let_through()
     life = os.fdopen(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
     order: Order = json.loads(life.readline())
     ended = threading.Event()
