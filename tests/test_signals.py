@@ -79,7 +79,7 @@ def test_a_show_with_midi_ends_well_however_it_is_killed(
         assert knob.stdout and knob.stdout.readline() == "there\n"
         show = subprocess.Popen(command, env=env, text=True, stderr=pipe, cwd=ROOT)
         assert show.stderr
-        lines = []
+        lines: list[str] = []
         while "nanoKnobs" not in (line := show.stderr.readline()):
             assert line, lines
             lines.append(line)

@@ -1,7 +1,9 @@
 """The live show: the world in its own process, the window and everything networked in this one."""
 
+import gc
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -62,7 +64,10 @@ def play_live(
             if window:
                 stack.enter_context(closing(window))
                 window.show(picture)  # something to see while the rest opens
-            instruments = _serve(config, stage, bundle, stack)
+            bundles = [bundle, following[1]] if following else [bundle]
+            instruments = _serve(config, stage, bundles, stack)
+        gc.freeze()  # or to look through all that was loaded would stop the window for 70 ms
+        stack.callback(gc.unfreeze)
 
         def ended() -> bool:
             return stop.is_set() or not stage.alive
@@ -89,7 +94,9 @@ def _open_window(config: Config, picture: Frame) -> Window | None:
         return None
 
 
-def _serve(config: Config, stage: Stage, bundle: Bundle, stack: ExitStack) -> "Instruments":
+def _serve(
+    config: Config, stage: Stage, bundles: Sequence[Bundle], stack: ExitStack
+) -> "Instruments":
     """Start instruments and network; `stack` ends them. Raises TrainjourneyError.
 
     Their libraries take as long to load as the world takes to open, so it opens meanwhile.
@@ -97,11 +104,11 @@ def _serve(config: Config, stage: Stage, bundle: Bundle, stack: ExitStack) -> "I
     from trainjourney.show.instruments import Instruments
     from trainjourney.show.page import page_service
 
-    instruments = Instruments(config, stage, bundle)
+    instruments = Instruments(config, stage, bundles)
     page = page_service(
         config,
         stage,
-        bundle.manifest.frame.fps,
+        bundles[0].manifest.frame.fps,
         instruments.routes(),
         instruments.oscquery.root,
         [instruments.counts],
