@@ -23,7 +23,7 @@ class Finish:
             return frame
         if wanted != self._made_for:
             self._made_for, self._table = wanted, finish_table(*wanted)
-        return self._table[frame]
+        return np.take(self._table, frame)
 
 
 def finish_table(blackout: float, brightness: float, contrast: float) -> NDArray[np.uint8]:

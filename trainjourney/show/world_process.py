@@ -5,6 +5,7 @@ on its standard output. The input stays open as long as the show lives: its end 
 """
 
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -91,6 +92,7 @@ def _travel(order: Order, ended: threading.Event) -> None:
             journal.arrive()
     meter, fps = Meter(), manifest.frame.fps
     shelf = Shelf(ring, kept, world, board, source, meter, fps)
+    gc.freeze()  # what was loaded stays; to look through it now and then would cost frames
     with journalled(journal) as (first, heard):
         travel(
             world, board, (*first, bank, source), (shelf,), meter,
