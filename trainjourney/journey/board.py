@@ -23,8 +23,14 @@ class Board:
     """
 
     def __init__(self, looks: Looks, look: Look, values: dict[str, float] | None = None) -> None:
-        self.looks = looks
+        self._begun_with = (looks, look, values or {})
+        self.reset()
+
+    def reset(self) -> None:
+        """Be as at departure."""
+        self.looks, look, values = self._begun_with
         self.look = look  # the one last chosen
+        self._steps = 0
         self.set_to: dict[str, float | str] = {
             p.name: p.default for p in PARAMETERS.values() if not p.slots
         }
@@ -34,11 +40,11 @@ class Board:
             for p in PARAMETERS.values()
             if p.settle_s and p.group not in ("look", "pad")
         }
-        self._mixer, self._beat, self._finish = Mixer(looks, look), Beat(), Finish()
+        self._mixer, self._beat, self._finish = Mixer(self.looks, look), Beat(), Finish()
         self._waiting: Look | None = None  # for the beat
         self._departing = False
         self.next_seed = 0  # of a departure; where none is set, each takes the next one
-        for name, value in (values or {}).items():
+        for name, value in values.items():
             self.cut(name, value)
 
     @property
@@ -53,8 +59,8 @@ class Board:
 
     @property
     def hold(self) -> bool:
-        """Whether the picture is held as it is."""
-        return bool(self.set_to["hold"])
+        """Whether the picture is held as it is; not before there is one."""
+        return bool(self.set_to["hold"]) and self._steps > 1
 
     @property
     def progress(self) -> float:
@@ -118,6 +124,7 @@ class Board:
 
     def step(self, elapsed_s: float) -> Controls:
         """The controls of the next frame, `elapsed_s` after the last."""
+        self._steps += 1
         for name, glide in self._glides.items():
             glide.step(float(self.set_to[name]), elapsed_s)
         fell = self._beat.step(elapsed_s, float(self.set_to["bpm"]))
