@@ -1,6 +1,5 @@
 """The live show: the world in its own process, the window and everything networked in this one."""
 
-import gc
 import logging
 import threading
 from collections.abc import Sequence
@@ -66,8 +65,6 @@ def play_live(
                 window.show(picture)  # something to see while the rest opens
             bundles = [bundle, following[1]] if following else [bundle]
             instruments = _serve(config, stage, bundles, stack)
-        gc.freeze()  # or to look through all that was loaded would stop the window for 70 ms
-        stack.callback(gc.unfreeze)
 
         def ended() -> bool:
             return stop.is_set() or not stage.alive

@@ -4,6 +4,7 @@ On the main thread. Between refreshes the newest frame is made ready; a refresh 
 the one before again.
 """
 
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -45,6 +46,7 @@ def run_screen(
     pacer = ScreenPacer(window.refresh_hz)
     most_s = ready_s = min(_READY_S, 0.3 / window.refresh_hz)
     number, noted_s = 0, 0.0
+    gc.freeze()  # or a look through all that was loaded would stop the window for 70 ms
     switch_s = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
     try:
@@ -76,4 +78,5 @@ def run_screen(
                 window.note, noted_s = note(), now_s
     finally:
         sys.setswitchinterval(switch_s)
+        gc.unfreeze()
         end()
