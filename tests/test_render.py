@@ -139,6 +139,7 @@ def test_a_live_show_in_two_processes_is_made_again(tiny: Path, tmp_path: Path) 
                 seen[found[0]] = hashlib.sha256(found[1].tobytes()).hexdigest()
                 if found[0] % 10 == 5 and (turn := next(turns, None)):
                     desk.turn(Change(*turn, 0.0), "test")
+                desk.turn(Change("brightness", 0.5 + found[0] % 7 / 14, 0.0), "test")
             time.sleep(0.005)
     finally:
         stage.close()

@@ -7,7 +7,7 @@ from trainjourney.controls.parameters import PARAMETERS, find_parameter
 from trainjourney.errors import ConfigError
 from trainjourney.inference.bundle import Look
 from trainjourney.journey.beat import Beat
-from trainjourney.journey.finish import Finish
+from trainjourney.journey.finish import LIGHT, Finish
 from trainjourney.journey.glide import Glide
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.mixer import CORNERS, Mixer
@@ -31,6 +31,7 @@ class Board:
         self.looks, look, values = self._begun_with
         self.look = look  # the one last chosen
         self._steps = 0
+        self._elapsed_s = 0.0  # of the step whose light is still to be moved
         self.set_to: dict[str, float | str] = {
             p.name: p.default for p in PARAMETERS.values() if not p.slots
         }
@@ -125,8 +126,10 @@ class Board:
     def step(self, elapsed_s: float) -> Controls:
         """The controls of the next frame, `elapsed_s` after the last."""
         self._steps += 1
+        self._elapsed_s = elapsed_s
         for name, glide in self._glides.items():
-            glide.step(float(self.set_to[name]), elapsed_s)
+            if name not in LIGHT:
+                glide.step(float(self.set_to[name]), elapsed_s)
         fell = self._beat.step(elapsed_s, float(self.set_to["bpm"]))
         if self._waiting and (fell or not self.set_to["on_beat"]):
             self._melt_to(self._waiting)
@@ -141,11 +144,13 @@ class Board:
         return self.next_seed - 1
 
     def finish(self, frame: Frame) -> Frame:
-        """The frame as it goes out: blackout, brightness and contrast as they are now."""
-        glides = self._glides
-        return self._finish(
-            frame, *(glides[name].value for name in ("blackout", "brightness", "contrast"))
-        )
+        """The frame of the last step as it goes out: blackout, brightness and contrast move only
+        now, so that a change which came since acts on this frame as if it had come before."""
+        light = [
+            self._glides[name].step(float(self.set_to[name]), self._elapsed_s) for name in LIGHT
+        ]
+        self._elapsed_s = 0.0
+        return self._finish(frame, *light)
 
     def _pull(self, name: str, value: float) -> None:
         if value and name == "departure":

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from trainjourney.types import Frame
 
+LIGHT = ("blackout", "brightness", "contrast")  # the controls, as they are given
 _PLAIN = (0.0, 1.0, 1.0)
 _LEVELS = np.arange(256) / 255.0
 

@@ -96,7 +96,7 @@ def _travel(order: Order, ended: threading.Event) -> None:
         travel(
             world, board, (*first, bank, source), (shelf,), meter,
             fps=fps, frames=order["frames"], pacer=Pacer(fps), stopped=ended.is_set, heard=heard,
-            turned=source.turned,
+            turned=source.turned, light=source.poll_light,
         )  # fmt: skip
 
 
