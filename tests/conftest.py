@@ -15,11 +15,3 @@ def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["XDG_STATE_HOME"]
     else:
         os.environ["XDG_STATE_HOME"] = former
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that send signals to this very process go first: threads that foreign libraries (MIDI
-    ports, video codecs) leave behind may not bear one. Then those that count on the meta device,
-    which a training before them can spoil for the process."""
-    first = ("test_cli.py", "test_runner.py", "test_gpu.py")
-    items.sort(key=lambda i: first.index(i.path.name) if i.path.name in first else len(first))

@@ -106,3 +106,20 @@ def test_out_of_range_is_clipped() -> None:
     train.apply(Change("speed", 99, 0.0))
     train.apply(Change("dream", -1, 0.0))
     assert (train.set_to["speed"], train.set_to["dream"]) == (2.0, 0.0)
+
+
+def test_light_that_is_turned_while_a_frame_is_made_acts_on_it_as_if_turned_before() -> None:
+    before, meanwhile = board(), board()
+    picture = np.full((2, 4, 3), 200, np.uint8)
+    for number in range(12):
+        turned = {2: Change("brightness", 0.3, 0.0), 7: Change("blackout", 1.0, 0.0)}.get(number)
+        if turned:
+            before.apply(turned)
+        before.step(1 / 30)
+        meanwhile.step(1 / 30)
+        if turned:
+            meanwhile.apply(turned)
+        lit = before.finish(picture)
+        np.testing.assert_array_equal(lit, meanwhile.finish(picture))
+        assert bool((lit < 200).any()) == (number >= 2)
+        np.testing.assert_array_equal(lit, before.finish(picture))  # it moves once a step

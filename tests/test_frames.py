@@ -97,6 +97,21 @@ def test_a_new_reader_hears_all_that_is_set_but_no_old_trigger() -> None:
     assert [change.parameter for change in source.poll()] == ["departure"]
 
 
+def test_the_light_can_be_read_before_the_rest() -> None:
+    block, desk = Block(4), Desk()
+    desk.listen(block.turn)
+    source = BlockSource(block)
+    desk.turn(Change("brightness", 0.5, 2.0))
+    assert [change.parameter for change in source.poll_light()] == ["brightness"]
+    assert source.serial == 1 and not source.turned()
+    desk.turn(Change("look", "dusk", 2.0))
+    desk.turn(Change("blackout", 1.0, 2.0))
+    assert [change.parameter for change in source.poll_light()] == ["blackout"]
+    assert source.serial == 1 and source.turned()  # the look is still to be read
+    assert [change.parameter for change in source.poll()] == ["look"]
+    assert source.serial == 3 and not source.turned()
+
+
 @pytest.mark.parametrize("slots", [[1, 2], [0, 64]])
 def test_the_bank_comes_over_whole(slots: list[int]) -> None:
     block = Block(4)

@@ -2,6 +2,7 @@
 
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 
@@ -38,6 +39,13 @@ def test_the_full_model_has_the_size_it_should() -> None:
     assert counts["folded"].macs < 0.98 * counts["network"].macs
     assert counts["folded"].parameters < counts["network"].parameters - 30e6
     assert count_frame(512, 256)["display"].macs == pytest.approx(35.3e9, rel=0.02)
+
+
+def test_the_network_stands_where_its_unet_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch, "linspace", partial(torch.linspace, device="cpu"))  # as if forgotten
+    with torch.device("meta"):
+        network = FullNetwork(UNet2DConditionModel(**{**UNET, "block_out_channels": (32,) * 4}))
+    assert {one.device.type for one in (*network.parameters(), *network.buffers())} == {"meta"}
 
 
 def test_a_block_of_full_size_is_exported_as_torch_runs_it(tmp_path: Path) -> None:

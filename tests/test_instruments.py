@@ -90,6 +90,43 @@ def test_a_show_is_steered_from_outside_and_its_journal_tells(tmp_path: Path) ->
     assert lines[-1].get("end")
 
 
+def test_the_folder_of_looks_is_there_for_a_second_bundle_that_embeds_otherwise(
+    tmp_path: Path,
+) -> None:
+    greys = {"one": 0.1, "other": 0.5}
+    engines = [write_tiny_bundle(tmp_path / "engines" / name, grey) for name, grey in greys.items()]
+    (tmp_path / "looks").mkdir()
+    Image.new("RGB", (90, 60), (9, 9, 90)).save(tmp_path / "looks" / "7 night.png")
+    words = ["play", "--engine", str(engines[0]), "--then", str(engines[1]), "--port", "0"]
+    for text in ("osc.port=0", "engine.threads=1", "journal.file=show.jsonl", "midi.play=off"):
+        words += ["--set", text]
+    env = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    for name in ("DISPLAY", "SDL_VIDEODRIVER"):
+        env.pop(name, None)
+    child = subprocess.Popen(
+        [sys.executable, "-m", "trainjourney", *words],
+        cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    files = [tmp_path / "show.jsonl", tmp_path / "show.then.jsonl"]
+
+    def nights() -> list[str]:
+        lines = [
+            json.loads(line)
+            for path in files
+            if path.exists()
+            for line in path.read_bytes().splitlines()[1:]
+        ]
+        return [line["looks"]["7"]["sha256"] for line in lines if "7" in line.get("looks", {})]
+
+    try:
+        until(lambda: len(nights()) >= 2)
+    finally:
+        child.terminate()
+        _, told = child.communicate(timeout=60)
+    assert child.returncode == 0 and "Traceback" not in told, told
+    assert len(set(nights())) == 2  # each in its own bundle's words
+
+
 def test_a_tour_by_the_clock_turns_the_desk() -> None:
     desk = Desk({"speed": 2.0})
     guide = TourGuide(Tour([Step(0.05, 0.2, {"speed": 0.0, "look": "dusk"})], 1.0, False), desk)

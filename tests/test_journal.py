@@ -16,7 +16,7 @@ from tiny_bundle import write_tiny_bundle
 from trainjourney.config import load
 from trainjourney.errors import OutputError
 from trainjourney.inference import Bundle, Look, load_bundle
-from trainjourney.journey.journal import Head, Journal, head_of, new_journal
+from trainjourney.journey.journal import Head, Journal, Resumed, head_of, new_journal
 from trainjourney.journey.replay import Replay, open_journal
 from trainjourney.types import Change
 
@@ -98,11 +98,11 @@ def test_a_world_that_went_on_goes_on_in_the_same_journal(head: Head, tmp_path: 
     kill(write(path, head, CHANGES, 310))
     with path.open("ab") as file:
         file.write(b'{"torn')
-    second = Journal(path, head, resumed="state")
+    second = Journal(path, head, resumed=Resumed("state", 300, 290))
     go_on(second, {3: [Change("brake", 1.0, 0.0)]}, 10)
     second.close()
     replay = open_journal(path)
-    assert (replay.frames, replay.resumed) == (310, [300])
+    assert (replay.frames, replay.resumed, replay.kept) == (310, [], frozenset({290}))
     assert read(replay, 310)[303] == [("brake", 1.0)]
 
 
@@ -207,6 +207,10 @@ LINE = b'{"frame":3,"parameter":"speed","value":1}\n'
         ([b"HEAD", LINE, LINE.replace(b"3", b"2")], "line 3 cannot be meant"),
         ([b"HEAD", b"[" * 100_000 + b"\n", LINE], "line 2 cannot be meant"),
         ([b"HEAD", b"\xff\xfe\n", LINE], "line 2 cannot be meant"),
+        ([b"HEAD", b'{"frame":3,"resumed":"state","kept":4}\n'], "line 2 cannot be meant"),
+        ([b"HEAD", b'{"frame":3,"resumed":"state","kept":0}\n'], "line 2 cannot be meant"),
+        ([b"HEAD", b'{"frame":3,"resumed":"anew","kept":0}\n'], "line 2 cannot be meant"),
+        ([b"HEAD", b'{"frame":3,"kept":0}\n'], "line 2 cannot be meant"),
     ],
 )
 def test_what_is_no_journal_is_refused_in_one_line(

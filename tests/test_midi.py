@@ -324,3 +324,34 @@ def test_a_real_port_is_found_heard_and_let_go(jack: dict[str, str], tmp_path: P
         knob.communicate()
         _, told = listener.communicate(timeout=20)
     assert listener.returncode == 0 and "Traceback" not in told, told
+
+
+LOOKER = """
+import time
+from statistics import median
+from trainjourney.controls.midi_ports import MidoPorts
+ports, took = MidoPorts(), []
+for _ in range(10):
+    begun = time.perf_counter()
+    names = ports.inputs(), ports.outputs()
+    took.append(time.perf_counter() - begun)
+print(*names, median(took))
+"""
+
+
+@pytest.mark.skipif(not shutil.which("jackd"), reason="no jackd; apt install jackd2")
+def test_to_look_for_ports_takes_no_time_of_the_window_s(jack: dict[str, str]) -> None:
+    knob = subprocess.Popen(
+        [sys.executable, "-c", KNOB], env=jack, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        assert knob.stdout and knob.stdout.readline() == "there\n"
+        command = [sys.executable, "-c", LOOKER]
+        looked = subprocess.run(command, env=jack, text=True, capture_output=True, timeout=30)
+    finally:
+        knob.kill()
+        knob.communicate()
+    names, _, took_s = looked.stdout.split()[-3:]
+    assert names == "['nanoKnobs:Knobs']", looked
+    assert float(took_s) < 0.05  # a client opened each time took a quarter of a second

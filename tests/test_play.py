@@ -155,6 +155,21 @@ def test_a_change_acts_on_the_very_next_frame() -> None:
     assert engine.speeds[5] > 1.0
 
 
+def test_a_change_of_light_acts_on_the_frame_that_is_made_meanwhile() -> None:
+    clock, turned = Clock(), iter([[], [Change("blackout", 1.0, 0.0)]])
+    watcher, heard = Watcher(clock), list[tuple[int, str]]()
+    world, the_board = scripted_world(clock, 0.01), board()
+    the_board.cut("contrast", 0.0)  # all grey, whatever the world makes
+    travel(
+        world, the_board, (), (watcher,), Meter(), fps=30, frames=4, now=clock.now,
+        light=lambda: next(turned, []),
+        heard=lambda number, change: heard.append((number, change.parameter)),
+    )  # fmt: skip
+    assert heard == [(1, "blackout")]
+    grey = [int(frame.max()) for frame in watcher.seen]
+    assert grey[0] == 128 > grey[1] > grey[2]
+
+
 def test_stopped_ends_the_loop() -> None:
     clock, meter = Clock(), Meter()
     travel(

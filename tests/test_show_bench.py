@@ -30,10 +30,12 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Config]:
 @needs_xvfb
 def test_a_turn_by_osc_is_seen_in_the_window(config: Config) -> None:
     told = bench_latency(config, 4)
-    assert told["lost"] == 0
-    ms, frames = told["latency_ms"], told["latency_frames"]
-    assert 0.0 < ms["p50"] <= ms["p99"] <= ms["most"] < 2000.0
-    assert frames["p50"] == pytest.approx(ms["p50"] * 30 / 1000, abs=0.01)
+    for name in ("speed", "brightness"):
+        assert told[name]["lost"] == 0
+        ms, frames = told[name]["ms"], told[name]["frames"]
+        assert 0.0 < ms["p50"] <= ms["p99"] <= ms["most"] < 2000.0
+        assert frames["p50"] == pytest.approx(ms["p50"] * 30 / 1000, abs=0.01)
+        assert told[name]["flipped_ms"]["p50"] > ms["p50"]
 
 
 @needs_xvfb

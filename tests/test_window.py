@@ -13,6 +13,7 @@ import pytest
 from xvfb import Screen, needs_xvfb, screen
 
 from trainjourney.errors import DisplayError
+from trainjourney.outputs.card import has_card
 from trainjourney.outputs.overlay import draw_label
 from trainjourney.outputs.window import Window, _fit
 from trainjourney.settings import WindowConfig
@@ -202,3 +203,25 @@ def test_the_label_is_small_and_see_through() -> None:
     label = np.asarray(draw_label("30.0 fps"))
     assert label.shape[0] < 30 and label.shape[1] < 90 and label.shape[2] == 4
     assert label[0, 0, 3] == 0 and 0 < np.median(label[..., 3]) < 140 < label[..., 3].max() < 255
+
+
+@needs_xvfb
+def test_a_server_without_a_card_is_handed_the_picture_and_no_opengl_is_loaded(
+    shown: Screen,
+) -> None:
+    assert not has_card()
+    code = NO_SCREEN.replace(
+        "Window(64, 32, WindowConfig())",
+        "Window(64, 32, WindowConfig())\n"
+        "    print('GL' if 'libGL.so' in open('/proc/self/maps').read() else 'by hand')",
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=ROOT,
+        timeout=60,
+    )  # fmt: skip
+    assert ended.stdout.split("\n")[0] == "by hand", ended.stderr
+
+
+def test_a_server_that_cannot_be_asked_is_left_to_sdl(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":98765")
+    assert has_card()

@@ -119,22 +119,22 @@ def draw_decoder(path: Path) -> None:
     d.save(path, STATE, {"frame": ("uint8", [HEIGHT, WIDTH, 3])})
 
 
-def draw_embedder(path: Path) -> None:
+def draw_embedder(path: Path, grey: float = 0.1) -> None:
     """The mean colour and a little grey, on the sphere."""
     d = Drawing()
     mean = d.node(
         "ReduceMean", d.cast("picture", "float32"), d.constant([0, 1], "int64"), keepdims=0
     )
     colour = d.node("Div", mean, d.constant(255.0))
-    whole = d.node("Concat", colour, d.constant([0.1]), axis=0)
+    whole = d.node("Concat", colour, d.constant([grey]), axis=0)
     d.node("LpNormalization", whole, out="embedding", axis=0, p=2)
     height, width = PICTURE
     d.save(path, {"picture": ("uint8", [height, width, 3])}, {"embedding": ("float32", [SIZE])})
 
 
-def tiny_looks() -> tuple[list[str], NDArray[np.float32]]:
+def tiny_looks(grey: float = 0.1) -> tuple[list[str], NDArray[np.float32]]:
     """Names and embeddings, as the embedder would give them."""
-    vectors = np.array([[*colour, 0.1] for colour in LOOKS.values()])
+    vectors = np.array([[*colour, grey] for colour in LOOKS.values()])
     return list(LOOKS), (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype("f4")
 
 
@@ -154,24 +154,24 @@ def tiny_table() -> dict[str, Any]:
     }
 
 
-def write_parts(source: Path) -> None:
+def write_parts(source: Path, grey: float = 0.1) -> None:
     """The files of a bundle without its manifest and looks.npz."""
     (source / "looks").mkdir(parents=True)
     draw_encoder(source / "encoder.onnx")
     draw_predictor(source / "predictor.onnx")
     draw_decoder(source / "decoder.onnx")
-    draw_embedder(source / "embedder.onnx")
+    draw_embedder(source / "embedder.onnx", grey)
     for name, colour in LOOKS.items():
         rgb = tuple(round(255 * part) for part in colour)
         Image.new("RGB", (WIDTH, HEIGHT), rgb).save(source / "looks" / f"{name}.jpg")
     (source / "CARD.md").write_text("# tiny\n\nFor tests.\n", encoding="utf-8")
 
 
-def write_tiny_bundle(folder: Path) -> Path:
-    """Make the bundle; `folder` is its name and place."""
+def write_tiny_bundle(folder: Path, grey: float = 0.1) -> Path:
+    """Make the bundle; `folder` is its name and place. Another grey is another embedder."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "parts"
-        write_parts(source)
-        write_bundle(folder, {**tiny_table(), "name": folder.name}, source, *tiny_looks())
+        write_parts(source, grey)
+        write_bundle(folder, {**tiny_table(), "name": folder.name}, source, *tiny_looks(grey))
     return folder

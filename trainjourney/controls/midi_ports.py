@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from trainjourney.errors import ControlError
 
 Heard = Callable[[bytes], None]  # in a thread of the library
+_IN_VAIN = 10  # looks without a port, before it is asked by another client
 _THROUGH = ("midi through", "rtmidi")  # what programs, not devices, offer
 
 
@@ -40,7 +41,7 @@ class MidoPorts:
         """Raises ControlError where the libraries are not installed, or there is no MIDI."""
         try:
             import mido
-            import rtmidi  # noqa: F401  found missing now, not at the first port
+            import rtmidi
         except ModuleNotFoundError as err:
             raise ControlError(
                 f"midi: {err.name} is not installed here; type: pip install '.[midi]'"
@@ -52,17 +53,45 @@ class MidoPorts:
                 "midi: this machine has no MIDI (/dev/snd/seq is missing); "
                 "load the kernel's snd-seq, or give --set midi.play=off"
             )
-        self._mido = mido
+        self._mido, self._rtmidi = mido, rtmidi
+        self._askers: tuple[Any, Any] | None = None  # clients that never open a port
+        self._in_vain = 0
 
     def inputs(self) -> list[str]:
         """The names of all inputs."""
-        with _told("listed"):
-            return [name for name in self._mido.get_input_names() if _meant(name)]
+        if self._in_vain >= _IN_VAIN:  # a server that was begun anew answers no old client
+            self._askers, self._in_vain = None, 0
+        names = self._names(0)
+        self._in_vain = 0 if names else self._in_vain + 1
+        return names
 
     def outputs(self) -> list[str]:
         """The names of all outputs."""
+        return self._names(1)
+
+    def _names(self, way: int) -> list[str]:
+        """Asked by clients that stay: mido opens four to look once, which takes JACK a quarter of
+        a second, and Python's lock for 50 ms of it."""
+        backend = self._mido.backend
         with _told("listed"):
-            return [name for name in self._mido.get_output_names() if _meant(name)]
+            if backend.name == "mido.backends.rtmidi":
+                names = self._ask(way, backend.api or "UNSPECIFIED")
+            else:  # another one, by MIDO_BACKEND
+                names = (backend.get_input_names, backend.get_output_names)[way]()
+        return [name for name in dict.fromkeys(names) if _meant(name)]
+
+    def _ask(self, way: int, api: str) -> list[str]:
+        """Raises ValueError, OSError."""
+        rtmidi = self._rtmidi
+        if not hasattr(rtmidi, f"API_{api}"):
+            raise ValueError(f"MIDO_BACKEND names no way to the ports: {api}")
+        try:
+            if self._askers is None:
+                number = getattr(rtmidi, f"API_{api}")
+                self._askers = (rtmidi.MidiIn(number), rtmidi.MidiOut(number))
+            return list(self._askers[way].get_ports())
+        except rtmidi.RtMidiError as err:
+            raise OSError(str(err)) from err
 
     def open_input(self, name: str, heard: Heard) -> Port:
         """Open an input; `heard` gets each message's bytes."""
@@ -103,5 +132,5 @@ def _meant(name: str) -> bool:
 def _told(what: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError) as err:  # rtmidi's errors are OSErrors
+    except (OSError, ValueError) as err:  # mido makes OSErrors of rtmidi's
         raise ControlError(f"midi: cannot be {what}: {' '.join(str(err).split())}") from err

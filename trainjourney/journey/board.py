@@ -7,7 +7,7 @@ from trainjourney.controls.parameters import PARAMETERS, find_parameter
 from trainjourney.errors import ConfigError
 from trainjourney.inference.bundle import Look
 from trainjourney.journey.beat import Beat
-from trainjourney.journey.finish import Finish
+from trainjourney.journey.finish import LIGHT, Finish
 from trainjourney.journey.glide import Glide
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.mixer import CORNERS, Mixer
@@ -23,8 +23,15 @@ class Board:
     """
 
     def __init__(self, looks: Looks, look: Look, values: dict[str, float] | None = None) -> None:
-        self.looks = looks
+        self._begun_with = (looks, look, values or {})
+        self.reset()
+
+    def reset(self) -> None:
+        """Be as at departure."""
+        self.looks, look, values = self._begun_with
         self.look = look  # the one last chosen
+        self._steps = 0
+        self._elapsed_s = 0.0  # of the step whose light is still to be moved
         self.set_to: dict[str, float | str] = {
             p.name: p.default for p in PARAMETERS.values() if not p.slots
         }
@@ -34,11 +41,11 @@ class Board:
             for p in PARAMETERS.values()
             if p.settle_s and p.group not in ("look", "pad")
         }
-        self._mixer, self._beat, self._finish = Mixer(looks, look), Beat(), Finish()
+        self._mixer, self._beat, self._finish = Mixer(self.looks, look), Beat(), Finish()
         self._waiting: Look | None = None  # for the beat
         self._departing = False
         self.next_seed = 0  # of a departure; where none is set, each takes the next one
-        for name, value in (values or {}).items():
+        for name, value in values.items():
             self.cut(name, value)
 
     @property
@@ -53,8 +60,8 @@ class Board:
 
     @property
     def hold(self) -> bool:
-        """Whether the picture is held as it is."""
-        return bool(self.set_to["hold"])
+        """Whether the picture is held as it is; not before there is one."""
+        return bool(self.set_to["hold"]) and self._steps > 1
 
     @property
     def progress(self) -> float:
@@ -118,8 +125,11 @@ class Board:
 
     def step(self, elapsed_s: float) -> Controls:
         """The controls of the next frame, `elapsed_s` after the last."""
+        self._steps += 1
+        self._elapsed_s = elapsed_s
         for name, glide in self._glides.items():
-            glide.step(float(self.set_to[name]), elapsed_s)
+            if name not in LIGHT:
+                glide.step(float(self.set_to[name]), elapsed_s)
         fell = self._beat.step(elapsed_s, float(self.set_to["bpm"]))
         if self._waiting and (fell or not self.set_to["on_beat"]):
             self._melt_to(self._waiting)
@@ -134,11 +144,13 @@ class Board:
         return self.next_seed - 1
 
     def finish(self, frame: Frame) -> Frame:
-        """The frame as it goes out: blackout, brightness and contrast as they are now."""
-        glides = self._glides
-        return self._finish(
-            frame, *(glides[name].value for name in ("blackout", "brightness", "contrast"))
-        )
+        """The frame of the last step as it goes out: blackout, brightness and contrast move only
+        now, so that a change which came since acts on this frame as if it had come before."""
+        light = [
+            self._glides[name].step(float(self.set_to[name]), self._elapsed_s) for name in LIGHT
+        ]
+        self._elapsed_s = 0.0
+        return self._finish(frame, *light)
 
     def _pull(self, name: str, value: float) -> None:
         if value and name == "departure":

@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from trainjourney.types import Frame
 
+LIGHT = ("blackout", "brightness", "contrast")  # the controls, as they are given
 _PLAIN = (0.0, 1.0, 1.0)
 _LEVELS = np.arange(256) / 255.0
 
@@ -23,7 +24,7 @@ class Finish:
             return frame
         if wanted != self._made_for:
             self._made_for, self._table = wanted, finish_table(*wanted)
-        return self._table[frame]
+        return np.take(self._table, frame)
 
 
 def finish_table(blackout: float, brightness: float, contrast: float) -> NDArray[np.uint8]:

@@ -6,7 +6,9 @@ number of the frame, from 0, that it first acts on:
 {"frame": 120, "looks": {"1": {...}}}                another bank was laid
 {"frame": 0, "arrive": true}                         all is at once where it is set to
 {"frame": 300, "time": "2026-06-01T20:00:10"}        a sign of life, every ten seconds
-{"frame": 400, "resumed": "state"}                   the world was lost, and went on from there
+{"frame": 400, "resumed": "state", "kept": 390}      the world was lost, and went on from where it
+                                                     was after 390 frames; or from the last
+                                                     "picture", or from the "start"
 {"frame": 900, "end": true}                          the film has as many frames
 """
 
@@ -18,10 +20,11 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -42,6 +45,16 @@ RETRY_S = 2.0  # before a disk that refused is tried again
 MOST_PENDING = 20_000  # lines kept for a disk that refuses
 
 Head = dict[str, Any]
+How = Literal["state", "picture", "start"]
+
+
+@dataclass(frozen=True)
+class Resumed:
+    """How a world went on where another was lost."""
+
+    how: How
+    frames: int  # that the show had by then
+    kept: int = 0  # those that it had when the state was kept from which it went on
 
 
 def new_journal(folder: str) -> Path:
@@ -118,7 +131,7 @@ class Journal:
         head: Head,
         known: Iterable[Look] = (),
         *,
-        resumed: str = "",
+        resumed: Resumed | None = None,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin one, or with `resumed` go on with the one that is there.
@@ -133,13 +146,13 @@ class Journal:
         self._first = 0  # of the frames of a world that went on
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._first = _frames_in(path) if resumed else 0
+            self._first = max(_frames_in(path), resumed.frames) if resumed else 0
             self._file = path.open("ab" if resumed else "wb", buffering=0)
             self._whole = self._file.seek(0, io.SEEK_END)
         except OSError as err:
             raise _cannot(path, err) from err
         if resumed:
-            self._say({"frame": self._first, "resumed": resumed})
+            self._say({"frame": self._first, "resumed": resumed.how, "kept": resumed.kept})
         else:
             self._say(head)
 

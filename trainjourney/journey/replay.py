@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
@@ -17,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trainjourney.errors import OutputError
 from trainjourney.inference.bundle import Look
-from trainjourney.journey.journal import FORMAT
+from trainjourney.journey.journal import FORMAT, How
 from trainjourney.types import Change, Frame
 
 MOST_LINE_BYTES = 64 << 20  # a bank of 64 looks with large embeddings
@@ -83,8 +83,10 @@ class Replay:
     head: Head
     frames: int
     resumed: list[int]  # frames at which the world was not what the journal says
+    kept: frozenset[int]  # counts of frames at which the show kept what it went on from
     lay: Lay = lambda looks: None  # another bank for the board
     arrive: Callable[[], None] = lambda: None  # the board is at once where it is set to
+    resume: Callable[[How, int], None] = lambda how, kept: None  # the world was lost here
     known: Mapping[str, Look] = field(default_factory=dict)  # the bundle's looks by name
     _number: int = -1
 
@@ -100,6 +102,8 @@ class Replay:
             self._next = next(self._lines, None)
             if "parameter" in line:
                 yield Change(line["parameter"], line["value"], self._number / self.head.fps)
+            elif "kept" in line:
+                self.resume(line["resumed"], line["kept"])
             elif "arrive" in line:
                 self.arrive()
             elif "looks" in line and "journal" not in line:
@@ -136,12 +140,14 @@ def open_journal(path: Path) -> Replay:
         what = err.errors(include_url=False)[0]
         where = ".".join(str(part) for part in what["loc"])[:120]
         raise OutputError(f"{path}: line 1: {where}: {what['msg']}; give another") from err
-    frames, resumed = 0, []
+    frames, resumed, kept = 0, [], set()
     for line in lines:
         frames = max(frames, line["frame"] + ("end" not in line))
-        if "resumed" in line:
+        if "kept" in line:
+            kept.add(line["kept"])
+        elif "resumed" in line:  # as journals were once
             resumed.append(line["frame"])
-    return Replay(path, head, frames, resumed)
+    return Replay(path, head, frames, resumed, frozenset(kept))
 
 
 def _lines(path: Path) -> Generator[dict[str, Any], None, None]:
@@ -182,4 +188,10 @@ def _checked(line: Any, last: int, head: bool) -> dict[str, Any]:
         number = isinstance(value, int | float) and math.isfinite(value)
         if not isinstance(line["parameter"], str) or not (number or isinstance(value, str)):
             raise ValueError("no change")
+    if "kept" in line:
+        how, kept = line["resumed"], line["kept"]
+        if how not in get_args(How) or not isinstance(kept, int):
+            raise ValueError("no way to go on")
+        if not (0 < kept <= frame if how == "state" else kept == 0):
+            raise ValueError("kept before it was")
     return line

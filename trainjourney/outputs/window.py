@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from trainjourney.errors import DisplayError
+from trainjourney.outputs.card import has_card
 from trainjourney.outputs.overlay import draw_label
 from trainjourney.types import Frame
 
@@ -150,11 +151,14 @@ class Window:
         pygame.display.init()
         pygame.display.set_caption("Trainjourney")
         self._held.clear()
-        size, flags = self._size, pygame.RESIZABLE
+        size, flags, vsync = self._size, pygame.RESIZABLE, self._vsync
         if self.fullscreen:
             size, flags = (0, 0), pygame.FULLSCREEN
+        if pygame.display.get_driver() == "x11" and not has_card():
+            os.environ.setdefault("SDL_FRAMEBUFFER_ACCELERATION", "0")  # no OpenGL by processor
+            vsync = False  # which SDL would open it for
         try:
-            pygame.display.set_mode(size, flags, vsync=int(self._vsync))
+            pygame.display.set_mode(size, flags, vsync=int(vsync))
         except pygame.error:  # no vsync here: the pacing of the frames is all there is
             pygame.display.set_mode(size, flags)
         pygame.mouse.set_visible(not self.fullscreen)

@@ -33,7 +33,8 @@ from trainjourney.show.screen import run_screen
 from trainjourney.show.stage import Stage
 from trainjourney.types import Frame
 
-_BRIGHT, _DARK = 1.0, 0.4  # turned between: the first frame that obeys is some 12 % darker
+# Turned between: the first frame that obeys the brightness is some 12 % darker.
+_TURNED = {"speed": (0.9, 1.0), "brightness": (0.4, 1.0)}
 _CHANGED = 0.04  # of a frame's light; the country's own is less from one frame to the next
 _SETTLE_S = 0.5
 _LOST_S = 2.0  # a change that was not seen by then is counted as lost
@@ -41,39 +42,38 @@ _FLOOD = 20_000  # OSC messages a second
 
 
 def bench_latency(config: Config, tries: int, midi: bool = False) -> dict[str, Any]:
-    """From an OSC packet sent to the first frame with other pixels handed to the window.
+    """From an OSC packet sent to the first frame that obeys handed to the window, and to its flip.
 
-    With `midi` from a note played on a virtual port.
-
-    The brightness is turned to and fro at times that know nothing of the frames'; it is read at
-    the same moment as every control, before the world's step. Raises TrainjourneyError.
+    With `midi` from a note played on a virtual port. Two controls are turned to and fro at times
+    that know nothing of the frames'. The speed is read before the world's step, as nearly every
+    control: the first frame that was made with it counts, by what the world says of the frame. The
+    brightness may act on a frame that is being made: the first with other pixels counts. Raises
+    TrainjourneyError.
     """
-    waits_ms: list[float] = []
+    waits: dict[str, list[tuple[float, float]]] = {"speed": [], "brightness": []}
 
     def turn(bench: "Bench") -> None:
         chance = random.Random(0)
-        way = (
-            midi_way(bench.stage.desk, "brightness", [_DARK, _BRIGHT]) if midi else _osc_way(bench)
-        )
+        pairs = [(name, value) for name, values in _TURNED.items() for value in values]
+        way = midi_way(bench.stage.desk, pairs) if midi else _osc_way(bench)
         with way as say:
             for number in range(tries):
-                time.sleep(_SETTLE_S + chance.uniform(0.0, 0.1))
-                value = _DARK if number % 2 == 0 else _BRIGHT
-                wait_s = bench.next_change(partial(say, value))
-                if wait_s is not None:
-                    waits_ms.append(1000.0 * wait_s)
+                time.sleep(_SETTLE_S)
+                for name, values in _TURNED.items():
+                    time.sleep(chance.uniform(0.0, 0.1))
+                    say_it = partial(say, name, values[number % 2])
+                    if waited := bench.next_change(say_it, seen=name == "brightness"):
+                        waits[name].append(waited)
 
     with _bench(config) as bench:
         bench.play(turn)
         fps, told = bench.stage.keeper.bundle.manifest.frame.fps, bench.stage.status()
         refresh_hz = bench.window.refresh_hz
     return {
-        "what": f"{'a MIDI note' if midi else 'an OSC packet'} sent to the first changed frame "
+        "what": f"{'a MIDI note' if midi else 'an OSC packet'} sent to the first frame that obeys "
         "handed to the window",
         "tries": tries,
-        "lost": tries - len(waits_ms),
-        "latency_ms": _percentiles(waits_ms),
-        "latency_frames": _percentiles([wait * fps / 1000.0 for wait in waits_ms]),
+        **{name: _latency(found, tries, fps) for name, found in waits.items()},
         "refresh_hz": refresh_hz,
         "world_fps": round(told["fps"], 1),
         "step_ms": round(told["made_ms"], 1),
@@ -124,9 +124,8 @@ def bench_window(config: Config, seconds: float, stall_s: float = 10.0) -> dict[
 
 
 @contextmanager
-def _osc_way(bench: "Bench") -> Iterator[Callable[[float], None]]:
-    address = f"{PARAMETERS['brightness'].osc}/raw"
-    yield lambda value: bench.send(write_message(address, [value]))
+def _osc_way(bench: "Bench") -> Iterator[Callable[[str, float], None]]:
+    yield lambda name, value: bench.send(write_message(f"{PARAMETERS[name].osc}/raw", [value]))
 
 
 @dataclass
@@ -137,9 +136,14 @@ class Bench:
     window: Window
     port: int  # of its OSC
     _light: float = 0.0
+    _by_pixels: bool = True
+    _serial: int = 0  # of the block, before the turn that is awaited
     _came_s: float = 0.0
+    _came_number: int = 0
+    _shown_s: float = 0.0
     _awaited: threading.Event = field(default_factory=threading.Event)
     _came: threading.Event = field(default_factory=threading.Event)
+    _shown: threading.Event = field(default_factory=threading.Event)
     _flips: list[float] = field(default_factory=list)
 
     def play(self, work: Callable[["Bench"], None]) -> None:
@@ -160,7 +164,7 @@ class Bench:
         thread.start()
         run_screen(
             self.window, self, self.stage.desk, str, lambda: not thread.is_alive(),
-            lambda number, now_s: self._flips.append(now_s),
+            self._flipped,
         )  # fmt: skip
         if self.window.closed:
             raise TrainjourneyError("the window was closed; let it stand until the bench ends")
@@ -171,30 +175,42 @@ class Bench:
 
     def newest(self, after: int) -> tuple[int, Frame] | None:
         """As the show's frames, each looked at as it is handed to the window."""
+        obeyed = self.stage.keeper.ring.status()[1].serial  # by the newest frame or one before
         found = self.stage.frames.newest(after)
         if found:
             now_s, light = time.perf_counter(), float(found[1][::4, ::4].mean())
             changed = abs(light - self._light) > _CHANGED * max(self._light, 1.0)
+            if not self._by_pixels:
+                changed = obeyed > self._serial
             if self._awaited.is_set() and changed and not self._came.is_set():
-                self._came_s = now_s
+                self._came_s, self._came_number = now_s, found[0]
                 self._came.set()
             self._light = light
         return found
+
+    def _flipped(self, number: int, now_s: float) -> None:
+        self._flips.append(now_s)
+        if self._came.is_set() and number >= self._came_number and not self._shown.is_set():
+            self._shown_s = now_s
+            self._shown.set()
 
     def send(self, packet: bytes) -> None:
         """One datagram to the show's OSC."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
             one.sendto(packet, ("127.0.0.1", self.port))
 
-    def next_change(self, turn: Callable[[], None]) -> float | None:
-        """Seconds from the turn to the next changed frame; None if none came."""
+    def next_change(self, turn: Callable[[], None], seen: bool) -> tuple[float, float] | None:
+        """Seconds from the turn to the coming of the first frame that obeys to the window, and to
+        the flip that shows it; None if none came. `seen`: by its pixels, else by its own word."""
+        self._by_pixels, self._serial = seen, self.stage.keeper.block.serial
         self._came.clear()
+        self._shown.clear()
         self._awaited.set()
         turned_s = time.perf_counter()
         turn()
-        came = self._came.wait(_LOST_S)
+        came = self._shown.wait(_LOST_S)
         self._awaited.clear()
-        return self._came_s - turned_s if came else None
+        return (self._came_s - turned_s, self._shown_s - turned_s) if came else None
 
     def refreshes(self, while_: Callable[[], None]) -> list[float]:
         """When the window was refreshed while that was done."""
@@ -233,6 +249,16 @@ def _flood(port: int, seconds: float) -> None:
     """From a process of its own, that the show need not share Python with."""
     code = f"from trainjourney.show.flood import flood; flood({port}, {_FLOOD}, {seconds})"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def _latency(found: list[tuple[float, float]], tries: int, fps: float) -> dict[str, Any]:
+    handed_ms, flipped_ms = ([1000.0 * one[i] for one in found] for i in (0, 1))
+    return {
+        "lost": tries - len(found),
+        "ms": _percentiles(handed_ms),
+        "frames": _percentiles([wait_ms * fps / 1000.0 for wait_ms in handed_ms]),
+        "flipped_ms": _percentiles(flipped_ms),
+    }
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:

@@ -9,9 +9,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trainjourney.controls.parameters import PARAMETERS, SLOTS
 from trainjourney.inference.bundle import Look
+from trainjourney.journey.finish import LIGHT
 from trainjourney.show.memory import Memory
 from trainjourney.types import Change
 
@@ -21,6 +23,8 @@ _TABLE: dict[str, bool] = {  # every control by its full name, and whether it is
     for name in ([f"{p.name}.{slot}" for slot in range(p.slots + 1)] if p.slots else [p.name])
 }
 _NAMES = list(_TABLE)
+_ALL = np.ones(len(_NAMES), np.bool_)
+_OF_LIGHT = np.isin(_NAMES, LIGHT)
 _ROWS = {name: row for row, name in enumerate(_NAMES)}
 _NUMBER = struct.Struct("<Q")
 _ROW = struct.Struct("<QQddH806s")  # sequence, serial, value, time_s, a name in the value's place
@@ -128,7 +132,7 @@ class BlockSource:
         self._block = block
         self._seen = block.serials()
         self._seen[[row for row, name in enumerate(_NAMES) if not _TABLE[name]]] = 0
-        self.serial = 0  # of the last change that was read
+        self.serial = 0  # of the last change before which all were read
 
     def turned(self) -> bool:
         """Whether there is something to read."""
@@ -136,12 +140,20 @@ class BlockSource:
 
     def poll(self) -> Iterator[Change]:
         """The last change of each control since the last poll, in their order."""
+        return self._read(_ALL)
+
+    def poll_light(self) -> Iterator[Change]:
+        """Those alone that a frame can still obey once it is made: its light."""
+        return self._read(_OF_LIGHT)
+
+    def _read(self, rows: NDArray[np.bool_]) -> Iterator[Change]:
         if not self.turned():
             return
-        serials = self._block.serials()
-        turned = np.flatnonzero(serials > self._seen)
+        latest, serials = self._block.serial, self._block.serials()
+        turned = np.flatnonzero((serials > self._seen) & rows)
         for row in turned[np.argsort(serials[turned])].tolist():
             if found := self._block.read(row):
                 self._seen[row], change = found
-                self.serial = max(self.serial, found[0])
                 yield change
+        if (self._seen >= serials).all():
+            self.serial = latest

@@ -9,7 +9,9 @@ import logging
 import socket
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -45,9 +47,11 @@ class Instruments:
     As a context it plays; its `services` are for the network thread, its OSCQuery for the page.
     """
 
-    def __init__(self, config: Config, stage: Stage, bundle: Bundle) -> None:
-        """Raises ConfigError."""
-        self._config, self._stage, self._bundle = config, stage, bundle
+    def __init__(self, config: Config, stage: Stage, bundles: Sequence[Bundle]) -> None:
+        """`bundles` are those of the show, the first one's first. Raises ConfigError."""
+        self._config, self._stage = config, stage
+        # One of each embedder: all others understand the same embeddings.
+        self._bundles = {one.manifest.files["embedder.onnx"]: one for one in reversed(bundles)}
         tour = config.journey.tour
         self._tour = read_tour(Path(tour).expanduser()) if tour else None
         self._stack = ExitStack()
@@ -92,9 +96,9 @@ class Instruments:
         tempo, presets = Tempo(desk), Presets(desk)
         stack.callback(tempo.close)
         stack.callback(presets.close)
-        if self._config.looks.folder:
+        for bundle in self._bundles.values() if self._config.looks.folder else ():
             watch = FolderWatch(
-                self._config.looks, self._bundle, self._config.engine.backend, self._lay
+                self._config.looks, bundle, self._config.engine.backend, partial(self._lay, bundle)
             )
             watch.start()
             stack.callback(watch.close)
@@ -130,9 +134,9 @@ class Instruments:
     def _names(self) -> dict[int, str]:
         return {slot: look.name for slot, look in self._stage.keeper.looks.items()}
 
-    def _lay(self, looks: dict[int, Look]) -> None:
+    def _lay(self, bundle: Bundle, looks: dict[int, Look]) -> None:
         """Another bank; in the thread of the folder's watch."""
-        self._stage.lay_bank(looks, self._bundle)
+        self._stage.lay_bank(looks, bundle)
         self.oscquery.bank_changed()
         log.info("looks: %d in the bank", len(looks))
 

@@ -9,13 +9,14 @@ from pydantic import ValidationError
 
 from trainjourney.errors import BundleError, OutputError
 from trainjourney.inference import Bundle, find_bundle, load_bundle
-from trainjourney.journey.journal import Journal, bundle_hash, head_of, new_journal
+from trainjourney.journey.journal import Journal, Resumed, bundle_hash, head_of, new_journal
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.replay import Replay, open_journal
 from trainjourney.journey.world import DreamWorld
 from trainjourney.settings import Config, JourneyConfig
 from trainjourney.show.departure import Departure, depart, read_departure, set_out
 from trainjourney.show.meter import Meter, Summary
+from trainjourney.show.retrace import Retrace
 from trainjourney.show.travel import Heard, Stopped, travel
 from trainjourney.types import Output, Source
 
@@ -50,7 +51,11 @@ def drop_empty(config: Config) -> None:
 
 
 def begin_journal(
-    config: Config, bundle: Bundle, world: DreamWorld, departure: Departure, resumed: str = ""
+    config: Config,
+    bundle: Bundle,
+    world: DreamWorld,
+    departure: Departure,
+    resumed: Resumed | None = None,
 ) -> Journal | None:
     """The journal that the settings name, begun or gone on with; None where there is none."""
     if not config.journal.write or not config.journal.file:
@@ -94,6 +99,8 @@ def render(
             "the show ran on %s %s, this is %s %s: alike, not the same frame for frame",
             wanted.backend, wanted.precision, engine.backend, engine.precision,
         )  # fmt: skip
+    retrace = Retrace(world, board, departure, replay.kept)
+    replay.resume = retrace.resume
     for frame in replay.resumed[:3]:
         log.warning("at frame %d the world was lost and came back: from there it may differ", frame)
     set_out(world, board, departure)
@@ -102,7 +109,7 @@ def render(
     replay.known = {look.name: look for look in bundle.looks}
     meter = Meter()
     travel(
-        world, board, (replay,), (output,), meter,
+        world, board, (replay,), (output, retrace), meter,
         fps=bundle.manifest.frame.fps, frames=frames or replay.frames, stopped=stopped,
     )  # fmt: skip
     return meter.summary()

@@ -21,16 +21,17 @@ from trainjourney import errors
 from trainjourney.controls.parameters import SLOTS
 from trainjourney.errors import BackendError, TrainjourneyError
 from trainjourney.inference import Bundle, Look
+from trainjourney.journey.journal import How
 from trainjourney.settings import Config
 from trainjourney.show.block import Block
 from trainjourney.show.frames import FrameRing
 from trainjourney.show.kept import KeptState
-from trainjourney.show.world_process import Order, Resume
+from trainjourney.show.world_process import Order
 
 log = logging.getLogger(__name__)
 
 WELL_AFTER_S = 10.0  # of playing, a world is well, and its next fall is a first one
-_RESUMES: tuple[Resume, ...] = ("state", "picture", "picture", "start")  # by falls in a row
+_RESUMES: tuple[How, ...] = ("state", "picture", "picture", "start")  # by falls in a row
 REOPENING_S = 30.0  # a world that has played before opens sooner: its graphs are compiled
 _MOST_TOLD_BYTES = 1 << 20
 Health = Literal["opening", "playing", "lost", "failed", "done"]
@@ -115,7 +116,7 @@ class Keeper:
         for memory in (self.ring.memory, self.block.memory, self._kept.memory):
             memory.close()
 
-    def _spawn(self, resume: Resume, arrive: bool, now_s: float) -> None:
+    def _spawn(self, resume: How, arrive: bool, now_s: float) -> None:
         shared = (self.ring.memory.fd, self.block.memory.fd, self._kept.memory.fd)
         order: Order = {
             "config": self.config.model_dump(), "resume": resume, "arrive": arrive,

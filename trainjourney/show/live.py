@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,7 @@ from trainjourney.show.departure import Departure, open_desk
 from trainjourney.show.meter import Summary
 from trainjourney.show.network import Network
 from trainjourney.show.screen import run_screen
+from trainjourney.show.signals import held_back
 from trainjourney.show.stage import Stage
 from trainjourney.types import Frame
 
@@ -55,12 +57,14 @@ def play_live(
     stage = Stage(desk, picture, bundle.manifest.frame.fps)
     with ExitStack() as stack:
         stack.callback(stage.close)
-        stage.open(config, bundle, following, frames)
-        window = _open_window(config, picture)
-        if window:
-            stack.enter_context(closing(window))
-            window.show(picture)  # something to see while the rest opens
-        instruments = _serve(config, stage, bundle, stack)
+        with held_back():
+            stage.open(config, bundle, following, frames)
+            window = _open_window(config, picture)
+            if window:
+                stack.enter_context(closing(window))
+                window.show(picture)  # something to see while the rest opens
+            bundles = [bundle, following[1]] if following else [bundle]
+            instruments = _serve(config, stage, bundles, stack)
 
         def ended() -> bool:
             return stop.is_set() or not stage.alive
@@ -87,7 +91,9 @@ def _open_window(config: Config, picture: Frame) -> Window | None:
         return None
 
 
-def _serve(config: Config, stage: Stage, bundle: Bundle, stack: ExitStack) -> "Instruments":
+def _serve(
+    config: Config, stage: Stage, bundles: Sequence[Bundle], stack: ExitStack
+) -> "Instruments":
     """Start instruments and network; `stack` ends them. Raises TrainjourneyError.
 
     Their libraries take as long to load as the world takes to open, so it opens meanwhile.
@@ -95,11 +101,11 @@ def _serve(config: Config, stage: Stage, bundle: Bundle, stack: ExitStack) -> "I
     from trainjourney.show.instruments import Instruments
     from trainjourney.show.page import page_service
 
-    instruments = Instruments(config, stage, bundle)
+    instruments = Instruments(config, stage, bundles)
     page = page_service(
         config,
         stage,
-        bundle.manifest.frame.fps,
+        bundles[0].manifest.frame.fps,
         instruments.routes(),
         instruments.oscquery.root,
         [instruments.counts],

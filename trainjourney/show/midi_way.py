@@ -19,15 +19,15 @@ _FOUND_S = 10.0  # the port is looked for once a second
 
 
 @contextmanager
-def midi_way(desk: Desk, parameter: str, values: list[float]) -> Iterator[Callable[[float], None]]:
-    """Calls that play a note, each of which sets the parameter to one of the values.
+def midi_way(desk: Desk, turns: list[tuple[str, float]]) -> Iterator[Callable[[str, float], None]]:
+    """Calls that play a note, each of which makes one of the turns: a parameter's, to a value.
 
     Raises ControlError where this machine has no MIDI, or no virtual ports.
     """
     ports = MidoPorts()
     notes = [
-        Binding(parameter=parameter, message="note", number=number, way="press", value=value)
-        for number, value in enumerate(values)
+        Binding(parameter=name, message="note", number=number, way="press", value=value)
+        for number, (name, value) in enumerate(turns)
     ]
     with tempfile.TemporaryDirectory() as folder, closing(_open()) as port:
         wanted = [name for name in ports.inputs() if _NAME in name]
@@ -41,7 +41,7 @@ def midi_way(desk: Desk, parameter: str, values: list[float]) -> Iterator[Callab
                 time.sleep(0.01)
             if not midi.devices:
                 raise ControlError("midi: the virtual port was not found; is MIDI on here?")
-            yield lambda value: port.send(_note(values.index(value)))
+            yield lambda name, value: port.send(_note(turns.index((name, value))))
 
 
 def _open() -> Any:

@@ -4,6 +4,7 @@ On the main thread. Between refreshes the newest frame is made ready; a refresh 
 the one before again.
 """
 
+import gc
 import sys
 import time
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from trainjourney.journey.pacing import ScreenPacer
 from trainjourney.outputs.window import Window
 from trainjourney.types import Change, Frames
 
-_READY_S = 0.005  # what it may take to make a frame ready
+_READY_S = 0.005  # what it may take to make a frame ready; less where the last ones took less
+_RELIEF = 0.95  # a frame that took long is remembered for some 20 more
 _LOOK_S = 0.001  # between looks for a new frame
 _SWITCH_S = 0.001  # Python's threads take turns so often: an even window beside a busy network
 _NOTED_S = 0.25  # figures that change faster cannot be read
@@ -42,8 +44,9 @@ def run_screen(
     end = desk.listen(heard)
     keyboard = Keyboard(values)
     pacer = ScreenPacer(window.refresh_hz)
-    ready_s = min(_READY_S, 0.3 / window.refresh_hz)
+    most_s = ready_s = min(_READY_S, 0.3 / window.refresh_hz)
     number, noted_s = 0, 0.0
+    gc.freeze()  # or a look through all that was loaded would stop the window for 70 ms
     switch_s = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_S)
     try:
@@ -52,6 +55,8 @@ def run_screen(
                 if left_s > ready_s and (found := frames.newest(number)):
                     number = found[0]
                     window.take(found[1])
+                    took_s = left_s - pacer.wait_s(time.perf_counter())
+                    ready_s = min(max(1.5 * took_s, _RELIEF * ready_s, _LOOK_S), most_s)
                 else:
                     time.sleep(min(left_s, _LOOK_S))
             begun_s = time.perf_counter()
@@ -73,4 +78,5 @@ def run_screen(
                 window.note, noted_s = note(), now_s
     finally:
         sys.setswitchinterval(switch_s)
+        gc.unfreeze()
         end()

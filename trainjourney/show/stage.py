@@ -41,6 +41,7 @@ class Stage:
         self._left: Keeper | None = None  # whose picture fades out
         self._then: tuple[Config, Bundle] | None = None
         self._turning = threading.Lock()  # of controls, while a second world takes them over
+        self._banks: dict[str, dict[int, Look]] = {}  # that were laid last, by embedder
         self._ended = threading.Event()
         self._frames_before = 0  # of worlds that were left
         self._meter = Meter()
@@ -104,10 +105,12 @@ class Stage:
         return look.name if look else f"{wanted:g}"
 
     def lay_bank(self, looks: Mapping[int, Look], bundle: Bundle) -> None:
-        """Lay another bank for every world that understands the embeddings of `bundle`."""
+        """Lay another bank for every world that understands the embeddings of `bundle`, also for
+        one that opens later."""
         with self._turning:
+            self._banks[_embedder(bundle)] = dict(looks)
             for keeper in (self._keeper, self._next):
-                if keeper and _embeds_alike(keeper.bundle, bundle):
+                if keeper and _embedder(keeper.bundle) == _embedder(bundle):
                     keeper.lay_bank(looks)
 
     @property
@@ -175,8 +178,10 @@ class Stage:
         with self._turning:
             for change in BlockSource(self.keeper.block).poll():  # as all is set, in its order
                 following.block.turn(change)
-            if _embeds_alike(following.bundle, self.keeper.bundle):
+            if _embedder(bundle) == _embedder(self.keeper.bundle):
                 following.lay_bank(self.keeper.looks)
+            elif _embedder(bundle) in self._banks:
+                following.lay_bank(self._banks[_embedder(bundle)])
             self._next = following
         following.start(now_s, arrive=True)
 
@@ -188,6 +193,6 @@ class Stage:
         self.frames.take_over(self.keeper.ring, TAKE_OVER_S)
 
 
-def _embeds_alike(one: Bundle, other: Bundle) -> bool:
-    """Whether the same picture is the same embedding in both."""
-    return one.manifest.files["embedder.onnx"] == other.manifest.files["embedder.onnx"]
+def _embedder(bundle: Bundle) -> str:
+    """The hash of its embedder: where it is the same, a picture has the same embedding."""
+    return bundle.manifest.files["embedder.onnx"]

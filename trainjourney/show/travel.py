@@ -1,7 +1,7 @@
 """The one loop in which the world moves: for a film, for a test, in the world's own process."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 
 from trainjourney.journey.board import Board
@@ -28,6 +28,7 @@ def travel(
     stopped: Stopped = lambda: False,
     heard: Heard = lambda number, change: None,
     turned: Callable[[], bool] = lambda: False,
+    light: Callable[[], Iterable[Change]] = tuple,
     now: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -35,7 +36,8 @@ def travel(
 
     Ends after `frames` frames, or when `stopped`. With a pacer every frame is begun when it is
     due and shown as soon as it is made; when a control was `turned`, up to a third of a frame
-    before it is due, so that no change waits longer than it must. Either way the board moves by
+    before it is due, so that no change waits longer than it must. Changes of the `light` alone are
+    asked for once more when the frame is made, and act on it too. Either way the board moves by
     1/fps a frame, so that the same seed makes the same journey at any speed.
     """
     frame = None
@@ -47,20 +49,25 @@ def travel(
             break
         begun_s = now()
         for source in sources:
-            for change in source.poll():
-                heard(number, change)
-                board.apply(change)
+            _turn(board, source.poll(), number, heard)
         controls = board.step(1.0 / fps)
         seed = board.departure()
         if seed is not None:
             world.depart(seed, controls.embedding, board.look.picture)
         if frame is None or not board.hold:
             frame = world.step(controls)
+        _turn(board, light(), number, heard)
         finished = board.finish(frame)
         made_s = now() - begun_s
         for output in outputs:
             output.show(finished)
         meter.add(made_s, begun_s, now())
+
+
+def _turn(board: Board, changes: Iterable[Change], number: int, heard: Heard) -> None:
+    for change in changes:
+        heard(number, change)
+        board.apply(change)
 
 
 def _wait(

@@ -5,6 +5,7 @@ on its standard output. The input stays open as long as the show lives: its end 
 """
 
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -12,12 +13,12 @@ import sys
 import threading
 import time
 from io import RawIOBase
-from typing import Any, Literal, TypedDict
+from typing import Any, TypedDict
 
 from trainjourney.errors import TrainjourneyError
 from trainjourney.inference import find_bundle, load_bundle
 from trainjourney.journey.board import Board
-from trainjourney.journey.journal import Journal
+from trainjourney.journey.journal import How, Journal, Resumed
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.pacing import Pacer
 from trainjourney.journey.world import DreamWorld
@@ -28,12 +29,13 @@ from trainjourney.show.frames import FrameRing, Status
 from trainjourney.show.journals import begin_journal, journalled
 from trainjourney.show.kept import KeptState, Place
 from trainjourney.show.meter import Meter
+from trainjourney.show.retrace import go_on
+from trainjourney.show.signals import let_through
 from trainjourney.show.travel import travel
 from trainjourney.types import Frame
 
 KEPT_EVERY_S = 0.5
 _DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG
-Resume = Literal["start", "state", "picture"]
 
 
 class Order(TypedDict):
@@ -43,7 +45,7 @@ class Order(TypedDict):
     ring: int  # descriptors
     block: int
     kept: int
-    resume: Resume  # begin at the start, or go on from the kept state or from the last picture
+    resume: How  # begin at the start, or go on from the kept state or from the last picture
     frames: int | None  # end after so many
     arrive: bool  # be at once where the controls are set to
 
@@ -51,6 +53,7 @@ class Order(TypedDict):
 def run_world() -> int:
     """Run a world as ordered; returns the exit code."""
     _die_with_the_show()
+    let_through()
     life = os.fdopen(sys.stdin.fileno(), "rb", buffering=0, closefd=False)
     order: Order = json.loads(life.readline())
     ended = threading.Event()
@@ -72,14 +75,12 @@ def _travel(order: Order, ended: threading.Event) -> None:
     kept = KeptState(manifest.state, order["kept"])
     departure = read_departure(config.journey, bundle)
     world, board = depart(config, bundle, departure)
-    if order["resume"] == "start":
+    resumed = _go_on(world, order["resume"], ring, kept)
+    if resumed is None or resumed.how == "start":
         set_out(world, board, departure)
-    else:
-        _go_on(world, order["resume"], ring, kept)
     board.next_seed = world.seed + 1
     if start := board.looks.get(0):
         _tell(start=start.name, embedding=start.embedding.tolist())
-    resumed = order["resume"] if order["resume"] != "start" else ""
     journal = begin_journal(config, bundle, world, departure, resumed)
     bank, source = Bank(block, board, journal), BlockSource(block)
     if order["arrive"]:
@@ -92,21 +93,25 @@ def _travel(order: Order, ended: threading.Event) -> None:
             journal.arrive()
     meter, fps = Meter(), manifest.frame.fps
     shelf = Shelf(ring, kept, world, board, source, meter, fps)
+    gc.freeze()  # what was loaded stays; to look through it now and then would cost frames
     with journalled(journal) as (first, heard):
         travel(
             world, board, (*first, bank, source), (shelf,), meter,
             fps=fps, frames=order["frames"], pacer=Pacer(fps), stopped=ended.is_set, heard=heard,
-            turned=source.turned,
+            turned=source.turned, light=source.poll_light,
         )  # fmt: skip
 
 
-def _go_on(world: DreamWorld, resume: Resume, ring: FrameRing, kept: KeptState) -> None:
-    """Set the world to where it was; it stands at its start already."""
+def _go_on(world: DreamWorld, how: How, ring: FrameRing, kept: KeptState) -> Resumed | None:
+    """Set the world to where it was; it stands at its start already. None: it was nowhere yet."""
     place, last = kept.last(), ring.newest(0)
-    if resume == "state" and place:
-        world.resume(place.state, place.seed, place.number)
-    elif last:
-        world.reset(last[1])
+    if last is None:
+        return None
+    if how == "state" and place is None:
+        how = "picture"  # it was lost before a state was kept
+    place = place if how == "state" else None
+    go_on(world, place, last[1] if how == "picture" else None)
+    return Resumed(how, ring.latest, place.frames if place else 0)
 
 
 class Bank:
@@ -162,9 +167,10 @@ class Shelf:
             hold=board.hold,
             made_ms=self._meter.last_ms,
         )
-        if self._ring.write(frame, status) % self._every == 0:
+        frames = self._ring.write(frame, status)
+        if frames % self._every == 0:
             world = self._world
-            self._kept.keep(Place(world.state, world.seed, world.number))
+            self._kept.keep(Place(world.state, world.seed, world.number, frames))
 
     def close(self) -> None:
         """Nothing to close."""

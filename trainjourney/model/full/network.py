@@ -36,7 +36,10 @@ class FullNetwork(nn.Module):
         self.told = nn.Sequential(nn.Linear(4 * WAVES, width), nn.SiLU(), nn.Linear(width, width))
         nn.init.zeros_(self.told[2].weight)  # type: ignore[arg-type]
         nn.init.zeros_(self.told[2].bias)  # type: ignore[arg-type]
-        waves = torch.exp(torch.linspace(0.0, math.log(64.0), WAVES))
+        # Said where, for torch forgets that linspace may stand on a default device once
+        # transformers has loaded weights in this process (which patches it meanwhile).
+        device = first.weight.device
+        waves = torch.exp(torch.linspace(0.0, math.log(64.0), WAVES, device=device))
         self.register_buffer("waves", waves, persistent=False)
 
     def condition(self, level: Tensor, speed: Tensor) -> Tensor:
