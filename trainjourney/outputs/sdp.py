@@ -65,6 +65,21 @@ def codecs_of(offer: str) -> set[str]:
     return found
 
 
+def hears(offer: str) -> bool:
+    """Whether the offer's first audio can be sent sound to: Opus, and willing to receive."""
+    opus, willing, inside = False, True, False
+    for line in offer.splitlines():
+        if line.startswith("m="):
+            if inside:
+                break
+            inside = line.startswith("m=audio ")
+        elif inside and line.startswith("a=rtpmap:"):
+            opus |= line.lower().endswith(" opus/48000/2")
+        elif inside:
+            willing &= line.rstrip() not in ("a=sendonly", "a=inactive")
+    return inside and opus and willing
+
+
 def read_fragment(data: bytes) -> tuple[str, list[tuple[str, str]]]:
     """The ICE name of a trickled fragment (RFC 8840) and its candidates as (mid, line).
 
