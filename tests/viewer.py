@@ -22,12 +22,14 @@ def _codecs(name: str) -> list[RTCRtpCodecCapability]:
     return [one for one in capabilities.codecs if one.mimeType.lower().endswith(name)]
 
 
-async def make_offer(kind: str = "video", codec: str = "") -> str:
-    """An offer to receive; with `codec`, that alone."""
+async def make_offer(kind: str = "video", codec: str = "", sound: bool = False) -> str:
+    """An offer to receive; with `codec`, that alone; with `sound`, that too."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     transceiver = peer.addTransceiver(kind, direction="recvonly")
     if codec:
         transceiver.setCodecPreferences(_codecs(codec))
+    if sound:
+        peer.addTransceiver("audio", direction="recvonly")
     await peer.setLocalDescription(await peer.createOffer())
     text = peer.localDescription.sdp
     await peer.close()
