@@ -236,20 +236,22 @@ class Viewers:
         task.add_done_callback(self._tasks.discard)
 
     async def _sweep(self) -> None:
-        """Find those who are gone without a word. ICE finds them too, but takes 36 s at worst."""
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(SWEEP_S, self._patience_s / 4))
-            for session in list(self._sessions.values()):
-                heard = _heard_bytes(session.peer)
-                if heard != session.heard_bytes:
-                    session.heard_bytes, session.heard_s = heard, loop.time()
-                waited_s = loop.time() - (session.heard_s if session.connected else session.begun_s)
-                if not session.may():
-                    self._later(session)
-                elif waited_s > (self._patience_s if session.connected else CONNECT_S):
-                    self.silent += 1
-                    self._later(session)
+            self.sweep(asyncio.get_running_loop().time())
+
+    def sweep(self, now_s: float) -> None:
+        """Find those who are gone without a word. ICE finds them too, but takes 36 s at worst."""
+        for session in list(self._sessions.values()):
+            heard = _heard_bytes(session.peer)
+            if heard != session.heard_bytes:
+                session.heard_bytes, session.heard_s = heard, now_s
+            waited_s = now_s - (session.heard_s if session.connected else session.begun_s)
+            if not session.may():
+                self._later(session)
+            elif waited_s > (self._patience_s if session.connected else CONNECT_S):
+                self.silent += 1
+                self._later(session)
 
 
 def add_track(peer: RTCPeerConnection, lane: Lane, codec: str) -> RTCRtpTransceiver:
