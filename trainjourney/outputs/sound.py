@@ -72,7 +72,7 @@ class TrainSound:
     def reset(self) -> None:
         """Stand at the beginning, silent."""
         self.speed = self.distance = 0.0
-        self._place_s = 0.0  # in the loops
+        self._place = 0.0  # in the loops, samples
         self._tail = np.zeros((round(_CLACK_S * RATE), 2))  # of clacks that ring on
 
     def step(self, speed: float, samples: int) -> Block:
@@ -95,13 +95,18 @@ class TrainSound:
         out = np.zeros((len(pace), 2))
         if not pace.any():
             return out
-        places_s = self._place_s + np.cumsum(0.6 + 0.4 * pace) / RATE
-        self._place_s = float(places_s[-1])
+        places = self._place + np.cumsum(0.6 + 0.4 * pace) * (_LOOP_RATE / RATE)
+        first = int(self._place)
+        self._place = float(places[-1])
+        whole = places.astype(np.int64) - first  # from one place on in every loop
+        part = places - first - whole
         sway = 1.0 + 0.2 * np.sin(2.0 * np.pi / _SWAY * way)
+        span = np.arange(first, first + int(whole[-1]) + 2)
         for band, loop in zip(BANDS, self._loops, strict=True):
             level = pace**band.power * sway
             for side in (0, 1):  # the same noise from half its length on is another noise
-                out[:, side] += level * _read(loop, places_s * _LOOP_RATE + side * len(loop) / 2)
+                near = loop.take(span + side * len(loop) // 2, mode="wrap")
+                out[:, side] += level * (near[whole] + part * np.diff(near)[whole])
         return out
 
     def _cross(self, way: Line, course: Line, heard: NDArray[np.float64]) -> None:
@@ -136,14 +141,6 @@ def _noise(band: Band, rng: np.random.Generator) -> Line:
     phases = rng.normal(size=len(pitches)) + 1j * rng.normal(size=len(pitches))
     loop = np.fft.irfft(shape * phases, count)
     return np.asarray(loop * band.level / np.sqrt(np.mean(loop**2)))
-
-
-def _read(loop: Line, places: Line) -> Line:
-    """The loop at places between its samples."""
-    whole = np.floor(places).astype(np.int64)
-    part = places - whole
-    here, there = loop.take(whole, mode="wrap"), loop.take(whole + 1, mode="wrap")
-    return np.asarray(here + part * (there - here))
 
 
 def _clack(low: bool, rng: np.random.Generator) -> Line:
