@@ -20,8 +20,12 @@ FOLLOWS_S = 0.25  # the sound takes so long to follow a change of speed
 _LOOP_RATE = 16_000
 _STANDS = 1e-4  # x cruising: below it the train stands, and is silent
 _SWAY = 5.7  # seconds of cruising from one swing of the coach to the next
-_CLACK = 0.15  # of an axle on a joint, at cruising
+_CLACK = 0.24  # of an axle on a joint, at cruising
 _CLACK_S = 0.22
+_RINGS = (  # Hz, seconds that it rings, level; the high ones are what a phone can sound
+    (66.0, 0.050, 1.0), (128.0, 0.036, 0.8), (247.0, 0.022, 0.7), (560.0, 0.013, 0.6),
+    (1130.0, 0.007, 0.4), (1740.0, 0.004, 0.2),
+)  # fmt: skip
 _KINDS = 5  # of joints; no two in a row need be alike
 
 
@@ -47,9 +51,9 @@ class Axle:
 
 
 BANDS = (
-    Band(7.3, 34.0, 110.0, 0.030, 0.9),  # the floor
-    Band(9.1, 110.0, 420.0, 0.014, 1.1),  # the wheels
-    Band(5.9, 420.0, 2400.0, 0.0035, 1.8),  # the air
+    Band(7.3, 34.0, 110.0, 0.024, 0.9),  # the floor
+    Band(9.1, 110.0, 420.0, 0.011, 1.1),  # the wheels
+    Band(5.9, 420.0, 2400.0, 0.0025, 1.6),  # the air
 )
 AXLES = (  # of this coach's bogie, and of the next coach's further off
     Axle(0.0, 1.0, 0.42, True),
@@ -147,9 +151,8 @@ def _clack(low: bool, rng: np.random.Generator) -> Line:
     """One axle on one joint: a soft blow on the floor that rings a little. Its peak is 1."""
     times = np.arange(round(_CLACK_S * RATE)) / RATE
     pitch = (0.86 if low else 1.0) * rng.uniform(0.95, 1.05)
-    parts = ((66.0, 0.050, 1.0), (128.0, 0.036, 0.8), (247.0, 0.020, 0.5), (560.0, 0.009, 0.3))
     out = np.zeros(len(times))
-    for hz, dies_s, level in parts:
+    for hz, dies_s, level in _RINGS:
         ring = np.sin(2.0 * np.pi * hz * pitch * times + rng.uniform(0.0, 0.6))
         out += level * ring * np.exp(-times / dies_s)
     rises = np.minimum(times / 0.003, 1.0)
