@@ -15,6 +15,7 @@ from serving import Served, served, wait_for
 from viewer import Viewer, make_offer
 
 from trainjourney.errors import WebError
+from trainjourney.outputs import webrtc
 from trainjourney.outputs.sdp import MOST_BYTES, check_offer, codecs_of, read_fragment
 from trainjourney.outputs.web.health import rss_bytes
 from trainjourney.outputs.web.whep import IceServers
@@ -236,6 +237,23 @@ def test_the_dead_are_freed_in_35_s(page: Served, offer: bytes, connected: bool)
     freed_s = page.run(die())
     assert (SILENT_S if connected else CONNECT_S) < freed_s <= 35.0
     assert len(viewers) == 0 and viewers.silent == silent + 1
+
+
+def test_a_session_that_closes_slowly_leaves_no_file_behind(
+    page: Served, offer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine that has no time: nobody waits for it, and it closes all the same."""
+    monkeypatch.setattr(webrtc, "CLOSE_S", 0.0)
+    fds = Path("/proc/self/fd")
+    before = len(list(fds.iterdir()))
+
+    async def open_and_end() -> None:
+        for _ in range(10):
+            await page.server.viewers.end(await page.server.viewers.open(offer))
+
+    page.run(open_and_end())
+    wait_for(lambda: not page.server.viewers._tasks)
+    wait_for(lambda: len(list(fds.iterdir())) <= before + 1)
 
 
 def test_five_hundred_connects_and_drops_leave_nothing() -> None:

@@ -7,8 +7,9 @@ wire a viewer's wish for a key frame to packets that come encoded; that is done 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiortc import (
     MediaStreamTrack,
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 CONNECT_S = 15.0  # from the answer to a connection, or the session is let go
 SILENT_S = 25.0  # without a packet from the viewer: gone; browsers report every second
 SWEEP_S = 4.0
+CLOSE_S = 5.0
 _MIME = {"h264": "video/H264", "vp8": "video/VP8", "opus": "audio/opus"}
 # What aiortc was seen to raise on descriptions that make no sense.
 MALFORMED = (
@@ -161,13 +163,13 @@ class Viewers:
                 sound = None
         except (*MALFORMED, RefusedError) as err:
             self._leave(codec, lane, sound)
-            await _close(peer)
+            await self._close(peer)
             if isinstance(err, RefusedError):
                 raise
             raise RefusedError(400, f"the offer makes no sense ({type(err).__name__})") from err
         except BaseException:
             self._leave(codec, lane, sound)
-            await _close(peer)
+            await self._close(peer)
             raise
         session = Session(
             secrets.token_urlsafe(18), f'"{secrets.token_hex(8)}"', codec, peer, lane, sound,
@@ -203,7 +205,7 @@ class Viewers:
         session.closing = True
         self._sessions.pop(session.name, None)
         self._leave(session.codec, session.lane, session.sound)
-        await _close(session.peer)
+        await self._close(session.peer)
 
     async def close(self) -> None:
         """Let all go."""
@@ -211,7 +213,8 @@ class Viewers:
             self._sweeper.cancel()
             self._sweeper = None
         await asyncio.gather(*(self.end(session) for session in list(self._sessions.values())))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_S)
 
     def _leave(self, codec: Codec, lane: Lane | None, sound: Lane | None) -> None:
         if lane:
@@ -231,9 +234,24 @@ class Viewers:
             self._later(session)
 
     def _later(self, session: Session) -> None:
-        task = asyncio.create_task(self.end(session))
+        self._begin(self.end(session))
+
+    async def _close(self, peer: RTCPeerConnection) -> None:
+        """Close it, and do not wait for ever. One that is slow goes on closing: cut off half way,
+        it would leave its sockets open."""
+        await asyncio.wait({self._begin(peer.close())}, timeout=CLOSE_S)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (err := task.exception()):
+            level = logging.DEBUG if isinstance(err, MALFORMED) else logging.ERROR
+            log.log(level, "a session closed badly: %r", err)
 
     async def _sweep(self) -> None:
         while True:
@@ -280,10 +298,3 @@ def _heard_bytes(peer: RTCPeerConnection) -> int:
         return 0
     stats = transceivers[0].sender.transport._get_stats()
     return sum(int(getattr(report, "bytesReceived", 0)) for report in stats.values())
-
-
-async def _close(peer: RTCPeerConnection) -> None:
-    try:
-        await asyncio.wait_for(peer.close(), 5.0)
-    except (TimeoutError, *MALFORMED) as err:
-        log.debug("a session closed badly: %s", err)
