@@ -97,11 +97,14 @@ def served(
     requests: int = 500,
     viewers: int = 50,
     hosts: str = "",
-    webrtc: Mapping[str, str] | None = None,
+    webrtc: Mapping[str, Any] | None = None,
 ) -> Iterator[Served]:
     """A page over a small test card, while the block lasts."""
     desk = desk or Desk()
-    show = Show(frames or TestCard(256, 128, FPS), desk, FPS, load_picture, looks, status, folder)
+    show = Show(
+        frames or TestCard(256, 128, FPS), desk, FPS, load_picture, looks, status, folder,
+        lambda: float(desk.values()["speed"]),
+    )  # fmt: skip
     config = WebConfig(
         port=port,
         listen=listen,

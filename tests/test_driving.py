@@ -3,7 +3,9 @@
 import asyncio
 import io
 import json
+import socket
 import struct
+import time
 import zlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,12 +14,14 @@ from typing import Any
 
 import aiohttp
 import numpy as np
+import pytest
 from PIL import Image
 from serving import Served, served, wait_for
 
 from trainjourney.controls.desk import Desk
 from trainjourney.controls.parameters import PARAMETERS
 from trainjourney.inference.bundle import Look
+from trainjourney.outputs.web import driving
 from trainjourney.outputs.web.driving import MOST_DRIVERS
 from trainjourney.outputs.web.looks import MOST_BYTES, plain_name
 from trainjourney.types import Change
@@ -136,6 +140,36 @@ def test_a_flood_is_thinned_then_ended_and_others_go_on() -> None:
         code, found = asyncio.run(drive())
         assert code == 1008 and found[0][1] == -1.0
         assert page.server.driving.refused["rate"] > 2000
+
+
+def test_a_driver_that_does_not_read_is_let_go_and_others_drive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driving, "STALLED_S", 0.5)
+    looks, small = bank(tmp_path), bank(tmp_path)
+    looks[1] = Look("x" * 30_000_000, looks[1].embedding, looks[1].picture)  # fills any line
+    hello = (
+        "GET /drive/ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with (
+        served(looks=lambda: looks) as page,
+        socket.create_connection(("127.0.0.1", page.port)) as line,
+    ):
+        line.sendall(hello.encode())
+        wait_for(lambda: len(page.server.driving) == 1)
+        time.sleep(0.2)
+        looks[1] = small[1]
+
+        async def drive() -> Any:
+            async with driver(page) as other:
+                await hear(other, "hello")
+                await other.send_str('{"turn": ["speed", 0.25]}')
+                return await hear(other, "turns")
+
+        assert asyncio.run(drive())[0][:2] == ["speed", 0.25]
+        wait_for(lambda: page.server.driving.refused["stalled"] == 1)
+        wait_for(lambda: len(page.server.driving) == 0)
 
 
 def test_a_message_that_is_too_large_ends_the_line() -> None:

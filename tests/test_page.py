@@ -99,6 +99,51 @@ def test_the_window_comes_back_when_the_train_does(browser: Browser) -> None:
         context.__exit__(None, None, None)
 
 
+def sound_of(page: Page) -> dict[str, float]:
+    """What Chromium says of the sound that it plays."""
+    told: dict[str, float] = page.evaluate(
+        """async () => {
+          for (const one of (await train.peer.getStats()).values())
+            if (one.type === "inbound-rtp" && one.kind === "audio")
+              return { energy: one.totalAudioEnergy, seconds: one.totalSamplesDuration, packets: one.packetsReceived, lost: one.packetsLost };
+          return { energy: 0, seconds: 0, packets: 0, lost: 0 };
+        }"""  # noqa: E501
+    )
+    return told
+
+
+def test_the_sound_is_off_until_somebody_asks_for_it(browser: Browser) -> None:
+    muted = "document.querySelector('video').muted"
+    pressed = "document.querySelector('#sound').ariaPressed"
+    desk = Desk()
+    with served(desk=desk) as train, opened(browser, train.url) as page:
+        until(page, PLAYING, 8)
+        page.wait_for_selector("#sound:not([hidden])", timeout=8000)
+        assert page.evaluate(muted) is True and page.evaluate(pressed) == "false"
+        page.click("#sound")
+        assert page.evaluate(muted) is False and page.evaluate(pressed) == "true"
+        before = sound_of(page)
+        wait_for(lambda: sound_of(page)["seconds"] > before["seconds"] + 1.0)
+        after = sound_of(page)
+        loud = (after["energy"] - before["energy"]) / (after["seconds"] - before["seconds"])
+        assert loud > 1e-5 and after["packets"] > before["packets"] + 15  # RMS above 0.003
+        page.keyboard.press("m")
+        assert page.evaluate(muted) is True and page.evaluate(pressed) == "false"
+        desk.turn(Change("speed", 0.0, 0.0))
+        page.wait_for_timeout(4000)
+        still = sound_of(page)
+        wait_for(lambda: sound_of(page)["seconds"] > still["seconds"] + 1.0)
+        assert sound_of(page)["energy"] - still["energy"] < 0.01 * loud
+
+
+def test_a_show_without_sound_has_no_button_for_it(browser: Browser) -> None:
+    with served(webrtc={"sound": False}) as train, opened(browser, train.url) as page:
+        until(page, f"{PLAYING} && train.frames > 30", 10)
+        assert page.is_hidden("#sound")
+        page.keyboard.press("m")
+        assert page.evaluate("document.querySelector('video').muted") is True
+
+
 def test_without_webrtc_the_window_shows_jpegs(browser: Browser) -> None:
     gone = "delete window.RTCPeerConnection"
     with served() as train, opened(browser, train.url, before=gone) as page:

@@ -1,8 +1,10 @@
 """WHEP by the letter, seen by a viewer that decodes; and what must not come in."""
 
 import asyncio
+import gc
 import random
 import re
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ from serving import Served, served, wait_for
 from viewer import Viewer, make_offer
 
 from trainjourney.errors import WebError
+from trainjourney.outputs import webrtc
 from trainjourney.outputs.sdp import MOST_BYTES, check_offer, codecs_of, read_fragment
+from trainjourney.outputs.web.health import rss_bytes
 from trainjourney.outputs.web.whep import IceServers
-from trainjourney.outputs.webrtc import RefusedError, Viewers
+from trainjourney.outputs.webrtc import CONNECT_S, SILENT_S, SWEEP_S, RefusedError, Viewers
 from trainjourney.settings import WebrtcConfig
 
 SDP = {"Content-Type": "application/sdp"}
@@ -158,7 +162,7 @@ def mutilate(data: bytes, dice: random.Random) -> bytes:
     return b"\r\n".join(lines)
 
 
-def test_mutilated_offers_are_answered_or_refused_and_leave_nothing(offer: bytes) -> None:
+def test_mutilated_offers_are_answered_or_refused_and_leave_nothing() -> None:
     """A few seconds here; scripts/fuzz_sdp goes on to a hundred thousand."""
 
     def drive(until_s: float) -> dict[str, int]:
@@ -174,7 +178,7 @@ def test_mutilated_offers_are_answered_or_refused_and_leave_nothing(offer: bytes
                 except RefusedError:
                     results["refused"] += 1
 
-            dice = random.Random(5)
+            dice, offer = random.Random(5), asyncio.run(make_offer(sound=True)).encode()
             while time.monotonic() < until_s:
                 page.run(one(mutilate(offer, dice)))
             assert len(page.server.viewers) == 0
@@ -215,24 +219,89 @@ def test_a_viewer_that_vanishes_is_freed() -> None:
         assert page.server.viewers.silent == 1
 
 
-def test_five_hundred_connects_and_drops_leave_nothing(offer: bytes) -> None:
-    """A hundred here, on a page that goes on serving; the bench does more."""
+@pytest.mark.parametrize("connected", [True, False])
+def test_the_dead_are_freed_in_35_s(page: Served, offer: bytes, connected: bool) -> None:
+    """By a clock of the test's: a viewer that fell silent just after it was looked at."""
+    viewers, silent = page.server.viewers, page.server.viewers.silent
+
+    async def die() -> float:
+        session = await viewers.open(offer)
+        session.connected = connected  # and nothing comes from it
+        last_word_s = now_s = session.begun_s
+        while viewers.find(session.name):
+            now_s += SWEEP_S
+            viewers.sweep(now_s)
+            await asyncio.sleep(0.1)
+        return now_s - last_word_s
+
+    freed_s = page.run(die())
+    assert (SILENT_S if connected else CONNECT_S) < freed_s <= 35.0
+    assert len(viewers) == 0 and viewers.silent == silent + 1
+
+
+def test_a_session_that_closes_slowly_leaves_no_file_behind(
+    page: Served, offer: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine that has no time: nobody waits for it, and it closes all the same."""
+    monkeypatch.setattr(webrtc, "CLOSE_S", 0.0)
     fds = Path("/proc/self/fd")
-    with served() as page:
-        first = page.ask("POST", "/whep", offer, SDP)
-        page.ask("DELETE", first.headers["Location"])
-        before = len(list(fds.iterdir()))
-        for _ in range(100):
+    before = len(list(fds.iterdir()))
+
+    async def open_and_end() -> None:
+        for _ in range(10):
+            await page.server.viewers.end(await page.server.viewers.open(offer))
+
+    page.run(open_and_end())
+    wait_for(lambda: not page.server.viewers._tasks)
+    wait_for(lambda: len(list(fds.iterdir())) <= before + 1)
+
+
+def test_five_hundred_connects_and_drops_leave_nothing() -> None:
+    """On a page that goes on serving. The last ones connect indeed, and drop without a word."""
+    offer = asyncio.run(make_offer(sound=True)).encode()
+    fds = Path("/proc/self/fd")
+
+    def connect(page: Served, times: int) -> None:
+        for _ in range(times):
             made = page.ask("POST", "/whep", offer, SDP)
             assert made.status == 201
             assert page.ask("DELETE", made.headers["Location"]).status == 200
-        wait_for(lambda: len(list(fds.iterdir())) <= before + 3)
-        assert page.server.viewers.opened == 101
+
+    async def drop(url: str, times: int) -> None:
+        async with aiohttp.ClientSession() as http:
+            for _ in range(times):
+                viewer = Viewer(url, sound=True)
+                await viewer.open(http)
+                async with asyncio.timeout(30):
+                    while not viewer.numbers:
+                        await asyncio.sleep(0.01)
+                await viewer.close()
+
+    def measure() -> tuple[int, int, int]:
+        gc.collect()
+        return len(list(fds.iterdir())), threading.active_count(), rss_bytes()
+
+    with served() as page:
+        connect(page, 100)  # what is there for good is there by now
+        asyncio.run(drop(page.url, 3))
+        wait_for(lambda: len(page.server.viewers) == 0)
+        files, threads, rss = measure()
+        connect(page, 390)
+        asyncio.run(drop(page.url, 7))
+        wait_for(lambda: len(page.server.viewers) == 0)
+        assert page.server.viewers.opened == 500
+        wait_for(lambda: measure()[0] <= files + 3)
+        _, more_threads, more_rss = measure()
+        assert more_threads <= threads + 1
+        assert more_rss < rss + 8e6  # what 400 sessions leave is the allocator's to give back
+        assert page.server.fanouts["h264"].lanes == () and page.server.sound.listeners == 0
 
 
 def test_the_parts_of_an_offer(offer: bytes) -> None:
     text = check_offer(offer + b"a=candidate:1 1 udp 1 x.local 9 typ host\r\n")
     assert ".local" not in text and codecs_of(text) == {"h264", "vp8"}
+    with pytest.raises(WebError, match="bundles media that it does not have"):
+        check_offer(offer.replace(b"BUNDLE 0", b"BUNDLE 7 0"))
     with pytest.raises(WebError, match="65 candidates"):
         read_fragment(b"a=candidate:1\r\n" * 65)
 

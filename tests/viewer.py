@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import aiohttp
+import numpy as np
 from aiortc import (
     RTCConfiguration,
     RTCPeerConnection,
@@ -21,12 +22,14 @@ def _codecs(name: str) -> list[RTCRtpCodecCapability]:
     return [one for one in capabilities.codecs if one.mimeType.lower().endswith(name)]
 
 
-async def make_offer(kind: str = "video", codec: str = "") -> str:
-    """An offer to receive; with `codec`, that alone."""
+async def make_offer(kind: str = "video", codec: str = "", sound: bool = False) -> str:
+    """An offer to receive; with `codec`, that alone; with `sound`, that too."""
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     transceiver = peer.addTransceiver(kind, direction="recvonly")
     if codec:
         transceiver.setCodecPreferences(_codecs(codec))
+    if sound:
+        peer.addTransceiver("audio", direction="recvonly")
     await peer.setLocalDescription(await peer.createOffer())
     text = peer.localDescription.sdp
     await peer.close()
@@ -36,13 +39,14 @@ async def make_offer(kind: str = "video", codec: str = "") -> str:
 class Viewer:
     """Opens a session, counts the frames that it decodes, ends it."""
 
-    def __init__(self, url: str, codec: str = "") -> None:
-        self.url, self.codec = url, codec
+    def __init__(self, url: str, codec: str = "", sound: bool = False) -> None:
+        self.url, self.codec, self.sound = url, codec, sound
         self.peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self.numbers: list[int | None] = []
+        self.heard: list[float] = []  # loudness (RMS, 0..1) of every moment of the sound
         self.first_s = 0.0
         self.session = ""
-        self._reading: asyncio.Task[None] | None = None
+        self._reading: list[asyncio.Task[None]] = []
 
     async def open(self, http: aiohttp.ClientSession) -> None:
         loop = asyncio.get_running_loop()
@@ -50,8 +54,13 @@ class Viewer:
         transceiver = self.peer.addTransceiver("video", direction="recvonly")
         if self.codec:
             transceiver.setCodecPreferences(_codecs(self.codec))
+        if self.sound:
+            self.peer.addTransceiver("audio", direction="recvonly")
 
         async def read(track: Any) -> None:
+            while track.kind == "audio":
+                samples = (await track.recv()).to_ndarray() / 32768.0
+                self.heard.append(float(np.sqrt(np.mean(samples**2))))
             while True:
                 frame = await track.recv()
                 if not self.numbers:
@@ -69,13 +78,13 @@ class Viewer:
         await self.peer.setRemoteDescription(RTCSessionDescription(text, "answer"))
 
     def _begin(self, work: Any) -> None:
-        self._reading = asyncio.ensure_future(work)
+        self._reading.append(asyncio.ensure_future(work))
 
     async def close(self, http: aiohttp.ClientSession | None = None) -> None:
         if http is not None:
             async with http.delete(self.session) as answer:
                 assert answer.status == 200
         await self.peer.close()
-        if self._reading is not None:
-            self._reading.cancel()
-            await asyncio.gather(self._reading, return_exceptions=True)
+        for reading in self._reading:
+            reading.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)

@@ -133,6 +133,9 @@ class WebrtcConfig(Section):
         default=3000, ge=100, le=100_000, description="Bits a second of the picture, in thousands."
     )
     viewers: int = Field(default=50, ge=1, le=1000, description="Most viewers at once.")
+    sound: bool = Field(
+        default=True, description="Send the sound of the train to viewers who can hear it."
+    )
     stun: str = Field(
         default="", description="A STUN server, as stun:host:port; empty contacts nobody."
     )

@@ -25,31 +25,29 @@ STALL_S = 0.25  # where no new frame comes for so long, whoever asks gets the la
 
 @dataclass(frozen=True)
 class Coded:
-    """One encoded frame."""
+    """One encoded frame, or a moment of the sound."""
 
-    packet: Packet  # Annex B for H.264; pts in 1/90000 s. Read-only: all viewers share it
+    packet: Packet  # Annex B for H.264; pts on the monotonic clock. Read-only: all share it
     key: bool  # whether a viewer can begin here
-    number: int  # of the frame, counted from 1 by the world
+    number: int  # of the frame, counted from 1 by the world; of the sound, its packets
     time_s: float  # when it was encoded, monotonic
 
 
 Listener = Callable[[Coded], None]  # called in the encoder's thread; must be quick
 
 
-class Encoder:
-    """One codec's packets of the frames of a show. Thread-safe."""
+class Shared:
+    """A thread that makes packets for all who listen, and rests while nobody does. Thread-safe."""
 
-    def __init__(self, frames: Frames, fps: float, codec: Codec, kbps: int) -> None:
-        self._frames, self._fps, self.codec, self._kbps = frames, fps, codec, kbps
+    def __init__(self, name: str) -> None:
+        self._name = name
         self._listeners: tuple[Listener, ...] = ()
         self._lock = threading.Lock()
         self._wake = threading.Event()
-        self._wanted = threading.Event()  # a key frame
         self._closed = False
         self._thread: threading.Thread | None = None
-        self.encodes = self.keys = self.bytes = self.failures = self.repeats = 0
+        self.encodes = self.bytes = self.failures = 0
         self.busy_s = 0.0  # processor time of the thread
-        self.library = ""
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Hand every packet to `listener` from now on, beginning soon with a key frame.
@@ -60,9 +58,7 @@ class Encoder:
             assert not self._closed, "listened to after close"
             self._listeners += (listener,)
             if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name=f"encoder {self.codec}", daemon=True
-                )
+                self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
         self.ask_key()
         self._wake.set()
@@ -79,8 +75,7 @@ class Encoder:
         return len(self._listeners)
 
     def ask_key(self) -> None:
-        """Let one of the next frames be a key frame."""
-        self._wanted.set()
+        """Let one of the next packets be one to begin at; where all are, there is nothing to do."""
 
     def close(self) -> None:
         """End the thread."""
@@ -91,6 +86,42 @@ class Encoder:
             self._thread.join(5.0)
 
     def _run(self) -> None:
+        """Make packets until closed."""
+        raise NotImplementedError
+
+    def _rest(self) -> None:
+        """Wait for a listener, or the end."""
+        self._wake.clear()
+        if not self._listeners and not self._closed:
+            self._wake.wait()
+
+    def _hand_out(self, coded: Coded) -> None:
+        self.bytes += coded.packet.size
+        for listener in self._listeners:
+            listener(coded)
+
+    def _failed(self, err: Exception) -> None:
+        """Say so the 1st, 2nd, 4th, 8th … time."""
+        self.failures += 1
+        if self.failures & (self.failures - 1) == 0:
+            log.warning("%s: failed (%s), begun anew", self._name, err)
+
+
+class Encoder(Shared):
+    """One codec's packets of the frames of a show."""
+
+    def __init__(self, frames: Frames, fps: float, codec: Codec, kbps: int) -> None:
+        super().__init__(f"encoder {codec}")
+        self._frames, self._fps, self.codec, self._kbps = frames, fps, codec, kbps
+        self._wanted = threading.Event()  # a key frame
+        self.keys = self.repeats = 0
+        self.library = ""
+
+    def ask_key(self) -> None:
+        """Let one of the next frames be a key frame."""
+        self._wanted.set()
+
+    def _run(self) -> None:
         coder: Coder | None = None
         shape: tuple[int, ...] = ()
         number, last, last_s, key_s = 0, None, 0.0, -KEY_EVERY_S
@@ -98,9 +129,7 @@ class Encoder:
         while not self._closed:
             if not self._listeners:
                 coder = last = None  # what was encoded for nobody is no help to the next
-                self._wake.clear()
-                if not self._listeners and not self._closed:
-                    self._wake.wait()
+                self._rest()
                 continue
             now_s = time.monotonic()
             newest = self._frames.newest(number)
@@ -131,16 +160,11 @@ class Encoder:
         try:
             packets = coder.encode(frame, round(now_s / TICK), key)
         except (av.FFmpegError, ValueError, OSError) as err:
-            self.failures += 1
-            if self.failures & (self.failures - 1) == 0:
-                log.warning("%s: encoder failed (%s), begun anew", self.codec, err)
+            self._failed(err)
             return False
         self.library = coder.library
         for packet in packets:
             self.keys += packet.is_keyframe
-            self.bytes += packet.size
-            coded = Coded(packet, packet.is_keyframe, number, now_s)
-            for listener in self._listeners:
-                listener(coded)
+            self._hand_out(Coded(packet, packet.is_keyframe, number, now_s))
         self.busy_s += time.thread_time() - begun_s
         return True

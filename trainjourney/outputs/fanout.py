@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from trainjourney.outputs.encoder import Coded, Encoder
+from trainjourney.outputs.encoder import Coded, Shared
 
 AT_ONCE = 3  # viewers who are handed a packet in one turn of the loop
 QUEUED = 15  # packets, half a second: a loop that stood still hands over all at once
@@ -62,7 +62,7 @@ class Lane:
 class Fanout:
     """All viewers of one encoder. It listens to the encoder only while there is a viewer."""
 
-    def __init__(self, encoder: Encoder) -> None:
+    def __init__(self, encoder: Shared) -> None:
         self.encoder = encoder
         self._lanes: tuple[Lane, ...] = ()
         self._unlisten: Callable[[], None] | None = None

@@ -38,6 +38,7 @@ def check_offer(data: bytes) -> str:
     for what in ("a=ice-ufrag:", "a=ice-pwd:", "a=fingerprint:"):
         if not _video_has(lines, what):
             raise WebError(f"the offer's video has no {what[2:-1]}")
+    _check_names(lines)
     return "\r\n".join(line for line in lines if not _is_mdns(line))
 
 
@@ -63,6 +64,21 @@ def codecs_of(offer: str) -> set[str]:
         elif name == "h264" and "packetization-mode=1" in way and "profile-level-id=42" in way:
             found.add("h264")
     return found
+
+
+def hears(offer: str) -> bool:
+    """Whether the offer's first audio can be sent sound to: Opus, and willing to receive."""
+    opus, willing, inside = False, True, False
+    for line in offer.splitlines():
+        if line.startswith("m="):
+            if inside:
+                break
+            inside = line.startswith("m=audio ")
+        elif inside and line.startswith("a=rtpmap:"):
+            opus |= line.lower().endswith(" opus/48000/2")
+        elif inside:
+            willing &= line.rstrip() not in ("a=sendonly", "a=inactive")
+    return inside and opus and willing
 
 
 def read_fragment(data: bytes) -> tuple[str, list[tuple[str, str]]]:
@@ -111,6 +127,25 @@ def _video_has(lines: list[str], start: str) -> bool:
         elif line.startswith(start) and place != "other":
             return True
     return False
+
+
+def _check_names(lines: list[str]) -> None:
+    """Raises WebError where media share a name, or one transport with media that are not there:
+    aiortc is then left with no transport at all, and cannot even close."""
+    names: list[str] = []
+    known, bundled = False, set()
+    for line in lines:
+        if line.startswith("m="):
+            known = line.startswith(("m=video ", "m=audio ", "m=application "))
+            names.append("")
+        elif names and line.startswith("a=mid:"):
+            if names[-1] or line[6:] in names:
+                raise WebError("the offer names its media twice, or two of them alike")
+            names[-1] = line[6:] if known else ""
+        elif line.startswith("a=group:BUNDLE"):
+            bundled |= set(line[14:].split())
+    if bundled - set(names):
+        raise WebError("the offer bundles media that it does not have")
 
 
 def _is_mdns(line: str) -> bool:

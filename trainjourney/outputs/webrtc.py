@@ -7,8 +7,9 @@ wire a viewer's wish for a key frame to packets that come encoded; that is done 
 import asyncio
 import logging
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 from aiortc import (
     MediaStreamTrack,
@@ -16,6 +17,7 @@ from aiortc import (
     RTCIceServer,
     RTCPeerConnection,
     RTCRtpSender,
+    RTCRtpTransceiver,
     RTCSessionDescription,
 )
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
@@ -25,14 +27,15 @@ from aiortc.sdp import candidate_from_sdp
 from trainjourney.errors import WebError
 from trainjourney.outputs.coding import Codec, Packet
 from trainjourney.outputs.fanout import Fanout, Lane
-from trainjourney.outputs.sdp import check_offer, codecs_of, ice_name, read_fragment
+from trainjourney.outputs.sdp import check_offer, codecs_of, hears, ice_name, read_fragment
 
 log = logging.getLogger(__name__)
 
 CONNECT_S = 15.0  # from the answer to a connection, or the session is let go
 SILENT_S = 25.0  # without a packet from the viewer: gone; browsers report every second
 SWEEP_S = 4.0
-_MIME: dict[Codec, str] = {"h264": "video/H264", "vp8": "video/VP8"}
+CLOSE_S = 5.0
+_MIME = {"h264": "video/H264", "vp8": "video/VP8", "opus": "audio/opus"}
 # What aiortc was seen to raise on descriptions that make no sense.
 MALFORMED = (
     ValueError, AssertionError, StopIteration, AttributeError, KeyError, IndexError, TypeError,
@@ -49,12 +52,11 @@ class RefusedError(WebError):
 
 
 class PacketTrack(MediaStreamTrack):
-    """A track whose frames come encoded."""
+    """A track whose frames, or whose sound, come encoded."""
 
-    kind = "video"
-
-    def __init__(self, lane: Lane) -> None:
+    def __init__(self, lane: Lane, kind: str = "video") -> None:
         super().__init__()
+        self.kind = kind
         self._lane = lane
 
     async def recv(self) -> Packet:
@@ -74,6 +76,7 @@ class Session:
     codec: Codec
     peer: RTCPeerConnection
     lane: Lane
+    sound: Lane | None  # where the viewer hears it
     answer: str
     begun_s: float
     remote_ice: str
@@ -88,10 +91,12 @@ class Viewers:
     """All sessions. Opened by an offer, closed by a DELETE, by silence, or with the show."""
 
     def __init__(
-        self, fanouts: dict[Codec, Fanout], most: int, stun: str = "", patience_s: float = SILENT_S
-    ) -> None:
+        self, fanouts: dict[Codec, Fanout], most: int, stun: str = "",
+        patience_s: float = SILENT_S, sound: Fanout | None = None,
+    ) -> None:  # fmt: skip
         """`most` sessions at once. `stun` is for this side; empty contacts nobody."""
         self._fanouts, self._most, self._patience_s = fanouts, most, patience_s
+        self._sound = sound
         servers = [RTCIceServer(urls=[stun])] if stun else []
         self._configuration = RTCConfiguration(iceServers=servers)  # else aiortc asks Google
         self._sessions: dict[str, Session] = {}
@@ -106,7 +111,7 @@ class Viewers:
     @property
     def dropped(self) -> int:
         """Packets let go because a viewer was too slow, over all viewers there were."""
-        fanouts = self._fanouts.values()
+        fanouts = [*self._fanouts.values(), *([self._sound] if self._sound else [])]
         return sum(fan.dropped + sum(lane.dropped for lane in fan.lanes) for fan in fanouts)
 
     def find(self, name: str) -> Session | None:
@@ -143,31 +148,32 @@ class Viewers:
         peer = RTCPeerConnection(self._configuration)
         fanout = self._fanouts[codec]
         lane = fanout.join(awake=False)  # a key frame now would be gone before it connects
+        sound = self._sound.join(awake=False) if self._sound and hears(offer) else None
         try:
-            sender = peer.addTrack(PacketTrack(lane))
-            # Before the offer is taken in: later, aiortc would pack H.264 as VP8 without a word.
-            transceiver = peer.getTransceivers()[0]
-            capabilities = RTCRtpSender.getCapabilities("video").codecs
-            transceiver.setCodecPreferences([c for c in capabilities if c.mimeType == _MIME[codec]])
-            wire_key_requests(sender, fanout.encoder.ask_key)
+            transceiver = add_track(peer, lane, codec)
+            heard = add_track(peer, sound, "opus") if sound else None
+            wire_key_requests(transceiver.sender, fanout.encoder.ask_key)
             await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
             await peer.setLocalDescription(await peer.createAnswer())
             answer = peer.localDescription.sdp
             if transceiver.currentDirection != "sendonly" or f"{codec.upper()}/90000" not in answer:
                 raise RefusedError(406, f"no {codec} was agreed on; ask for it recvonly")
+            if heard and heard.currentDirection != "sendonly":
+                self._leave(codec, None, sound)
+                sound = None
         except (*MALFORMED, RefusedError) as err:
-            fanout.leave(lane)
-            await _close(peer)
+            self._leave(codec, lane, sound)
+            await self._close(peer)
             if isinstance(err, RefusedError):
                 raise
             raise RefusedError(400, f"the offer makes no sense ({type(err).__name__})") from err
         except BaseException:
-            fanout.leave(lane)
-            await _close(peer)
+            self._leave(codec, lane, sound)
+            await self._close(peer)
             raise
         session = Session(
-            secrets.token_urlsafe(18), f'"{secrets.token_hex(8)}"', codec, peer, lane, answer,
-            loop.time(), ice_name(offer), may, heard_s=loop.time(),
+            secrets.token_urlsafe(18), f'"{secrets.token_hex(8)}"', codec, peer, lane, sound,
+            answer, loop.time(), ice_name(offer), may, heard_s=loop.time(),
         )  # fmt: skip
         self._sessions[session.name] = session
         self.opened += 1
@@ -198,8 +204,8 @@ class Viewers:
             return
         session.closing = True
         self._sessions.pop(session.name, None)
-        self._fanouts[session.codec].leave(session.lane)
-        await _close(session.peer)
+        self._leave(session.codec, session.lane, session.sound)
+        await self._close(session.peer)
 
     async def close(self) -> None:
         """Let all go."""
@@ -207,7 +213,14 @@ class Viewers:
             self._sweeper.cancel()
             self._sweeper = None
         await asyncio.gather(*(self.end(session) for session in list(self._sessions.values())))
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=CLOSE_S)
+
+    def _leave(self, codec: Codec, lane: Lane | None, sound: Lane | None) -> None:
+        if lane:
+            self._fanouts[codec].leave(lane)
+        if sound and self._sound:
+            self._sound.leave(sound)
 
     def _changed(self, session: Session) -> None:
         state = session.peer.connectionState
@@ -215,29 +228,61 @@ class Viewers:
             session.connected = True
             session.heard_s = asyncio.get_running_loop().time()
             session.lane.wake()
+            if session.sound:
+                session.sound.wake()
         elif state in ("failed", "closed"):
             self._later(session)
 
     def _later(self, session: Session) -> None:
-        task = asyncio.create_task(self.end(session))
+        self._begin(self.end(session))
+
+    async def _close(self, peer: RTCPeerConnection) -> None:
+        """Close it, and do not wait for ever. One that is slow goes on closing: cut off half way,
+        it would leave its sockets open."""
+        await asyncio.wait({self._begin(peer.close())}, timeout=CLOSE_S)
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+        return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (err := task.exception()):
+            level = logging.DEBUG if isinstance(err, MALFORMED) else logging.ERROR
+            log.log(level, "a session closed badly: %r", err)
 
     async def _sweep(self) -> None:
-        """Find those who are gone without a word. ICE finds them too, but takes 36 s at worst."""
-        loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(min(SWEEP_S, self._patience_s / 4))
-            for session in list(self._sessions.values()):
-                heard = _heard_bytes(session.peer)
-                if heard != session.heard_bytes:
-                    session.heard_bytes, session.heard_s = heard, loop.time()
-                waited_s = loop.time() - (session.heard_s if session.connected else session.begun_s)
-                if not session.may():
-                    self._later(session)
-                elif waited_s > (self._patience_s if session.connected else CONNECT_S):
-                    self.silent += 1
-                    self._later(session)
+            self.sweep(asyncio.get_running_loop().time())
+
+    def sweep(self, now_s: float) -> None:
+        """Find those who are gone without a word. ICE finds them too, but takes 36 s at worst."""
+        for session in list(self._sessions.values()):
+            heard = _heard_bytes(session.peer)
+            if heard != session.heard_bytes:
+                session.heard_bytes, session.heard_s = heard, now_s
+            waited_s = now_s - (session.heard_s if session.connected else session.begun_s)
+            if not session.may():
+                self._later(session)
+            elif waited_s > (self._patience_s if session.connected else CONNECT_S):
+                self.silent += 1
+                self._later(session)
+
+
+def add_track(peer: RTCPeerConnection, lane: Lane, codec: str) -> RTCRtpTransceiver:
+    """Let the peer send what comes down a lane, as that codec and as no other.
+
+    Before an offer is taken in: later, aiortc would pack H.264 as VP8 without a word.
+    """
+    kind = _MIME[codec].partition("/")[0]
+    sender = peer.addTrack(PacketTrack(lane, kind))
+    transceiver = next(one for one in peer.getTransceivers() if one.sender is sender)
+    codecs = RTCRtpSender.getCapabilities(kind).codecs
+    transceiver.setCodecPreferences([one for one in codecs if one.mimeType == _MIME[codec]])
+    return transceiver
 
 
 def wire_key_requests(sender: RTCRtpSender, ask_key: Callable[[], None]) -> None:
@@ -253,10 +298,3 @@ def _heard_bytes(peer: RTCPeerConnection) -> int:
         return 0
     stats = transceivers[0].sender.transport._get_stats()
     return sum(int(getattr(report, "bytesReceived", 0)) for report in stats.values())
-
-
-async def _close(peer: RTCPeerConnection) -> None:
-    try:
-        await asyncio.wait_for(peer.close(), 5.0)
-    except (TimeoutError, *MALFORMED) as err:
-        log.debug("a session closed badly: %s", err)

@@ -14,13 +14,13 @@ from urllib.parse import urljoin
 
 import aiohttp
 import av
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpSender, RTCSessionDescription
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 
 from trainjourney.errors import WebError
 from trainjourney.outputs.coding import TICK
 from trainjourney.outputs.encoder import Coded
 from trainjourney.outputs.fanout import Lane
-from trainjourney.outputs.webrtc import MALFORMED, PacketTrack, wire_key_requests
+from trainjourney.outputs.webrtc import MALFORMED, add_track, wire_key_requests
 
 log = logging.getLogger(__name__)
 
@@ -48,12 +48,9 @@ async def publish(
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with aiohttp.ClientSession(timeout=timeout, headers=headers) as http:
         try:
-            track = PacketTrack(lane)
-            wire_key_requests(peer.addTrack(track), ask_key)
-            transceiver = peer.getTransceivers()[0]
+            transceiver = add_track(peer, lane, "h264")
             transceiver.direction = "sendonly"
-            codecs = RTCRtpSender.getCapabilities("video").codecs
-            transceiver.setCodecPreferences([c for c in codecs if c.mimeType == "video/H264"])
+            wire_key_requests(transceiver.sender, ask_key)
 
             def changed() -> None:
                 if peer.connectionState == "connected":

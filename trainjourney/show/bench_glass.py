@@ -55,7 +55,7 @@ def bench_glass(seconds: float, width: int = 512, height: int = 256) -> dict[str
     thread = threading.Thread(target=loop.run_forever, name="page")
     thread.start()
     card = Stamped(TestCard(width, height))
-    show = Show(card, Desk(), 30.0, load_picture)
+    show = Show(card, Desk(), 30.0, load_picture, speed=lambda: 1.0)
     served = serve(show, WebConfig(port=0), WebrtcConfig())
     server = asyncio.run_coroutine_threadsafe(served, loop).result(20)
     try:

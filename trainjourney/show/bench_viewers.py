@@ -20,7 +20,13 @@ from typing import Any
 
 import aiohttp
 import numpy as np
-from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, rtcrtpreceiver
+from aiortc import (
+    RTCConfiguration,
+    RTCPeerConnection,
+    RTCRtpCodecParameters,
+    RTCSessionDescription,
+    rtcrtpreceiver,
+)
 from aiortc.contrib.media import MediaBlackhole
 
 from trainjourney.errors import WebError
@@ -57,6 +63,7 @@ def bench_viewers(engine: str, viewers: int, seconds: float) -> dict[str, Any]:
         "cpu_percent_per_extra_viewer": (many["cpu"] - one["cpu"]) / max(1, viewers - 1),
         "loop_lag_p99_ms": many["lag_ms"],
         "kbps": many["kbps"],
+        "sound_packets": many["sound"],
         "dropped_packets": many["dropped"],
     }
 
@@ -76,8 +83,16 @@ async def watch(url: str, viewers: int) -> None:
             firsts.setdefault(self.viewer, time.monotonic())
             return []
 
-    def next_counter(codec: object) -> Counter:
+    class Deaf:
+        """Stands where the sound's decoder would."""
+
+        def decode(self, encoded: object) -> list[Any]:
+            return []
+
+    def next_counter(codec: RTCRtpCodecParameters) -> Counter | Deaf:
         nonlocal number
+        if codec.mimeType.startswith("audio/"):
+            return Deaf()
         number += 1
         return Counter(number)
 
@@ -104,6 +119,7 @@ async def watch(url: str, viewers: int) -> None:
 async def _open(http: aiohttp.ClientSession, url: str) -> RTCPeerConnection:
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     peer.addTransceiver("video", direction="recvonly")
+    peer.addTransceiver("audio", direction="recvonly")  # as the page does
     sink = MediaBlackhole()
     peer.on("track", sink.addTrack)
     await peer.setLocalDescription(await peer.createOffer())
@@ -183,6 +199,7 @@ def _measure(url: str, pid: int, seconds: float) -> dict[str, float]:
         "cpu": 100.0 * (_cpu_s(pid) - cpu_s) / took_s,
         "lag_ms": 1000.0 * after["loop_lag_p99_s"],
         "kbps": 8.0 * sent / 1000.0 / took_s,
+        "sound": after["sound"]["packets"] - before["sound"]["packets"],
         "dropped": after["dropped"]["viewer"] - before["dropped"]["viewer"],
     }
 

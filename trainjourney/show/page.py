@@ -44,7 +44,7 @@ def page_service(
         folder = Path(config.looks.folder).expanduser() if config.looks.folder else None
         show = Show(
             stage.frames, stage.desk, fps, load_picture, lambda: stage.keeper.looks, status,
-            folder, counts,
+            folder, stage.pace, counts,
         )  # fmt: skip
         server = Server(show, config.web, config.webrtc)
         await server.start(routes, root)

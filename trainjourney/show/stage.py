@@ -96,6 +96,11 @@ class Stage:
             "then": self._next.bundle.manifest.name if self._next else "",
         }
 
+    def pace(self) -> float:
+        """How fast the picture goes by now, x cruising: 0 while it is held or its world is away."""
+        world = self.keeper.ring.status()[1]
+        return world.speed if self.keeper.health == "playing" and not world.hold else 0.0
+
     def _look_name(self) -> str:
         """Of the look that was asked for last; a slot's number where it is empty."""
         wanted = self.desk.values()["look"]

@@ -38,14 +38,14 @@ class Bucket:
         return self.take(key, now_s, 0.0) and self._left[key][0] >= cost
 
 
-async def read_body(request: web.Request, most_bytes: int, wait_s: float = BODY_S) -> bytes:
+async def read_body(request: web.Request, most_bytes: int) -> bytes:
     """A request's body; 413 where it is larger, 408 where it takes longer."""
     said = request.content_length
     if said is not None and said > most_bytes:
         raise web.HTTPRequestEntityTooLarge(most_bytes, said)
     data = bytearray()
     try:
-        async with asyncio.timeout(wait_s):
+        async with asyncio.timeout(BODY_S):
             async for part in request.content.iter_chunked(65536):
                 data += part
                 if len(data) > most_bytes:

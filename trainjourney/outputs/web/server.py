@@ -19,6 +19,7 @@ from trainjourney.inference.bundle import Look
 from trainjourney.outputs.coding import Codec
 from trainjourney.outputs.encoder import Encoder
 from trainjourney.outputs.fanout import Fanout
+from trainjourney.outputs.opus import SoundEncoder
 from trainjourney.outputs.web.access import ROLE, Access, add_headers, check_listen, is_loopback
 from trainjourney.outputs.web.driving import Driving
 from trainjourney.outputs.web.health import FrameAge, Health
@@ -54,6 +55,7 @@ class Show:
     looks: Callable[[], Mapping[int, Look]] = dict
     status: Callable[[], Mapping[str, Any]] = dict
     folder: Path | None = None  # of looks, where one dragged in goes
+    speed: Callable[[], float] = lambda: 0.0  # x cruising, as it is now: what the sound follows
     counts: Sequence[Callable[[], Mapping[str, Any]]] = field(default=())  # more to count
 
 
@@ -67,7 +69,9 @@ class Server:
             codec: Encoder(show.frames, show.fps, codec, webrtc.kbps) for codec in ("h264", "vp8")
         }
         self.fanouts = {codec: Fanout(encoder) for codec, encoder in self.encoders.items()}
-        self.viewers = Viewers(self.fanouts, webrtc.viewers, webrtc.stun)
+        self.sound = SoundEncoder(show.speed)
+        heard = Fanout(self.sound) if webrtc.sound else None
+        self.viewers = Viewers(self.fanouts, webrtc.viewers, webrtc.stun, sound=heard)
         self.access = Access(
             web_config.listen, web_config.hosts.split(","), tokens, web_config.requests
         )
@@ -135,7 +139,7 @@ class Server:
         await self.viewers.close()
         if self._runner is not None:
             await self._runner.cleanup()
-        for encoder in self.encoders.values():
+        for encoder in (*self.encoders.values(), self.sound):
             await asyncio.get_running_loop().run_in_executor(None, encoder.close)
 
     def counts(self) -> dict[str, Any]:
@@ -156,6 +160,10 @@ class Server:
             | {"slow": self.gate.slow, "crowded": self.gate.crowded},
             "connections": self.gate.connections,
             "encoded_bytes": {codec: one.bytes for codec, one in self.encoders.items()},
+            "sound": {
+                "packets": self.sound.encodes, "bytes": self.sound.bytes,
+                "failures": self.sound.failures,
+            },
             "loop_lag_s": round(self.lag_s, 4),
             "loop_lag_p99_s": round(self._lag_p99_s(), 4),
         }  # fmt: skip

@@ -8,12 +8,15 @@ const BACK_TO_WEBRTC_MS = 60000;
 
 export class Train {
   // pane holds <video>, <img> and <canvas class="last">; tell(state, words) hears how it goes:
-  // "arriving", "playing", "lost", "ticket" (a token is wanted), "full".
-  constructor(pane, tell) {
+  // "arriving", "playing", "lost", "ticket" (a token is wanted), "full"; and "sound", where that
+  // came, went, or was muted by the browser. Sound is sent only to who `hears`.
+  constructor(pane, tell, hears = false) {
     this.video = pane.querySelector("video");
     this.image = pane.querySelector("img");
     this.last = pane.querySelector("canvas.last");
     this.tell = tell;
+    this.hears = hears;
+    this.has_sound = false;
     this.tries = 0;
     this.failures = 0; // of WebRTC, in a row
     this.frames = 0;
@@ -53,11 +56,11 @@ export class Train {
     const peer = (this.peer = new RTCPeerConnection({ iceServers: servers }));
     const receiver = peer.addTransceiver("video", { direction: "recvonly" }).receiver;
     if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
-    peer.addTransceiver("audio", { direction: "recvonly" });
+    if (this.hears) peer.addTransceiver("audio", { direction: "recvonly" });
     const stream = new MediaStream();
     peer.ontrack = (event) => {
       stream.addTrack(event.track);
-      if (event.track.kind === "audio") event.track.onunmute = () => { this.has_sound = true; this.tell("sound", ""); };
+      if (event.track.kind === "audio") event.track.onunmute = () => { if (turn === this.turn) this.sound(true); };
     };
     const late = [];
     peer.onicecandidate = (event) => {
@@ -80,10 +83,26 @@ export class Train {
     if (late.length) this.trickle(late);
     this.way = "webrtc";
     this.video.srcObject = stream;
-    this.video.play().catch(() => {});
+    this.play();
     this.count_frames(turn);
     this.after(CONNECT_MS, () => { if (!this.frames) { this.failures += 1; this.lost(); } });
     this.watch();
+  }
+
+  // A browser that was not touched yet plays only what is muted.
+  play() {
+    this.video.play().catch((error) => {
+      if (error.name !== "NotAllowedError" || this.video.muted) return;
+      this.video.muted = true;
+      this.tell("sound", "");
+      this.video.play().catch(() => {});
+    });
+  }
+
+  sound(there) {
+    if (this.has_sound === there) return;
+    this.has_sound = there;
+    this.tell("sound", "");
   }
 
   async fall_back(turn) {
@@ -179,7 +198,7 @@ export class Train {
     if (this.peer) { this.peer.onconnectionstatechange = null; this.peer.close(); this.peer = null; }
     if (this.way === "jpeg") this.image.removeAttribute("src");
     this.way = "";
-    this.has_sound = false;
+    this.sound(false);
   }
 
   leave() {

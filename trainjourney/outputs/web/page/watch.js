@@ -16,11 +16,11 @@ function wake() {
 for (const kind of ["pointermove", "pointerdown", "keydown", "focusin"]) addEventListener(kind, wake, { passive: true });
 
 const train = new Train(find(".pane"), (state, words) => {
-  if (state === "sound") { find("#sound").hidden = false; return; }
+  if (state === "sound") return show_sound();
   body.dataset.state = state;
   say.textContent = words;
   if (state === "ticket") ask_ticket(find("#ticket"), begin);
-});
+}, true);
 
 async function begin() {
   await enter_by_link();
@@ -38,6 +38,11 @@ function toggle_full() {
 
 function toggle_sound() {
   video.muted = !video.muted;
+  show_sound();
+}
+
+function show_sound() {
+  find("#sound").hidden = !train.has_sound;
   find("#sound").setAttribute("aria-pressed", String(!video.muted));
 }
 
