@@ -8,6 +8,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -149,28 +150,25 @@ class Viewers:
         fanout = self._fanouts[codec]
         lane = fanout.join(awake=False)  # a key frame now would be gone before it connects
         sound = self._sound.join(awake=False) if self._sound and hears(offer) else None
-        try:
-            transceiver = add_track(peer, lane, codec)
-            heard = add_track(peer, sound, "opus") if sound else None
-            wire_key_requests(transceiver.sender, fanout.encoder.ask_key)
-            await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-            await peer.setLocalDescription(await peer.createAnswer())
-            answer = peer.localDescription.sdp
+        async with AsyncExitStack() as undo:
+            undo.push_async_callback(self._close, peer)
+            undo.callback(self._leave, codec, lane, sound)
+            try:
+                transceiver = add_track(peer, lane, codec)
+                heard = add_track(peer, sound, "opus") if sound else None
+                wire_key_requests(transceiver.sender, fanout.encoder.ask_key)
+                await peer.setRemoteDescription(RTCSessionDescription(offer, "offer"))
+                await peer.setLocalDescription(await peer.createAnswer())
+                answer = peer.localDescription.sdp
+            except MALFORMED as err:
+                what = type(err).__name__
+                raise RefusedError(400, f"the offer makes no sense ({what})") from err
             if transceiver.currentDirection != "sendonly" or f"{codec.upper()}/90000" not in answer:
                 raise RefusedError(406, f"no {codec} was agreed on; ask for it recvonly")
-            if heard and heard.currentDirection != "sendonly":
-                self._leave(codec, None, sound)
-                sound = None
-        except (*MALFORMED, RefusedError) as err:
-            self._leave(codec, lane, sound)
-            await self._close(peer)
-            if isinstance(err, RefusedError):
-                raise
-            raise RefusedError(400, f"the offer makes no sense ({type(err).__name__})") from err
-        except BaseException:
-            self._leave(codec, lane, sound)
-            await self._close(peer)
-            raise
+            undo.pop_all()
+        if heard and heard.currentDirection != "sendonly":
+            self._leave(codec, None, sound)
+            sound = None
         session = Session(
             secrets.token_urlsafe(18), f'"{secrets.token_hex(8)}"', codec, peer, lane, sound,
             answer, loop.time(), ice_name(offer), may, heard_s=loop.time(),

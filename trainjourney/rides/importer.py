@@ -156,9 +156,8 @@ def _share(
             for n, future in enumerate(as_completed(futures)):
                 future.result()
                 show((n + 1) / len(jobs))
-        except BaseException:
+        finally:
             pool.shutdown(wait=True, cancel_futures=True)
-            raise
 
 
 def _hold(path: Path, plan: Plan) -> None:
