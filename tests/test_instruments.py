@@ -39,6 +39,17 @@ def until(true: Callable[[], Any], wait_s: float = 40.0) -> Any:
     raise AssertionError("waited in vain")
 
 
+def begin(folder: Path, words: list[str]) -> subprocess.Popen[str]:
+    """A show in `folder`, on a machine without a screen."""
+    env = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(folder / "cache")}
+    for name in ("DISPLAY", "SDL_VIDEODRIVER"):
+        env.pop(name, None)
+    return subprocess.Popen(
+        [sys.executable, "-m", "trainjourney", *words],
+        cwd=folder, env=env, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
 def test_a_show_is_steered_from_outside_and_its_journal_tells(tmp_path: Path) -> None:
     tiny = write_tiny_bundle(tmp_path / "engines" / "tiny")
     path = tmp_path / "show.jsonl"
@@ -47,13 +58,7 @@ def test_a_show_is_steered_from_outside_and_its_journal_tells(tmp_path: Path) ->
     words = ["play", "--engine", str(tiny), "--tour", "tour.toml"]
     sets = (f"osc.port={osc}", f"web.port={page}", "engine.threads=1", "journal.file=show.jsonl")
     words += [word for text in sets for word in ("--set", text)]
-    env = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    for name in ("DISPLAY", "SDL_VIDEODRIVER"):
-        env.pop(name, None)
-    child = subprocess.Popen(
-        [sys.executable, "-m", "trainjourney", *words],
-        cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    child = begin(tmp_path, words)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as one:
         one.settimeout(0.2)
 
@@ -100,13 +105,7 @@ def test_the_folder_of_looks_is_there_for_a_second_bundle_that_embeds_otherwise(
     words = ["play", "--engine", str(engines[0]), "--then", str(engines[1]), "--port", "0"]
     for text in ("osc.port=0", "engine.threads=1", "journal.file=show.jsonl", "midi.play=off"):
         words += ["--set", text]
-    env = os.environ | {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(tmp_path / "cache")}
-    for name in ("DISPLAY", "SDL_VIDEODRIVER"):
-        env.pop(name, None)
-    child = subprocess.Popen(
-        [sys.executable, "-m", "trainjourney", *words],
-        cwd=tmp_path, env=env, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    child = begin(tmp_path, words)
     files = [tmp_path / "show.jsonl", tmp_path / "show.then.jsonl"]
 
     def nights() -> list[str]:
