@@ -99,7 +99,7 @@ class Decoder(nn.Module):
         self.four: Tensor
         self.register_buffer("rows", _sky_rows())
         self.register_buffer("depth", torch.linspace(0.0, 1.0, len(PLANES)))
-        self.register_buffer("grain", torch.zeros(len(PLANES), GRAIN, ROWS, 2 * VIEW_W))
+        self.register_buffer("grain", torch.zeros(len(PLANES) * 2 * VIEW_W, GRAIN * ROWS))
         four = torch.eye(3).repeat_interleave(4, 0)[:, :, None, None]
         self.register_buffer("four", four, persistent=False)
 
@@ -173,11 +173,12 @@ def _spread(x: Tensor, r: int) -> Tensor:
 
 
 def grain_cells(texture: Tensor) -> Tensor:
-    """The travelling texture [3, 256, 512] in each plane's rows, [planes, GRAIN, ROWS, 2 * VIEW_W].
+    """The travelling texture [3, 256, 512] in each plane's rows, by columns as the ring keeps the
+    country: [planes * 2 * VIEW_W, GRAIN * ROWS].
 
-    Column 2 x is cell x of the window, column 2 x + 1 the same a pixel further on: a dot between
-    two cells would be blurred away if its cells were. Channels: brush, dot value, and the four
-    phases of the dots inside a cell.
+    Column 2 x of a plane is cell x of the window, column 2 x + 1 the same a pixel further on: a dot
+    between two cells would be blurred away if its cells were. Channels: brush, dot value, and the
+    four phases of the dots inside a cell.
     """
     out = []
     for p, plane in enumerate(PLANES):
@@ -189,19 +190,22 @@ def grain_cells(texture: Tensor) -> Tensor:
             phases = nn.functional.pixel_unshuffle(dot[None, None], 2)[0]
             cells = torch.cat([pooled, phases], 0)  # [GRAIN, VIEW_H, VIEW_W]
             steps.append(cells[:, [plane.top + y for y in accumulate((0, *plane.heights[:-1]))]])
-        out.append(torch.stack(steps, 3).flatten(2))
-    return torch.stack(out)
+        out.append(torch.stack(steps, 3).flatten(2).flatten(0, 1).T)
+    return torch.cat(out)
 
 
-def weave(grain: Tensor, starts: Tensor) -> Tensor:
-    """Grain at any place of the window: of [planes, GRAIN, ROWS, 2 * VIEW_W], as grain_cells gives
-    it, what lies at `starts` [planes], cells; [planes, GRAIN, ROWS, VIEW_W]."""
-    half = (2.0 * starts).floor()
-    at = half.long()[:, None] + 2 * torch.arange(VIEW_W)
-    share = (2.0 * starts - half)[:, None, None, None]
+def weave(grain: Tensor, half: Tensor, share: Tensor) -> Tensor:
+    """The grain that lies in the window, [planes, GRAIN, ROWS, VIEW_W], of grain_cells' columns.
+
+    The window begins at half cell `half` [planes] int32 and `share` [planes] of one more.
+    """
+    n = len(PLANES)
+    at = half[:, None] + torch.arange(0, 2 * VIEW_W, 2, dtype=torch.int32)
+    first = torch.arange(0, n * 2 * VIEW_W, 2 * VIEW_W, dtype=torch.int32)[:, None]
 
     def columns(at: Tensor) -> Tensor:
-        at = (at % (2 * VIEW_W))[:, None, None].expand(*grain.shape[:3], VIEW_W)
-        return grain.gather(3, at)
+        return grain[(first + at % (2 * VIEW_W)).long().flatten()].view(n, VIEW_W, -1)
 
-    return columns(at) * (1.0 - share) + columns(at + 1) * share
+    share = share[:, None, None]
+    woven = columns(at) * (1.0 - share) + columns(at + 1) * share
+    return woven.view(n, VIEW_W, GRAIN, ROWS).permute(0, 2, 3, 1)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .codec import Codec
-from .decoder import GRAIN, RESIDUAL, Composite, Decoder
+from .decoder import RESIDUAL, Composite, Decoder, weave
 from .embedder import SIZE, Embedder
 from .encoder import Encoder
 from .network import DREAMT, TALL, TILE
@@ -34,11 +34,8 @@ class DecoderGraph(nn.Module):
         self.decoder = decoder
         self.base: Tensor
         self.span: Tensor
-        self.grain: Tensor
         self.register_buffer("base", torch.arange(P, dtype=torch.int32)[:, None])
         self.register_buffer("span", torch.arange(VIEW_W + 1, dtype=torch.int32)[None])
-        grain = to_columns(decoder.grain).flatten(0, 1)
-        self.register_buffer("grain", grain.contiguous())
 
     def forward(self, ring: Tensor, position: Tensor, look: Tensor, fade: Tensor) -> Tensor:
         """See through the window."""
@@ -50,10 +47,12 @@ class DecoderGraph(nn.Module):
         near = near.view(P, VIEW_W + 1, -1)
         near = near[:, :-1] * (1.0 - f) + near[:, 1:] * f
         sheets = from_columns(near, CHANNELS)[None]
+        half = torch.div(position * 2, CELL, rounding_mode="floor")
+        grain = weave(self.decoder.grain, half, (position * 2 - half * CELL).float() / CELL)
         cells: Tensor = self.decoder.cells(
             sheets[:, :, :MATERIALS] / 255.0,
             phase[None],
-            self._weave(position)[None],
+            grain[None],
             (sheets[:, :, MATERIALS:] - 128.0) / 127.0 * fade,
             look[None],
         )
@@ -61,18 +60,6 @@ class DecoderGraph(nn.Module):
         # colour, row and column in a cell, cell's row and column -> rows, columns, colours
         levels = levels.view(3, 2, 2, VIEW_H, VIEW_W).permute(3, 1, 4, 2, 0)
         return levels.reshape(HEIGHT, WIDTH, 3)
-
-    def _weave(self, position: Tensor) -> Tensor:
-        """The grain that lies in the window, as decoder.weave gives it, of whole positions."""
-        half = torch.div(position * 2, CELL, rounding_mode="floor")
-        share = ((position * 2 - half * CELL).float() / CELL)[:, None, None]
-        at = half[:, None] + 2 * self.span[:, :VIEW_W]
-
-        def columns(at: Tensor) -> Tensor:
-            at = self.base * (2 * VIEW_W) + at % (2 * VIEW_W)
-            return self.grain[at.long().flatten()].view(P, VIEW_W, -1)
-
-        return from_columns(columns(at) * (1.0 - share) + columns(at + 1) * share, GRAIN)
 
 
 def decided(masks: Tensor) -> Tensor:
@@ -109,7 +96,9 @@ class EncoderGraph(nn.Module):
         sheets = masks[None] / 255.0
         phase = torch.zeros(1, P)
         none = sheets[:, :, :RESIDUAL] * 0.0  # made of the input: a constant would be stored
-        said = self.decoder(sheets, phase, self.decoder.grain[None, ..., ::2], none, look)
+        zeros = torch.zeros(P, dtype=torch.int32)
+        grain = weave(self.decoder.grain, zeros, phase[0])
+        said = self.decoder(sheets, phase, grain[None], none, look)
         missing = (small - F.avg_pool2d(said.clamp(0, 1), 2))[0]  # [3, VIEW_H, VIEW_W]
         residual = torch.stack(self._attach(sheets, missing))
         kept = ((residual.clamp(-1, 1) * 127.0).round() + 128.0).to(torch.uint8)
@@ -117,7 +106,6 @@ class EncoderGraph(nn.Module):
         empty = torch.cat([view[:, :1, : MATERIALS * ROWS] * 0, kept_nothing(view)], 2)
         blank = empty.expand(P, RING - VIEW_W, CHANNELS * ROWS)
         ring = torch.cat([view, blank], 1).flatten(0, 1)
-        zeros = torch.zeros(P, dtype=torch.int32)
         tile, job = torch.zeros(DREAMT, TALL, TILE), torch.zeros(4, dtype=torch.int32)
         one = torch.ones(1)
         painted, seen = look.expand(2 * P, SIZE) + 0.0, look.expand(P, SIZE) + 0.0

@@ -57,7 +57,8 @@ class DecoderStage:
             cut = [strips[p, :, :, x : x + VIEW_W + 1] for p, x in enumerate(whole.tolist())]
             masks.append(torch.from_numpy(np.stack(cut)))
             fractions.append(start - whole)
-            grains.append(weave(self.decoder.grain, start.float()))
+            half = (2.0 * start.float()).floor()
+            grains.append(weave(self.decoder.grain, half.int(), 2.0 * start.float() - half))
             truth.append(torch.from_numpy(np.array(self.shards.frames[s][i, b])))
             same = b < 2 or self.shards.melts[a] or i == 0
             looks.append(self.pictures[a if same else a - 1, 1 - b if b < 2 else 0])
