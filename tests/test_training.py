@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from trainjourney.errors import TrainingError
 from trainjourney.model.codec import Codec
-from trainjourney.model.decoder import CODE, Composite
+from trainjourney.model.decoder import CODE, Composite, pixels
 from trainjourney.model.embedder import Embedder
 from trainjourney.model.network import CONTEXT, TILE
 from trainjourney.model.planes import MATERIALS, PLANES, ROWS, VIEW_W, pool_rows
@@ -30,7 +30,6 @@ from trainjourney.scenery.style import Style
 from trainjourney.scenery.view import palette
 from trainjourney.training.checkpoint import load_weights
 from trainjourney.training.dataset import Shards, open_shards, render_shard, shard_name
-from trainjourney.training.decoder_stage import lerp_columns
 from trainjourney.training.dream_stage import DreamStage, all_embeddings
 from trainjourney.training.encoder_stage import visibility
 from trainjourney.training.few_stage import FewStage
@@ -184,7 +183,7 @@ def painted(shards: Shards, n: int, k: int, style: Style) -> tuple[Tensor, Tenso
     for p, start in enumerate(shards.starts[s][i, k].tolist()):
         x = int(start)
         cut = torch.from_numpy(np.array(shards.strips[s][i, p, :, :, x : x + VIEW_W + 1])) / 255.0
-        masks.append(lerp_columns(cut[None], torch.tensor([start - x]))[0])
+        masks.append(pixels(cut[..., :-1], cut[..., 1:], torch.tensor(start - x)).mean(0))
     codes = torch.zeros(1, len(PLANES), MATERIALS, CODE)
     codes[0, ..., :3] = torch.from_numpy(palette(style))
     codes[0, 1:, :, 3] = 1.0
@@ -239,12 +238,12 @@ def test_variations_stay_pictures() -> None:
     assert not torch.equal(varied, vary(pictures, rng(3)))
 
 
-def test_columns_between_columns() -> None:
-    sheet = torch.arange(6.0).expand(2, 3, 1, 4, 6)
-    f = torch.tensor([[0.0, 0.25, 1.0], [0.5, 0.0, 0.0]])
-    at = lerp_columns(sheet, f)
-    assert at.shape == (2, 3, 1, 4, 5)
-    assert torch.allclose(at[..., 2], 2.0 + f[..., None, None].expand(2, 3, 1, 4))
+@pytest.mark.parametrize("eighths", range(8))
+def test_pixels_between_columns_are_what_lies_in_them(eighths: int) -> None:
+    columns = torch.rand(3, 6, generator=rng(5))
+    fine = columns.repeat_interleave(8, 1)[:, eighths : eighths + 40]  # eight samples a column
+    halves = pixels(columns[:, :-1], columns[:, 1:], torch.tensor(eighths / 8.0))
+    assert torch.allclose(halves, fine.view(3, 5, 2, 4).mean(3).permute(2, 0, 1), atol=1e-6)
 
 
 def test_visibility_is_what_the_composite_leaves() -> None:

@@ -23,7 +23,7 @@ from .observer import Observation, Observer, join, load_observation, wanted
 from .picture import WIDTH, fit
 from .plan import SWITCH, Plan, Shot, is_pictured
 
-VERSION = 1  # of the observations; older ones are made anew
+VERSION = 2  # of the observations; older ones are made anew
 REAL_GAP = 1000  # frames between the beginnings of two stretches
 CARRIED = (10, 20, 40)  # frames after which the edges of a true start frame are looked for
 Progress = Callable[[float, str], None]
@@ -109,6 +109,7 @@ class Studio:
         start = load_picture(self.looks[shot.look].picture, size.width, size.height)
         world = DreamWorld(self.engine, self.bundle.manifest, shot.seed)
         world.reset(start)
+        world.set_out(self.looks[shot.look].embedding)  # as a show does without a picture
         return world, start
 
     def _controls(self, shot: Shot) -> Callable[[int], Controls]:

@@ -14,6 +14,7 @@ from .layers import conv
 from .planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, spread_rows
 
 CODE = 8  # channels a material is painted with; the first three are its colour
+RGB = 3  # channels of colour
 FACTS = 2  # and what else is known of its plane: the fraction of a cell, how near it is
 GRAIN = 6  # channels of the texture that travels with each plane
 RESIDUAL = 3  # channels of what the materials could not say of a start picture
@@ -36,8 +37,9 @@ class Composite(nn.Module):
         super().__init__()
         for p, plane in enumerate(PLANES):
             if plane.tall > ROWS:
-                rows = torch.tensor(spread_rows(plane))
-                self.register_buffer(f"rows{p}", rows, persistent=False)
+                rows, parts = zip(*spread_rows(plane), strict=True)
+                self.register_buffer(f"rows{p}", torch.tensor(rows), persistent=False)
+                self.register_buffer(f"parts{p}", torch.tensor(parts)[:, None], persistent=False)
 
     def forward(
         self, masks: Tensor, codes: Tensor, extra: Tensor | None = None
@@ -57,7 +59,8 @@ class Composite(nn.Module):
             laid = [] if extra is None else [extra[:, p] * (cover if p else 1.0)]
             layer = torch.cat([paint[:, :-1], *laid, cover], 1)
             if plane.tall > ROWS:
-                layer = self.get_buffer(f"rows{p}") @ layer
+                rows, part = self.get_buffer(f"rows{p}"), self.get_buffer(f"parts{p}")
+                layer = layer[:, :, rows] * (1.0 - part) + layer[:, :, rows + 1] * part
             low = VIEW_H - plane.top - layer.shape[2]
             if p and low > 0:
                 floor = layer[:, :, -1:].expand(-1, -1, low, -1)
@@ -85,7 +88,7 @@ class Decoder(nn.Module):
         )  # fmt: skip
         self.mood = nn.Sequential(nn.Linear(SIZE, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
         self.composite = Composite()
-        self.start = conv(CODE + FACTS + GRAIN + 3, width)
+        self.start = conv(CODE + RGB + FACTS + GRAIN + 3, width)
         self.down = nn.Conv2d(width, wide, 2, 2)
         self.deep = nn.ModuleList(conv(wide, wide) for _ in range(deep))
         self.deep_films = nn.ModuleList(nn.Linear(128, 2 * wide) for _ in range(deep + 1))
@@ -100,16 +103,17 @@ class Decoder(nn.Module):
         self.register_buffer("rows", _sky_rows())
         self.register_buffer("depth", torch.linspace(0.0, 1.0, len(PLANES)))
         self.register_buffer("grain", torch.zeros(len(PLANES) * 2 * VIEW_W, GRAIN * ROWS))
-        four = torch.eye(3).repeat_interleave(4, 0)[:, :, None, None]
+        four = torch.einsum("ac,bd->abdc", torch.eye(RGB), torch.eye(2))[:, None]
+        four = four.expand(-1, 2, -1, -1, -1).reshape(4 * RGB, 2 * RGB, 1, 1)
         self.register_buffer("four", four, persistent=False)
 
     def forward(
         self, masks: Tensor, phase: Tensor, grain: Tensor, residual: Tensor, embedding: Tensor
     ) -> Tensor:
-        """masks [B, planes, MATERIALS, ROWS, VIEW_W] 0..1 already at their sub-cell place;
-        phase [B, planes] the fraction of a cell; grain [B, planes, GRAIN, ROWS, VIEW_W];
-        residual [B, planes, RESIDUAL, ROWS, VIEW_W] colour to be added, already faded;
-        embedding [B, SIZE].
+        """masks [B, 2, planes, MATERIALS, ROWS, VIEW_W] 0..1, the left and the right pixel of
+        every cell, as `pixels` takes them from country; phase [B, planes] the fraction of a cell;
+        grain [B, planes, GRAIN, ROWS, VIEW_W]; residual [B, planes, RESIDUAL, ROWS, VIEW_W] colour
+        to be added, already faded; embedding [B, SIZE].
         """
         return nn.functional.pixel_shuffle(self.cells(masks, phase, grain, residual, embedding), 2)
 
@@ -120,11 +124,17 @@ class Decoder(nn.Module):
         channel 4 * colour + 2 * row + column."""
         scaled = embedding * SIZE**0.5
         codes, sky = self._painted_with(scaled, phase)
-        seen, bare = self.composite(masks, codes, torch.cat([grain, residual], 2))
-        colours = seen[:, :CODE] + sky * bare
-        told, left = seen[:, CODE:-RESIDUAL], seen[:, -RESIDUAL:]
+        # colours by the pixel: a thing a cell wide would pulse if it were blurred between two cells
+        twice = torch.stack([codes[..., :RGB]] * 2, 1).flatten(0, 1)
+        seen, bare = self.composite(masks.flatten(0, 1), twice)
+        painted = seen + torch.stack([sky[:, :RGB]] * 2, 1).flatten(0, 1) * bare
+        colours = painted.view(-1, 2 * RGB, VIEW_H, VIEW_W)
+        cells = (masks[:, 0] + masks[:, 1]) * 0.5
+        seen, bare = self.composite(cells, codes[..., RGB:], torch.cat([grain, residual], 2))
+        others = seen[:, : CODE - RGB] + sky[:, RGB:] * bare
+        told, left = seen[:, CODE - RGB : -RESIDUAL], seen[:, -RESIDUAL:]
         k = self.mood(scaled)
-        x = self.start(torch.cat([colours, told, _light(masks[:, 0, 2:3])], 1))
+        x = self.start(torch.cat([colours, others, told, _light(cells[:, 0, 2:3])], 1))
         y = self.down(_film(x, self.films[0](k)))
         for block, told_deep in zip(self.deep, self.deep_films, strict=False):
             y = y + block(_film(y, told_deep(k)))
@@ -133,7 +143,7 @@ class Decoder(nn.Module):
         x = x + self.fine(_film(x, self.films[1](k)))
         fine: Tensor = self.end(_film(x, self.films[2](k)))
         # a convolution: openvino leaves in f32 whatever meets no heavy layer on its way out
-        return fine + nn.functional.conv2d(colours[:, :3] + left, self.four)
+        return fine + nn.functional.conv2d(colours + torch.cat([left, left], 1), self.four)
 
     def _painted_with(self, scaled: Tensor, phase: Tensor) -> tuple[Tensor, Tensor]:
         """Codes [B, planes, MATERIALS, CODE + FACTS] and sky [B, CODE, VIEW_H, 1] of a look."""
@@ -194,18 +204,25 @@ def grain_cells(texture: Tensor) -> Tensor:
     return torch.cat(out)
 
 
-def weave(grain: Tensor, half: Tensor, share: Tensor) -> Tensor:
-    """The grain that lies in the window, [planes, GRAIN, ROWS, VIEW_W], of grain_cells' columns.
+def pixels(here: Tensor, after: Tensor, phase: Tensor) -> Tensor:
+    """What lies between columns of country and those after them at `phase` of a cell, by pixels.
 
-    The window begins at half cell `half` [planes] int32 and `share` [planes] of one more.
+    Gives [2, ...]: the left and the right half of each cell of the window. A half within one column
+    is that column's; at half a cell both are.
+    """
+    right = 2.0 * phase
+    shares = ((right - 1.0).clamp(0.0, 1.0), right.clamp(0.0, 1.0))
+    return torch.stack([here * (1.0 - share) + after * share for share in shares])
+
+
+def weave(grain: Tensor, pixel: Tensor) -> Tensor:
+    """The grain in a window that begins at `pixel` [planes] int32 of grain_cells' columns.
+
+    Gives [planes, GRAIN, ROWS, VIEW_W]. Between two pixels it is the first one's: a dot that was
+    blurred would be none.
     """
     n = len(PLANES)
-    at = half[:, None] + torch.arange(0, 2 * VIEW_W, 2, dtype=torch.int32)
+    at = (pixel[:, None] + torch.arange(0, 2 * VIEW_W, 2, dtype=torch.int32)) % (2 * VIEW_W)
     first = torch.arange(0, n * 2 * VIEW_W, 2 * VIEW_W, dtype=torch.int32)[:, None]
-
-    def columns(at: Tensor) -> Tensor:
-        return grain[(first + at % (2 * VIEW_W)).long().flatten()].view(n, VIEW_W, -1)
-
-    share = share[:, None, None]
-    woven = columns(at) * (1.0 - share) + columns(at + 1) * share
+    woven = grain[(first + at).long().flatten()]
     return woven.view(n, VIEW_W, GRAIN, ROWS).permute(0, 2, 3, 1)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from .codec import Codec
-from .decoder import RESIDUAL, Composite, Decoder, weave
+from .decoder import RESIDUAL, Composite, Decoder, pixels, weave
 from .embedder import SIZE, Embedder
 from .encoder import Encoder
 from .network import DREAMT, TALL, TILE
@@ -55,18 +55,18 @@ class DecoderGraph(nn.Module):
         cell = torch.div(position, CELL, rounding_mode="floor")
         phase = (position - cell * CELL).float() / CELL
         at = cell[:, None] + self.span
-        near = ring[(self.base * RING + at % RING).long().flatten()].float()
-        f = phase[:, None, None]
-        near = near.view(P, VIEW_W + 1, -1)
-        near = near[:, :-1] * (1.0 - f) + near[:, 1:] * f
-        sheets = from_columns(near, CHANNELS)[None]
-        half = torch.div(position * 2, CELL, rounding_mode="floor")
-        grain = weave(self.decoder.grain, half, (position * 2 - half * CELL).float() / CELL)
+        near = ring[(self.base * RING + at % RING).long().flatten()]
+        near = from_columns(near.view(P, VIEW_W + 1, -1).float(), CHANNELS)
+        masks, rest = near[:, :MATERIALS], near[:, MATERIALS:]
+        f = phase[:, None, None, None]
+        halves = pixels(masks[..., :-1], masks[..., 1:], f)
+        rest = rest[..., :-1] * (1.0 - f) + rest[..., 1:] * f
+        pixel = torch.div(position * 2, CELL, rounding_mode="floor")
         cells: Tensor = self.decoder.cells(
-            sheets[:, :, :MATERIALS] / 255.0,
+            halves[None] / 255.0,
             phase[None],
-            grain[None],
-            (sheets[:, :, MATERIALS:] - 128.0) / 127.0 * fade,
+            weave(self.decoder.grain, pixel)[None],
+            (rest[None] - 128.0) / 127.0 * fade,
             embedding[None],
         )
         levels = (cells[0].clamp(0, 1) * 255.0).round().to(torch.uint8)
@@ -110,8 +110,9 @@ class EncoderGraph(nn.Module):
         phase = torch.zeros(1, P)
         none = sheets[:, :, :RESIDUAL] * 0.0  # made of the input: a constant would be stored
         zeros = (look[0, :P] * 0.0).to(torch.int32)  # likewise
-        grain = weave(self.decoder.grain, zeros, phase[0])
-        said = self.decoder(sheets, phase, grain[None], none, look)
+        grain = weave(self.decoder.grain, zeros)
+        halves = torch.stack([sheets, sheets], 1)
+        said = self.decoder(halves, phase, grain[None], none, look)
         missing = (small - F.avg_pool2d(said.clamp(0, 1), 2))[0]  # [3, VIEW_H, VIEW_W]
         residual = torch.stack(self._attach(sheets, missing))
         kept = ((residual.clamp(-1, 1) * 127.0).round() + 128.0).to(torch.uint8)

@@ -58,18 +58,19 @@ PLANES = (
 )
 
 
-def spread_rows(plane: Plane) -> list[list[float]]:
-    """Shares of stored rows in every view row, [tall][ROWS]: linear between the rows' middles."""
+def spread_rows(plane: Plane) -> list[tuple[int, float]]:
+    """Of every view row a stored row and the share of the one after it, `tall` of them.
+
+    Linear between the rows' middles.
+    """
     ends = list(accumulate(plane.heights))
     middles = [end - height / 2.0 for end, height in zip(ends, plane.heights, strict=True)]
-    out = []
+    out, i = [], 0
     for y in range(plane.tall):
-        at, shares, i = y + 0.5, [0.0] * ROWS, 0
-        while i < ROWS - 2 and middles[i + 1] < at:
+        while i < ROWS - 2 and middles[i + 1] < y + 0.5:
             i += 1
-        part = min(max((at - middles[i]) / (middles[i + 1] - middles[i]), 0.0), 1.0)
-        shares[i], shares[i + 1] = 1.0 - part, part
-        out.append(shares)
+        part = (y + 0.5 - middles[i]) / (middles[i + 1] - middles[i])
+        out.append((i, min(max(part, 0.0), 1.0)))
     return out
 
 
