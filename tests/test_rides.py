@@ -11,6 +11,7 @@ from trainjourney.errors import RideError
 from trainjourney.rides.dataset import Ride, open_ride
 from trainjourney.rides.flow import shifts
 from trainjourney.rides.importer import import_rides
+from trainjourney.rides.measure import load, measure_segment
 from trainjourney.rides.video import look_at, read
 from trainjourney.types import Embedding, Frame
 
@@ -64,6 +65,19 @@ def test_a_cab_view_is_told_apart(tmp_path: Path) -> None:
     again = bring_in([back], tmp_path / "back")
     assert again.table["sources"][0]["view"] == "cab"
     assert float(np.median(again.speed)) < 0.0
+
+
+def test_country_that_parts_fast_behind_a_windscreens_pillar_is_not_taken_for_slow(
+    tmp_path: Path,
+) -> None:
+    pillar = np.s_[:, 116:140]
+    seen = [picture.copy() for picture in parting(3, 12, 0.03)]
+    for picture in seen:
+        picture[pillar] = country(9, 256, 128)[pillar]
+    film = write_film(tmp_path / "cab.mp4", seen)
+    found = load([measure_segment(film, -1e9, 1e9, tmp_path / "measures.npz")])
+    right, left = found.tiles[1:, 1:3, 2:, 1].mean((1, 2)), found.tiles[1:, 1:3, :2, 1].mean((1, 2))
+    assert (right - left) / 2 == pytest.approx(64 * 0.03, rel=0.1)  # tiles are 64 px off
 
 
 def test_what_is_of_no_use_is_dropped_and_named(tmp_path: Path) -> None:
