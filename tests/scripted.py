@@ -40,8 +40,10 @@ class ScriptedEngine:
 
     backend, precision = "scripted", "f32"
 
-    def __init__(self, script: Callable[[int], str] = lambda number: "") -> None:
-        self.script = script
+    def __init__(
+        self, script: Callable[[int], str] = lambda number: "", looks_ahead: bool = False
+    ) -> None:
+        self.script, self.looks_ahead = script, looks_ahead
         self.predicts = 0
         self.noises: list[NDArray[np.float32]] = []
         self.speeds: list[float] = []
@@ -68,8 +70,9 @@ class ScriptedEngine:
         place = state["place"] + np.float32(np.nan if told == "nan" else 6.0 * speed)
         return {"place": place, "picture": state["picture"]}
 
-    def decode(self, state: State) -> Frame:
-        return np.roll(state["picture"], -round(float(state["place"][0])), axis=1)
+    def decode(self, state: State, embedding: Embedding, speed: float) -> Frame:
+        place = float(state["place"][0]) + (6.0 * speed if self.looks_ahead else 0.0)
+        return np.roll(state["picture"], -round(place), axis=1)
 
     def embed(self, picture: Frame) -> Embedding:
         return np.array([1, 0, 0, 0], np.float32)

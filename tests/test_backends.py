@@ -63,15 +63,16 @@ def ride(
     engine: Engine, bundle: Bundle, frames: int, look: str = "red", speed: float = 1.0
 ) -> list[Frame]:
     state = engine.encode(a_frame())
-    seen = [engine.decode(state)]
+    embedding = bundle.look(look).embedding
+    seen = [engine.decode(state, embedding, speed)]
     for number in range(frames):
-        state = engine.predict(state, noise(number), bundle.look(look).embedding, speed, 0.5)
-        seen.append(engine.decode(state))
+        state = engine.predict(state, noise(number), embedding, speed, 0.5)
+        seen.append(engine.decode(state, embedding, speed))
     return seen
 
 
-def test_a_start_is_shown_as_it_is(engine: Engine) -> None:
-    assert (engine.decode(engine.encode(a_frame())) == a_frame()).all()
+def test_a_start_is_shown_as_it_is(engine: Engine, bundle: Bundle) -> None:
+    assert (ride(engine, bundle, 0)[0] == a_frame()).all()
 
 
 @pytest.mark.parametrize("speed", [1.0, -1.0])
@@ -155,11 +156,13 @@ def test_a_state_put_together_from_both_turns(engine: Engine, bundle: Bundle) ->
 
 def test_decoding_beside_predicting_shows_the_same(engine: Engine, bundle: Bundle) -> None:
     wanted = ride(engine, bundle, 40)
-    state, seen = engine.encode(a_frame()), []
+    state, look, seen = engine.encode(a_frame()), bundle.looks[0].embedding, []
     for number in range(41):
-        thread = threading.Thread(target=lambda shown=state: seen.append(engine.decode(shown)))
+        thread = threading.Thread(
+            target=lambda shown=state: seen.append(engine.decode(shown, look, 1.0))
+        )
         thread.start()
-        following = engine.predict(state, noise(number), bundle.looks[0].embedding, 1.0, 0.5)
+        following = engine.predict(state, noise(number), look, 1.0, 0.5)
         thread.join()
         state = following
     assert all((one == other).all() for one, other in zip(seen, wanted, strict=True))

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from trainjourney.inference import load_bundle, open_engine
+from trainjourney.model.graphs import DECODED
 from trainjourney.model.ring import NOISE, STATE
 from trainjourney.scenery.ride import Ride
 from trainjourney.scenery.worlds import WORLDS
@@ -60,14 +61,16 @@ def test_parity(run: Path, bundle: Path, backend: str) -> None:
             noise = torch.randn(NOISE, generator=rng)
             speed, dream = (1.3 if i < 20 else -1.0), 0.2
             held = {k: v.numpy() for k, v in state.items()}
-            said = engine.predict(held, noise.numpy(), held["look"], speed, dream)
+            said = engine.predict(held, noise.numpy(), held["origin"], speed, dream)
             following = graphs["predictor"](
-                *state.values(), noise, state["look"], torch.tensor(speed), torch.tensor(dream)
+                *state.values(), noise, state["origin"], torch.tensor(speed), torch.tensor(dream)
             )
             state = dict(zip(STATE, following, strict=True))
             _alike(said, state)
-        seen = graphs["decoder"](*(state[k] for k in ("ring", "position", "look", "fade")))
-        decoded = engine.decode({k: v.numpy() for k, v in state.items()})
+        given = {**state, "embedding": state["origin"], "speed": torch.tensor(-1.0)}
+        seen = graphs["decoder"](*(given[k] for k in DECODED))
+        held = {k: v.numpy() for k, v in state.items()}
+        decoded = engine.decode(held, held["origin"], -1.0)
         assert np.abs(decoded.astype(int) - seen.numpy()).max() <= GREY
         small = frame[:64, :128].copy()
         said_look = graphs["embedder"](torch.from_numpy(small)).numpy()

@@ -129,7 +129,8 @@ def test_every_graph_gives_what_torch_gives(run: Path, bundle: Path) -> None:
             given["embedding"].numpy(), 1.0, 0.1,
         )  # fmt: skip
         assert np.abs(made["latents"] - after).max() < 5e-3
-        assert np.abs(engine.decode({"latents": after}).astype(int) - shown).max() <= 3
+        decoded = engine.decode({"latents": after}, given["embedding"].numpy(), 1.0)
+        assert np.abs(decoded.astype(int) - shown).max() <= 3
 
 
 def test_a_bundle_has_looks_facts_and_a_warning_of_licences(bundle: Path) -> None:
@@ -231,7 +232,7 @@ def test_torch_runs_a_bundle_as_its_graphs_do(bundle: Path) -> None:
     noise = g.standard_normal(loaded.manifest.noise.shape, dtype=np.float32)
     made = [engine.predict(state, noise, look, 1.0, 0.1)["latents"] for engine in (ours, other)]
     assert np.abs(made[0] - made[1]).max() < 5e-3
-    shown = [engine.decode({"latents": made[1]}).astype(int) for engine in (ours, other)]
+    shown = [engine.decode({"latents": made[1]}, look, 1.0).astype(int) for engine in (ours, other)]
     assert np.abs(shown[0] - shown[1]).max() <= 3
 
 

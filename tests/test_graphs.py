@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from trainjourney.model.decoder import GRAIN, RESIDUAL
 from trainjourney.model.embedder import PICTURE_H, PICTURE_W
+from trainjourney.model.graphs import DECODED
 from trainjourney.model.planes import (
     HEIGHT,
     MATERIALS,
@@ -45,8 +46,9 @@ def start(graphs: Graphs) -> State:
     return small_start(graphs)
 
 
-def decode(graphs: Graphs, state: State) -> Tensor:
-    out: Tensor = graphs.decoder(*(state[k] for k in ("ring", "position", "look", "fade")))
+def decode(graphs: Graphs, state: State, speed: float = 0.0) -> Tensor:
+    given = {**state, "embedding": state["origin"], "speed": torch.tensor(speed)}
+    out: Tensor = graphs.decoder(*(given[k] for k in DECODED))
     return out
 
 
@@ -251,7 +253,6 @@ def test_the_residual_fades_with_dream_and_with_another_look(graphs: Graphs, sta
     back = advance(graphs, away, 2, 1.0)
     assert float(back["fade"]) == pytest.approx(kept * float(away["fade"])), "it never comes back"
     assert torch.equal(away["origin"], start["origin"])
-    assert torch.equal(away["look"], -start["origin"])
 
 
 def test_new_country_has_no_residual(graphs: Graphs, start: State) -> None:
@@ -291,9 +292,24 @@ def test_the_decoder_graph_sees_what_the_decoder_was_taught(graphs: Graphs, star
         phase[None],
         grain[None],
         torch.zeros(1, P, RESIDUAL, ROWS, VIEW_W),
-        start["look"][None],
+        start["origin"][None],
     )[0]
     position = (whole * CELL + parts).int()
-    frame = graphs.decoder(ring.flatten(0, 1), position, start["look"], torch.ones(1))
+    given = {"ring": ring.flatten(0, 1), "position": position, "fade": torch.ones(1)}
+    frame = decode(graphs, {**start, **given})
     apart = frame.permute(2, 0, 1).float() - taught.clamp(0, 1) * 255.0
     assert float(apart.abs().max()) < 0.51 + 0.05
+
+
+@pytest.mark.parametrize("speed", [1.3, -0.6])
+def test_the_decoder_shows_where_the_train_will_be(
+    graphs: Graphs, start: State, speed: float
+) -> None:
+    """What it shows of a state at a speed is the window of the next one, but for what fades."""
+    state = start
+    for t in range(12):
+        state = advance(graphs, state, t, speed)
+    after = advance(graphs, state, 12, speed)
+    assert (after["position"] != state["position"]).sum() > 3
+    shown = decode(graphs, {**state, "fade": after["fade"]}, speed)
+    assert torch.equal(shown, decode(graphs, after))

@@ -135,7 +135,8 @@ def test_a_taught_pocket_plays_with_the_rides_looks_and_parallax(taught: Path, r
     told = read_options(taught / "run")["parallax"]
     assert told == pytest.approx(parallax_of(ride).tolist(), abs=1e-4)
     graphs = build_graphs(load_networks(taught / "run"), told)
-    assert graphs["predictor"].get_buffer("parallax").tolist() == pytest.approx(told, abs=1e-5)
+    for name in ("predictor", "decoder"):
+        assert graphs[name].get_buffer("parallax").tolist() == pytest.approx(told, abs=1e-5)
     engine = open_engine(bundle, threads=1)
     state = engine.encode(ride.frame(0))
     noise = np.zeros(bundle.manifest.noise.shape, np.float32)
@@ -143,7 +144,7 @@ def test_a_taught_pocket_plays_with_the_rides_looks_and_parallax(taught: Path, r
         state = {k: v.copy() for k, v in state.items()}
         state = engine.predict(state, noise, bundle.looks[0].embedding, 1.0, 0.1)
     assert int((state["position"] > 0).sum()) >= 1
-    assert engine.decode(state).shape == (HEIGHT, WIDTH, 3)
+    assert engine.decode(state, bundle.looks[0].embedding, 1.0).shape == (HEIGHT, WIDTH, 3)
 
 
 def test_what_cannot_be_taught_is_one_line(taught: Path, tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def after(
     for number in range(frames):
         noise = draw_noise(3, number, bundle.manifest.noise.shape)
         state = engine.predict(state, noise, look, 1.0, 0.2)
-    return figures(engine.decode(state))
+    return figures(engine.decode(state, look, 1.0))
 
 
 def test_a_start_that_is_no_landscape_is_one_ten_seconds_later(

@@ -51,6 +51,32 @@ def test_reset_starts_the_same_journey_again() -> None:
     np.testing.assert_array_equal(engine.noises[:3], engine.noises[3:])
 
 
+def test_an_engine_that_looks_ahead_shows_the_same_journey_before_it_predicts() -> None:
+    plain, ahead = ScriptedEngine(), ScriptedEngine(looks_ahead=True)
+    one, other = world(plain), world(ahead)
+    for number in range(1, 6):
+        controls = Controls(LOOK, speed=0.5 * number, dream=0.2)
+        np.testing.assert_array_equal(one.step(controls), other.step(controls))
+        assert plain.predicts == number and ahead.predicts == number - 1
+        if number % 2:
+            other.get_ready()  # or else the next step does it
+            assert ahead.predicts == number
+    for name, array in one.state.items():
+        np.testing.assert_array_equal(array, other.state[name])
+    assert ahead.predicts == 5, "nothing is predicted twice"
+    np.testing.assert_array_equal(plain.noises, ahead.noises)
+
+
+@pytest.mark.parametrize("fault", ["nan", "fail"])
+def test_a_state_thrown_away_when_its_frame_is_out_is_tried_again(fault: str) -> None:
+    engine = ScriptedEngine(lambda number: fault if number in (2, 3) else "", looks_ahead=True)
+    the_world = world(engine)
+    frames = [the_world.step(CRUISE) for _ in range(6)]
+    for frame, place in zip(frames, (1, 2, 3, 3, 3, 4), strict=True):
+        np.testing.assert_array_equal(frame, np.roll(start(), -6 * place, axis=1))
+    assert the_world.thrown == 2 and np.isfinite(the_world.state["place"]).all()
+
+
 @pytest.mark.parametrize("fault", ["nan", "fail"])
 def test_a_bad_step_is_thrown_away_and_counted(
     fault: str, caplog: pytest.LogCaptureFixture
@@ -107,7 +133,7 @@ def test_a_world_resumes_as_if_nothing_had_been() -> None:
     for _ in range(7):
         the_world.step(CRUISE)
     state = {name: array.copy() for name, array in the_world.state.items()}
-    other.resume(state, the_world.seed, the_world.number)
+    other.resume(state, start(), the_world.seed, the_world.number)
     for _ in range(3):
         np.testing.assert_array_equal(the_world.step(CRUISE), other.step(CRUISE))
     engines = (the_world.engine, other.engine)

@@ -38,6 +38,10 @@ class World(Protocol):
 
     def step(self, controls: Controls) -> Frame: ...
 
+    def get_ready(self) -> None:
+        """Do now what the next step would have to do first; the last frame is out."""
+        ...
+
     def depart(self, seed: int, embedding: Embedding, picture: Path | None) -> None:
         """Begin anew in the country of an embedding; `picture` is its look's own."""
         ...

@@ -128,7 +128,7 @@ class Drive:
             t1 = time.perf_counter()
             self._state = self._engine.predict(self._state, noise, look, 1.0, 0.2)
             t2 = time.perf_counter()
-            frame = self._engine.decode(self._state)
+            frame = self._engine.decode(self._state, look, 1.0)
             t3 = time.perf_counter()
             np.copyto(self._slot, frame)
             t4 = time.perf_counter()

@@ -29,6 +29,7 @@ class Engine(Protocol):
 
     backend: str
     precision: str
+    looks_ahead: bool  # `decode` shows the frame to come, of the state before it
 
     def encode(self, frame: Frame) -> State: ...
 
@@ -41,7 +42,7 @@ class Engine(Protocol):
         dream: float,
     ) -> State: ...
 
-    def decode(self, state: State) -> Frame: ...
+    def decode(self, state: State, embedding: Embedding, speed: float) -> Frame: ...
 
     def embed(self, picture: Frame) -> Embedding: ...
 
@@ -118,6 +119,7 @@ class GraphEngine:
         self._names = [entry.name for entry in manifest.state]
         self._turns = [self._room(), self._room()]  # states are predicted into these by turns
         self._turn = 0
+        self.looks_ahead = "speed" in decoder.inputs
 
     def encode(self, frame: Frame) -> State:
         """A state whose window shows `frame` [H, W, 3]."""
@@ -152,10 +154,12 @@ class GraphEngine:
         self._predictor.run(given, {f"next.{name}": following[name] for name in self._names})
         return dict(following)
 
-    def decode(self, state: State) -> Frame:
-        """The frame [H, W, 3] that a state shows."""
+    def decode(self, state: State, embedding: Embedding, speed: float) -> Frame:
+        """The frame [H, W, 3] that a state shows; or the one after it, in that look and at that
+        speed, if the bundle's decoder looks ahead."""
         frame = self._decoder.outputs["frame"].empty()
-        seen = {name: state[name] for name in self._decoder.inputs}
+        given = {**state, "embedding": embedding, "speed": np.array(speed, np.float32)}
+        seen = {name: given[name] for name in self._decoder.inputs}
         self._decoder.run(self._fitted(self._decoder, **seen), {"frame": frame})
         return frame
 

@@ -50,7 +50,8 @@ class Graph(Protocol):
 def wanted_ports(manifest: Manifest, graph: str) -> tuple[Ports, Ports]:
     """What the manifest says that goes into and comes out of a graph.
 
-    The decoder takes some of these inputs, every other graph takes all.
+    The decoder takes some of these inputs (of controls it may take embedding and speed), every
+    other graph takes all.
     """
     state = {entry.name: Port(entry.dtype, entry.shape) for entry in manifest.state}
     frame, embedding = (
@@ -63,7 +64,10 @@ def wanted_ports(manifest: Manifest, graph: str) -> tuple[Ports, Ports]:
     return {
         "encoder.onnx": ({"frame": frame}, state),
         "predictor.onnx": ({**state, **controls}, following),
-        "decoder.onnx": (state, {"frame": frame}),
+        "decoder.onnx": (
+            {**state, "embedding": embedding, "speed": number},
+            {"frame": frame},
+        ),
         "embedder.onnx": (
             {"picture": Port("uint8", manifest.picture_shape)},
             {"embedding": embedding},

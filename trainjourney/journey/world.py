@@ -2,6 +2,9 @@
 
 A step that fails, or whose state is no longer finite, is thrown away: the last good frame is shown
 again and the next step sets out from the last good state with the next frame's noise.
+
+An engine that looks ahead shows a frame before the state after it is predicted, which is done when
+the frame is out: then a control is seen after a decoding, and no prediction stands in its way.
 """
 
 import logging
@@ -34,13 +37,18 @@ class DreamWorld:
         self._in_a_row = 0
         self._state: State = {}
         self._frame: Frame | None = None
+        self._due: Controls | None = None  # of a frame shown whose state is still to be predicted
         self.guard = Guard(manifest.band, manifest.frame.fps)
         self._left: Frame | None = None  # the last picture before a departure, while it fades
         self._unseen = 0  # steps of a departure until its country can be seen
 
     @property
     def state(self) -> State:
-        """The state to go on from, in the engine's own memory: copy it to keep it."""
+        """The state to go on from, in the engine's own memory: copy it to keep it.
+
+        Raises BackendError as `step` does.
+        """
+        self.get_ready()
         return self._state
 
     def reset(self, start: Frame | None) -> None:
@@ -54,7 +62,7 @@ class DreamWorld:
                 f"the picture gives a state that is not finite ({bad}); "
                 "give --start another, or try --set engine.precision=f32"
             )
-        self._state, self._frame, self._left = state, frame, None
+        self._state, self._frame, self._left, self._due = state, frame, None, None
         self.number = self.thrown = self._in_a_row = self._unseen = 0
         self.guard.reset()
 
@@ -87,16 +95,16 @@ class DreamWorld:
                 self._dream_unseen(Controls(embedding, 0.0, 0.0))
             self._left = picture
 
-    def resume(self, state: State, seed: int, number: int) -> None:
+    def resume(self, state: State, frame: Frame, seed: int, number: int) -> None:
         """Go on from a state that was kept, with the noise of frame `number`. Raises BackendError.
 
-        The state must be of this bundle.
+        The state must be of this bundle; `frame` is the last that was seen.
         """
         wanted = {table.name: (table.shape, table.dtype) for table in self.manifest.state}
         assert wanted == {name: (one.shape, str(one.dtype)) for name, one in state.items()}
         if bad := _not_finite(state):
             raise BackendError(f"the kept state is not finite ({bad}); start anew")
-        self._state, self._frame, self._left = state, self.engine.decode(state), None
+        self._state, self._frame, self._left, self._due = state, frame, None, None
         self.seed, self.number, self._in_a_row, self._unseen = seed, number, 0, 0
 
     def step(self, controls: Controls) -> Frame:
@@ -107,24 +115,51 @@ class DreamWorld:
         assert self._frame is not None, "step before reset"
         if self._unseen:
             return self._dream_unseen(controls)
+        self.get_ready()
         self.number += 1
-        dream = self.guard.dream(controls.dream)
+        controls = self._within(controls)
         try:
-            state = self._predict(self.number - 1, controls.embedding, controls.speed, dream)
-            self._frame = self.engine.decode(state)
+            if self.engine.looks_ahead:
+                self._frame = self._decode(self._state, controls)
+                self._due = controls
+            else:
+                state = self._predict(self.number - 1, controls)
+                self._frame = self._decode(state, controls)
+                self._state, self._in_a_row = state, 0
         except BackendError as err:
             self._throw_away(err)
         else:
-            self._state, self._in_a_row = state, 0
             self.guard.watch(self._frame)
         return self._frame if self._left is None else self._faded(self._left, self._frame)
 
-    def _predict(self, number: int, embedding: Embedding, speed: float, dream: float) -> State:
+    def get_ready(self) -> None:
+        """Predict what the next frame is to show, if that is still to be done.
+
+        Raises BackendError as `step` does.
+        """
+        controls, self._due = self._due, None
+        if controls is not None:
+            try:
+                self._state = self._predict(self.number - 1, controls)
+                self._in_a_row = 0
+            except BackendError as err:
+                self._throw_away(err)
+
+    def _within(self, controls: Controls) -> Controls:
+        """Clipped to the bundle's ranges; the guard may have the world dream more."""
+        ranges, dream = self.manifest.ranges, self.guard.dream(controls.dream)
+        speed = _clip(controls.speed, ranges.speed)
+        return Controls(controls.embedding, speed, _clip(dream, ranges.dream))
+
+    def _decode(self, state: State, controls: Controls) -> Frame:
+        return self.engine.decode(state, controls.embedding, controls.speed)
+
+    def _predict(self, number: int, controls: Controls) -> State:
         """The state after this one, with the noise of that number. Raises BackendError."""
-        ranges = self.manifest.ranges
         noise = draw_noise(self.seed, number, self.manifest.noise.shape)
-        speed, dream = _clip(speed, ranges.speed), _clip(dream, ranges.dream)
-        state = self.engine.predict(self._state, noise, embedding, speed, dream)
+        state = self.engine.predict(
+            self._state, noise, controls.embedding, controls.speed, controls.dream
+        )
         if bad := _not_finite(state):
             raise BackendError(f"state '{bad}' is not finite")
         return state
@@ -134,11 +169,9 @@ class DreamWorld:
         assert self._left is not None
         try:
             for _ in range(min(AT_ONCE, self._unseen)):
-                number = _UNSEEN + self._unseen
-                state = self._predict(
-                    number, controls.embedding, 0.0, self.manifest.ranges.dream[1]
-                )
-                self._state, self._in_a_row = state, 0
+                freely = Controls(controls.embedding, 0.0, self.manifest.ranges.dream[1])
+                self._state = self._predict(_UNSEEN + self._unseen, freely)
+                self._in_a_row = 0
                 self._unseen -= 1
         except BackendError as err:
             self._unseen -= 1

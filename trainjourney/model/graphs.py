@@ -11,6 +11,9 @@ from .encoder import Encoder
 from .network import DREAMT, TALL, TILE
 from .planes import HEIGHT, MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, WIDTH, pool_rows
 from .ring import CELL, CHANNELS, RING, TILE_CELLS, P, from_columns, to_columns
+from .runway import Road, roll
+
+DECODED = ("ring", "position", "ahead", "behind", "fade", "embedding", "speed")  # by the decoder
 
 
 class PictureGraph(nn.Module):
@@ -27,18 +30,28 @@ class PictureGraph(nn.Module):
 
 
 class DecoderGraph(nn.Module):
-    """`decoder.onnx`: ring, position, look, fade -> frame uint8 [H, W, 3]."""
+    """`decoder.onnx`: what DECODED names -> frame uint8 [H, W, 3].
+
+    The window is seen where the train will be at that speed in the next state. Nothing that is
+    dreamt until then lies in it, so it need not wait for that.
+    """
 
     def __init__(self, decoder: Decoder) -> None:
         super().__init__()
         self.decoder = decoder
         self.base: Tensor
         self.span: Tensor
+        self.parallax: Tensor
+        self.register_buffer("parallax", torch.tensor([p.parallax for p in PLANES]))
         self.register_buffer("base", torch.arange(P, dtype=torch.int32)[:, None])
         self.register_buffer("span", torch.arange(VIEW_W + 1, dtype=torch.int32)[None])
 
-    def forward(self, ring: Tensor, position: Tensor, look: Tensor, fade: Tensor) -> Tensor:
+    def forward(
+        self, ring: Tensor, position: Tensor, ahead: Tensor, behind: Tensor, fade: Tensor,
+        embedding: Tensor, speed: Tensor,
+    ) -> Tensor:  # fmt: skip
         """See through the window."""
+        position = roll(Road(position, ahead, behind), speed, self.parallax).position
         cell = torch.div(position, CELL, rounding_mode="floor")
         phase = (position - cell * CELL).float() / CELL
         at = cell[:, None] + self.span
@@ -54,7 +67,7 @@ class DecoderGraph(nn.Module):
             phase[None],
             grain[None],
             (sheets[:, :, MATERIALS:] - 128.0) / 127.0 * fade,
-            look[None],
+            embedding[None],
         )
         levels = (cells[0].clamp(0, 1) * 255.0).round().to(torch.uint8)
         # colour, row and column in a cell, cell's row and column -> rows, columns, colours
@@ -96,7 +109,7 @@ class EncoderGraph(nn.Module):
         sheets = masks[None] / 255.0
         phase = torch.zeros(1, P)
         none = sheets[:, :, :RESIDUAL] * 0.0  # made of the input: a constant would be stored
-        zeros = torch.zeros(P, dtype=torch.int32)
+        zeros = (look[0, :P] * 0.0).to(torch.int32)  # likewise
         grain = weave(self.decoder.grain, zeros, phase[0])
         said = self.decoder(sheets, phase, grain[None], none, look)
         missing = (small - F.avg_pool2d(said.clamp(0, 1), 2))[0]  # [3, VIEW_H, VIEW_W]
@@ -112,7 +125,7 @@ class EncoderGraph(nn.Module):
         sheet = view[0, :TILE_CELLS, : MATERIALS * ROWS] * 0
         return (
             ring, zeros, zeros + 0, zeros + 0, tile, job, one * 0.0, painted, seen, zeros + 0,
-            look[0] + 0.0, job + 0, sheet, job[:3] + 0, look[0] + 0.0, one, look[0] + 0.0,
+            look[0] + 0.0, job + 0, sheet, job[:3] + 0, one, look[0] + 0.0,
         )  # fmt: skip
 
     def _attach(self, sheets: Tensor, missing: Tensor) -> list[Tensor]:

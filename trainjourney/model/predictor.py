@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from .codec import LATENT, Codec
 from .denoiser import roughen
 from .network import CONTEXT, Network
-from .planes import DOWN, MATERIALS, PLANES, TRAVEL, VIEW_W
+from .planes import DOWN, MATERIALS, PLANES, VIEW_W
 from .repaint import FREE, TILES, WAIT, Repaint, begin, dissolve, finish, lingering, ready, settle
 from .ring import CELL, CHANNELS, CONTEXT_CELLS, RING, TILE_CELLS, P, from_columns
 from .runway import STALE, STILL, Road, choose, lay, roll
@@ -34,13 +34,12 @@ class PredictorGraph(nn.Module):
     def forward(
         self, ring: Tensor, position: Tensor, ahead: Tensor, behind: Tensor, tile: Tensor,
         job: Tensor, time: Tensor, painted: Tensor, seen: Tensor, fresh: Tensor, aim: Tensor,
-        work: Tensor, sheet: Tensor, laying: Tensor, look: Tensor, fade: Tensor, origin: Tensor,
-        noise: Tensor, embedding: Tensor, speed: Tensor, dream: Tensor,
+        work: Tensor, sheet: Tensor, laying: Tensor, fade: Tensor, origin: Tensor, noise: Tensor,
+        embedding: Tensor, speed: Tensor, dream: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         """One frame; the outputs are the state in the order of STATE."""
-        way = (speed * TRAVEL * CELL * self.parallax).round().to(torch.int32)
         before = Road(position, ahead, behind)
-        road = roll(before, way)
+        road = roll(before, speed, self.parallax)
         again = Repaint(seen, fresh, aim, work, sheet, laying)
         again = settle(again, road.ahead - ahead, painted, speed)
         idle = job[3:] < 1
@@ -92,10 +91,9 @@ class PredictorGraph(nn.Module):
         # half of it is gone after 3 s of cruising; a train that stands keeps its picture
         fade = fade * (1.0 - 0.007 * speed.abs().clamp(max=1.0) - 0.01 * dream)
         fade = torch.minimum(fade, fade + 0.1 * (faith - fade))
-        look = embedding + 0.0 * look
         return (
             ring, road.position, road.ahead, road.behind, tile, job, time, painted, again.seen,
-            again.fresh, again.aim, again.work, again.sheet, again.laying, look, fade, origin + 0.0,
+            again.fresh, again.aim, again.work, again.sheet, again.laying, fade, origin + 0.0,
         )  # fmt: skip
 
     def _context(self, ring: Tensor, job: Tensor) -> Tensor:

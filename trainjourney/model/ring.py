@@ -27,7 +27,6 @@ STATE: dict[str, tuple[tuple[int, ...], str]] = {
     "work": ((4,), "int32"),  # its plane, next ring column, tiles left; plane repainted last
     "sheet": ((TILE_CELLS, MATERIALS * ROWS), "uint8"),  # the tile that dissolves into its place
     "laying": ((3,), "int32"),  # its plane, first ring column, frames it has been dissolving
-    "look": ((SIZE,), "float32"),  # the embedding the window is painted in
     "fade": ((1,), "float32"),  # how much of the start picture's own colour is left
     "origin": ((SIZE,), "float32"),  # the start picture's embedding
 }

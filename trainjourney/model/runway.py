@@ -33,8 +33,9 @@ class Road:
         return torch.where(side > 0, self.behind, self.ahead)
 
 
-def roll(road: Road, way: Tensor) -> Road:
-    """Move every plane by `way` [P], 1/CELL cells; a plane waits where it has no country."""
+def roll(road: Road, speed: Tensor, parallax: Tensor) -> Road:
+    """Move every plane by a frame of travel; a plane waits where it has no country."""
+    way = (speed * TRAVEL * CELL * parallax).round().to(torch.int32)
     way = torch.maximum(torch.minimum(way, road.ahead), -road.behind)
     return Road((road.position + way) % (RING * CELL), road.ahead - way, road.behind + way)
 

@@ -10,12 +10,13 @@ from trainjourney.show.kept import Place
 from trainjourney.types import Frame
 
 
-def go_on(world: DreamWorld, place: Place | None, picture: Frame | None) -> None:
-    """Set a world at its start to a kept place, or to a picture; without either it stands."""
-    if place:
-        world.resume(place.state, place.seed, place.number)
-    elif picture is not None:
-        world.reset(picture)
+def go_on(world: DreamWorld, how: How, place: Place | None, last: Frame) -> None:
+    """Set a world at its start to a kept place, or to the last picture, or let it stand."""
+    if how == "state":
+        assert place is not None
+        world.resume(place.state, last, place.seed, place.number)
+    elif how == "picture":
+        world.reset(last)
 
 
 class Retrace:
@@ -44,11 +45,8 @@ class Retrace:
         world = self._world
         world.seed = self._seed
         world.reset(self._departure.picture)
-        go_on(
-            world,
-            self._places[kept] if how == "state" else None,
-            self._last if how == "picture" else None,
-        )
+        if self._last is not None:
+            go_on(world, how, self._places.get(kept), self._last)
         self._board.reset()
         self._board.next_seed = world.seed + 1
         if how == "start":

@@ -38,7 +38,8 @@ def travel(
     due and shown as soon as it is made; when a control was `turned`, up to a third of a frame
     before it is due, so that no change waits longer than it must. Changes of the `light` alone are
     asked for once more when the frame is made, and act on it too. Either way the board moves by
-    1/fps a frame, so that the same seed makes the same journey at any speed.
+    1/fps a frame, so that the same seed makes the same journey at any speed. What the world can do
+    once a frame is out counts as making it too.
     """
     frame = None
     for number in count() if frames is None else range(frames):
@@ -61,7 +62,9 @@ def travel(
         made_s = now() - begun_s
         for output in outputs:
             output.show(finished)
-        meter.add(made_s, begun_s, now())
+        shown_s = now()
+        world.get_ready()
+        meter.add(made_s + now() - shown_s, begun_s, shown_s)
 
 
 def _turn(board: Board, changes: Iterable[Change], number: int, heard: Heard) -> None:

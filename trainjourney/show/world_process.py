@@ -109,9 +109,8 @@ def _go_on(world: DreamWorld, how: How, ring: FrameRing, kept: KeptState) -> Res
         return None
     if how == "state" and place is None:
         how = "picture"  # it was lost before a state was kept
-    place = place if how == "state" else None
-    go_on(world, place, last[1] if how == "picture" else None)
-    return Resumed(how, ring.latest, place.frames if place else 0)
+    go_on(world, how, place, last[1])
+    return Resumed(how, ring.latest, place.frames if how == "state" and place else 0)
 
 
 class Bank:

@@ -19,7 +19,7 @@ from ..model.codec import Codec
 from ..model.decoder import Decoder, grain_cells
 from ..model.embedder import PICTURE_H, PICTURE_W, SIZE, Embedder
 from ..model.encoder import Encoder
-from ..model.graphs import DecoderGraph, EncoderGraph, PictureGraph
+from ..model.graphs import DECODED, DecoderGraph, EncoderGraph, PictureGraph
 from ..model.network import Network
 from ..model.planes import HEIGHT, TRAVEL, WIDTH
 from ..model.predictor import PredictorGraph
@@ -38,7 +38,6 @@ from .share import WEIGHTS, share_weights
 log = logging.getLogger(__name__)
 
 OPSET = 18
-DECODED = ("ring", "position", "look", "fade")  # the part of the state that the decoder sees
 
 
 def load_networks(run: Path) -> dict[str, nn.Module]:
@@ -60,13 +59,14 @@ def build_graphs(
     assert isinstance(decoder, Decoder) and isinstance(network, Network)
     assert isinstance(encoder, Encoder)
     decoder.grain.copy_(grain_cells(torch.from_numpy(textures())))
-    predictor = PredictorGraph(network, codec).eval()
+    predictor, view = PredictorGraph(network, codec).eval(), DecoderGraph(decoder).eval()
     if parallax is not None:
         predictor.parallax.copy_(torch.tensor(parallax))
+        view.parallax.copy_(predictor.parallax)
     return {
         "encoder": EncoderGraph(encoder, codec, decoder, embedder).eval(),
         "predictor": predictor,
-        "decoder": DecoderGraph(decoder).eval(),
+        "decoder": view,
         "embedder": PictureGraph(embedder).eval(),
     }
 
@@ -78,7 +78,7 @@ def sample_inputs(graphs: dict[str, nn.Module], frame: Tensor) -> dict[str, dict
     rng = torch.Generator().manual_seed(1)
     controls = {
         "noise": torch.randn(NOISE, generator=rng),
-        "embedding": state["look"],
+        "embedding": state["origin"],
         "speed": torch.tensor(1.0),
         "dream": torch.tensor(0.1),
     }
@@ -86,7 +86,7 @@ def sample_inputs(graphs: dict[str, nn.Module], frame: Tensor) -> dict[str, dict
     return {
         "encoder": {"frame": frame},
         "predictor": {**state, **controls},
-        "decoder": {k: state[k] for k in DECODED},
+        "decoder": {k: {**state, **controls}[k] for k in DECODED},
         "embedder": {"picture": small.permute(1, 2, 0).round().byte()},
     }
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from ..model.codec import Codec
 from ..model.decoder import RESIDUAL, Decoder
 from ..model.embedder import SIZE
-from ..model.graphs import DecoderGraph
+from ..model.graphs import DECODED, DecoderGraph
 from ..model.network import DREAMT, TALL, TILE, Network
 from ..model.planes import MATERIALS, ROWS, VIEW_W
 from ..model.predictor import PredictorGraph
@@ -39,7 +39,6 @@ def start_state(masks: Tensor, embedding: Tensor) -> State:
         "work": torch.zeros(4, dtype=torch.int32),
         "sheet": torch.zeros(TILE_CELLS, MATERIALS * ROWS, dtype=torch.uint8),
         "laying": torch.zeros(3, dtype=torch.int32),
-        "look": embedding,
         "fade": torch.zeros(1),
         "origin": embedding,
     }
@@ -66,10 +65,11 @@ def draw_film(
     for t in range(frames):
         embedding = embeddings[0 if t < frames // 2 else 1]
         speed, dream = torch.tensor(min(1.0, t / 30.0)), torch.tensor(0.1)
+        if t % 2:
+            given = {**state, "embedding": embedding, "speed": speed}
+            seen = view(*(given[k] for k in DECODED))
+            pictures.append(Image.fromarray(seen.numpy()))
         noise = torch.randn(NOISE, generator=rng)
         following = predictor(*(state[k] for k in STATE), noise, embedding, speed, dream)
         state = dict(zip(STATE, following, strict=True))
-        if t % 2:
-            seen = view(*(state[k] for k in ("ring", "position", "look", "fade")))
-            pictures.append(Image.fromarray(seen.numpy()))
     pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=67, loop=0)
