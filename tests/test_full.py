@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from filmed import sliding, write_film
+from onnxruntime import InferenceSession
 from safetensors.torch import load_file as safe_file
 from small_tensors import one_thread, rng  # noqa: F401
 
@@ -22,14 +24,21 @@ from trainjourney.rides.dataset import open_ride
 from trainjourney.rides.importer import import_rides
 from trainjourney.rides.video import look_at
 from trainjourney.settings import Config, EngineConfig
+from trainjourney.training.checkpoint import save_weights
 from trainjourney.training.full.base import load_base, save_base
 from trainjourney.training.full.clips import Clips
-from trainjourney.training.full.export import build_full, export_full, sample_full
+from trainjourney.training.full.export import (
+    build_full,
+    export_full,
+    sample_full,
+    write_full_graph,
+)
 from trainjourney.training.full.presets import PRESETS
 from trainjourney.training.full.student import load_student, make_student
 from trainjourney.training.full.teacher import TeacherStage, roughened
 from trainjourney.training.full.train import distill, find_device, train_full
 from trainjourney.training.runner import run_stage
+from trainjourney.training.share import WEIGHTS, lend_weights
 from trainjourney.training.stage import Schedule
 
 SHAPE = (128, 64)
@@ -142,15 +151,25 @@ def test_a_bundle_has_looks_facts_and_a_warning_of_licences(bundle: Path) -> Non
     assert "licence of their own" in (bundle / "CARD.md").read_text()
 
 
-def test_half_precision_stays_near(run: Path) -> None:
+def test_half_precision_stays_near_and_lies_in_the_weights_alone(run: Path, tmp_path: Path) -> None:
     whole, facts = build_full(run, "f32")
     half, _ = build_full(run, "f16")
     frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["ride_path"])).frame(0)))
     given = sample_full(whole, facts, frame)["predictor"]
+    predictor = half["predictor"]
+    assert {p.dtype for p in predictor.parameters()} == {torch.float16}
     with torch.no_grad():
-        apart = (whole["predictor"](**given) - half["predictor"](**given)).abs().max()
-    assert {p.dtype for p in half["predictor"].parameters()} == {torch.float16}
-    assert float(apart) < 0.1
+        wanted, made = whole["predictor"](**given), predictor(**given)
+    assert float((wanted - made).abs().max()) < 0.1
+    write_full_graph(predictor, given, "next.latents", tmp_path / "predictor.onnx")
+    save_weights(tmp_path / WEIGHTS, {"folded": predictor.folded})  # type: ignore[dict-item]
+    lend_weights(tmp_path, "predictor.onnx", predictor.state_dict())
+    kept = onnx.load(str(tmp_path / "predictor.onnx"), load_external_data=False).graph.initializer
+    inside = [one for one in kept if one.data_location != onnx.TensorProto.EXTERNAL]
+    assert len(inside) < len(kept) and max(np.prod(one.dims) for one in inside) < 256
+    session = InferenceSession(tmp_path / "predictor.onnx", providers=["CPUExecutionProvider"])
+    run_by_ort = session.run(None, {name: tensor.numpy() for name, tensor in given.items()})[0]
+    assert np.abs(run_by_ort - made.numpy()).max() < 0.05
 
 
 def _paths(run: Path) -> dict[str, Any]:

@@ -29,8 +29,8 @@ def noise_of(width: int, height: int, steps: tuple[int, ...]) -> tuple[int, ...]
 class FullPredictor(nn.Module):
     """`predictor.onnx`: the few-step sampler, its noise maths and the folded network in one."""
 
-    data: Tensor
-    noise: Tensor
+    data_share: Tensor  # [steps]
+    noise_share: Tensor
 
     def __init__(self, network: FullNetwork, steps: tuple[int, ...], embedding_norm: float) -> None:
         """`embedding_norm` is what CLIP's embeddings measure; a bundle's measure 1."""
@@ -38,8 +38,8 @@ class FullPredictor(nn.Module):
         self.folded = FoldedNetwork(network, steps)
         self.count, self.norm = len(steps), embedding_norm
         road, at = Road(), torch.tensor(steps)
-        self.register_buffer("data", road.data[at])
-        self.register_buffer("noise", road.noise[at])
+        self.register_buffer("data_share", road.data[at])
+        self.register_buffer("noise_share", road.noise[at])
 
     def forward(
         self, latents: Tensor, noise: Tensor, embedding: Tensor, speed: Tensor, dream: Tensor
@@ -54,10 +54,10 @@ class FullPredictor(nn.Module):
         mask = torch.ones_like(context[:, :1])
         clean = latents[:1] * 0.0
         for i in range(self.count):
-            noised = self.data[i] * clean + self.noise[i] * noise[i : i + 1]
+            noised = self.data_share[i] * clean + self.noise_share[i] * noise[i : i + 1]
             x = torch.cat([noised.to(kind), context, mask], 1)
             velocity = self.folded(x, i, told, look).float()
-            clean = self.data[i] * noised - self.noise[i] * velocity
+            clean = self.data_share[i] * noised - self.noise_share[i] * velocity
         return torch.cat([latents[1:], clean.clamp(-8.0, 8.0)])
 
 

@@ -26,7 +26,7 @@ from ...model.full.graphs import (
 from ...rides.dataset import Ride, open_ride
 from ..checkpoint import save_weights, writing
 from ..options import read_options
-from ..share import WEIGHTS, share_weights
+from ..share import WEIGHTS, lend_weights
 from .presets import find_full_preset
 from .student import find_parts, load_student
 
@@ -34,7 +34,6 @@ OPSET = 18
 FPS = 25
 LOOKS = 6  # pictures of the ride in the bundle's bank
 FACTS = "facts.json"
-MOST_BYTES = 2_000_000_000  # of one graph's own numbers, as protobuf can hold them
 
 Graphs = dict[str, nn.Module]
 
@@ -91,18 +90,13 @@ def sample_full(
 
 
 def write_full_graph(graph: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> None:
-    """One graph as ONNX with static shapes; its large constants keep their names."""
-    size = sum(p.numel() * p.element_size() for p in graph.parameters())
-    if size > MOST_BYTES:
-        raise TrainingError(
-            f"{path.name}: holds {size >> 20} MB of numbers, {MOST_BYTES >> 20} at most; "
-            "give --precision f16"
-        )
+    """One graph as ONNX with static shapes, without its parameters: their names are inputs."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph, tuple(inputs.values()), str(path), input_names=list(inputs),
             output_names=[output], opset_version=OPSET, dynamo=False, do_constant_folding=False,
+            export_params=False,
         )  # fmt: skip
 
 
@@ -125,9 +119,10 @@ def export_full(run: Path, out: Path, precision: Literal["f16", "f32"] = "f16") 
         work = Path(scratch)
         for name, graph in graphs.items():
             write_full_graph(graph, inputs[name], OUTPUTS[name], work / f"{name}.onnx")
+        own = {name: graph.state_dict() for name, graph in graphs.items()}
         save_weights(work / WEIGHTS, networks_of(graphs))
-        for name in graphs:
-            share_weights(work, f"{name}.onnx")
+        for name, tensors in own.items():
+            lend_weights(work, f"{name}.onnx", tensors)
         (work / "looks").mkdir()
         names, embeddings = _looks(ride, graphs["embedder"], facts["picture"], work / "looks")
         card = out / "CARD.md"
