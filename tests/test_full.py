@@ -14,6 +14,7 @@ import torch
 from filmed import sliding, write_film
 from onnxruntime import InferenceSession
 from safetensors.torch import load_file as safe_file
+from small_disk import files_in, small_disk
 from small_tensors import one_thread, rng  # noqa: F401
 
 from trainjourney.errors import TrainingError
@@ -140,6 +141,13 @@ def test_every_graph_gives_what_torch_gives(run: Path, bundle: Path) -> None:
         assert np.abs(made["latents"] - after).max() < 5e-3
         decoded = engine.decode({"latents": after}, given["embedding"].numpy(), 1.0)
         assert np.abs(decoded.astype(int) - shown).max() <= 3
+
+
+def test_a_disk_that_fills_up_in_mid_export_is_one_line(run: Path, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 48 << 10):
+        with pytest.raises(TrainingError, match=r"cannot be written .*; see to space") as told:
+            export_full(run, tmp_path / "disk/mine", "f32")
+        assert "\n" not in str(told.value) and files_in(tmp_path / "disk") == []
 
 
 def test_a_bundle_has_looks_facts_and_a_warning_of_licences(bundle: Path) -> None:

@@ -115,7 +115,10 @@ def export_full(run: Path, out: Path, precision: Literal["f16", "f32"] = "f16") 
     graphs, facts = build_full(run, precision)
     frame = torch.from_numpy(np.array(ride.frame(0)))
     inputs = sample_full(graphs, facts, frame)
-    with tempfile.TemporaryDirectory() as scratch, writing(out):
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    # beside the bundle: where that has room, this has; /tmp may have none for gigabytes
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as scratch, writing(out):
         work = Path(scratch)
         for name, graph in graphs.items():
             write_full_graph(graph, inputs[name], OUTPUTS[name], work / f"{name}.onnx")
