@@ -37,7 +37,7 @@ from trainjourney.training.full.export import (
 from trainjourney.training.full.presets import PRESETS
 from trainjourney.training.full.student import load_student, make_student
 from trainjourney.training.full.teacher import TeacherStage, roughened
-from trainjourney.training.full.train import distill, find_device, train_full
+from trainjourney.training.full.train import distill, find_device, train_full, within_memory
 from trainjourney.training.runner import run_stage
 from trainjourney.training.share import WEIGHTS, lend_weights
 from trainjourney.training.stage import Schedule
@@ -247,6 +247,11 @@ def test_what_cannot_be_trained_is_one_line(ride: Path, tmp_path: Path) -> None:
         distill(tmp_path / "nowhere")
     with pytest.raises(TrainingError, match="no device 'tpu'"):
         find_device("tpu")
+    with (
+        pytest.raises(TrainingError, match=r"too little memory .*\(8 at a time\); take --pre"),
+        within_memory(tmp_path, 8),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
 def test_torch_runs_a_bundle_as_its_graphs_do(bundle: Path) -> None:
@@ -266,10 +271,24 @@ def test_torch_runs_a_bundle_as_its_graphs_do(bundle: Path) -> None:
 def test_the_bench_has_its_baseline(bundle: Path) -> None:
     config = Config(engine=EngineConfig(name=str(bundle), backend="torch", threads=1))
     told = bench(config, "streamdiffusion", frames=3, warmup=1)
-    assert told["backend"] == "torch" and told["against"]["shape"] == "streamdiffusion"
-    assert told["ratio"] == pytest.approx(
-        told["against"]["frame"]["p50"] / told["frame"]["p50"], rel=0.01
+    other = told["against"]
+    assert (told["backend"], told["steps"]) == ("torch", 2) and other["shape"] == "streamdiffusion"
+    assert (other["backend"], other["precision"]) == ("torch", told["precision"])
+    assert told["ratio"] == pytest.approx(other["frame"]["p50"] / told["frame"]["p50"], rel=0.01)
+    assert 0 < other["bundle_least_ms"] < told["frame"]["p50"]
+    assert other["bundle_gmac"] == pytest.approx(
+        other["matrix_tmac_s"] * other["bundle_least_ms"], rel=0.1
     )
+
+
+def test_a_frame_can_be_sampled_in_more_steps(run: Path) -> None:
+    graphs, facts = build_full(run, "f32", 4)
+    assert facts["steps"] == [999, 749, 499, 249]
+    frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["ride_path"])).frame(0)))
+    given = sample_full(graphs, facts, frame)["predictor"]
+    assert given["noise"].shape == (6, 4, 8, 16)  # and two of context
+    with torch.no_grad():
+        assert bool(torch.isfinite(graphs["predictor"](**given)).all())
 
 
 def test_a_show_can_be_made_of_it(bundle: Path, tmp_path: Path) -> None:

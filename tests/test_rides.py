@@ -4,7 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filmed import Picture, country, parting, sliding, turn_film, write_film, write_sound
+from filmed import (
+    Picture,
+    country,
+    parting,
+    sliding,
+    turn_film,
+    write_film,
+    write_large,
+    write_sound,
+)
 from PIL import Image, ImageFilter
 
 from trainjourney.errors import RideError
@@ -124,6 +133,18 @@ def test_a_phones_turned_film_is_set_upright(tmp_path: Path) -> None:
     assert np.abs(shown.astype(int) - upright[0]).mean() < 12.0  # of 64 between strangers
     ride = bring_in([film], tmp_path / "mine", (128, 64))
     assert np.median(ride.speed) > 0.0
+
+
+def test_8k_is_read_and_more_is_refused(tmp_path: Path) -> None:
+    film = write_large(tmp_path / "8k.mkv", 7680, 4320)
+    found = look_at(film)
+    assert (found.width, found.height) == (7680, 4320)
+    ((_, seen),) = read(film, 256, 128)
+    assert seen.shape == (128, 256, 3)
+    assert seen[:, :120].mean() == pytest.approx(128, abs=3)
+    assert seen[:, 136:].mean() == pytest.approx(200, abs=3)
+    with pytest.raises(RideError, match=r"9600x32, 8192 at most; make it smaller: ffmpeg"):
+        look_at(write_large(tmp_path / "wide.mkv", 9600, 32))
 
 
 def test_a_film_broken_in_the_middle_is_used_as_far_as_it_goes(tmp_path: Path) -> None:

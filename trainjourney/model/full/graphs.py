@@ -5,13 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .denoiser import LAST, Road
+from .denoiser import Road
 from .folded import FoldedNetwork
 from .network import CONTEXT, FullNetwork
 from .parts import DOWN, LATENT
 
 CALM, WILD = 0.02, 0.6  # noise on the context where `dream` is 0, and where it is 1
-ONE_STEP, TWO_STEPS = (LAST,), (LAST, LAST // 2)
 # OpenAI's mean and spread of pictures, which CLIP was trained with
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 

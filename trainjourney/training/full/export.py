@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ... import __version__
 from ...errors import TrainingError
 from ...inference.write import write_bundle
+from ...model.full.denoiser import even_steps
 from ...model.full.graphs import (
     FullDecoder,
     FullEmbedder,
@@ -38,10 +39,16 @@ FACTS = "facts.json"
 Graphs = dict[str, nn.Module]
 
 
-def build_full(run: Path, precision: Literal["f16", "f32"]) -> tuple[Graphs, dict[str, Any]]:
-    """The four graphs of a run as torch modules, and its facts. Raises TrainingError."""
+def build_full(
+    run: Path, precision: Literal["f16", "f32"], count: int | None = None
+) -> tuple[Graphs, dict[str, Any]]:
+    """The four graphs of a run as torch modules, and its facts. Raises TrainingError.
+
+    `count` is how many steps a frame is sampled in; None: as many as the preset was distilled to.
+    """
     table = read_options(run)
     preset = find_full_preset(str(table["preset"]))
+    steps = preset.steps if count is None else even_steps(count)
     base = table["base_path"]
     parts = find_parts(preset, Path(base) if base else None)
     try:
@@ -51,7 +58,7 @@ def build_full(run: Path, precision: Literal["f16", "f32"]) -> tuple[Graphs, dic
     network = load_student(preset, parts, run)
     graphs: Graphs = {
         "encoder": FullEncoder(parts.codec),
-        "predictor": FullPredictor(network, preset.steps, facts["embedding_norm"]),
+        "predictor": FullPredictor(network, steps, facts["embedding_norm"]),
         "decoder": FullDecoder(parts.display),
         "embedder": FullEmbedder(parts.vision),
     }
@@ -63,7 +70,7 @@ def build_full(run: Path, precision: Literal["f16", "f32"]) -> tuple[Graphs, dic
     predictor = graphs["predictor"]
     assert isinstance(predictor, FullPredictor)
     predictor.folded.to(kind)  # the noise maths stay float32
-    facts |= {"steps": list(preset.steps), "tiny": preset.tiny, "precision": precision}
+    facts |= {"steps": list(steps), "tiny": preset.tiny, "precision": precision}
     return graphs, {**facts, "picture": int(parts.vision.config.image_size)}
 
 
@@ -108,11 +115,16 @@ OUTPUTS = {
 }
 
 
-def export_full(run: Path, out: Path, precision: Literal["f16", "f32"] = "f16") -> None:
-    """Write the bundle `out` from the full training in `run`. Raises TrainingError, BundleError."""
+def export_full(
+    run: Path, out: Path, precision: Literal["f16", "f32"] = "f16", count: int | None = None
+) -> None:
+    """Write the bundle `out` from the full training in `run`; see `build_full`.
+
+    Raises TrainingError, BundleError.
+    """
     table = read_options(run)
     ride = open_ride(Path(table["ride_path"]))
-    graphs, facts = build_full(run, precision)
+    graphs, facts = build_full(run, precision, count)
     frame = torch.from_numpy(np.array(ride.frame(0)))
     inputs = sample_full(graphs, facts, frame)
     with writing(out):
