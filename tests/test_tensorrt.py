@@ -1,6 +1,7 @@
 """The logic around TensorRT, over a fake of its interface: plans, new weights, memory, refusals."""
 
 import importlib
+import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -102,6 +103,8 @@ def test_new_weights_go_into_the_old_plan(backend: Any, tmp_path: Path) -> None:
     rest = [f"{name}: is built" for name in GRAPHS[:3]]
     assert build(backend, folder) == [*rest, "embedder.onnx: given new weights"]
     assert fake_tensorrt.Builder.built == 4
+    told = json.loads((folder / "plans/embedder.json").read_text())
+    assert told["how"] == "given new weights" and told["gpu"] == "none" and told["at"]
     picture = np.full((16, 32, 3), 128, np.uint8)
     now = open_engine(load_bundle(folder), "onnxruntime").embed(picture)
     assert np.allclose(open_built(backend, folder).embed(picture), now)

@@ -1,7 +1,8 @@
 """Plans: a bundle's graphs compiled for one GPU, and the sidecar that says for which.
 
 A plan made for another card, driver generation or graph runs wrong or not at all, so nothing is
-read off its name: the sidecar tells all that it depends on, and is compared word by word.
+read off its name: the sidecar tells all that it depends on, which is compared word by word, and
+when and how it was built, which is not.
 """
 
 import json

@@ -105,9 +105,11 @@ def build(
         with within_memory(bundle.folder):
             refitted = _refit(path, old) if old else None
             plan = refitted or _compile(path, level, bundle.folder / PLANS / CACHE)
-        write_plan(plan_path(bundle, name), plan, facts)
         how = "given new weights" if refitted else "built"
-        show(f"{name}: {how}, {len(plan) >> 20} MB in {time.monotonic() - since:.0f} s")
+        took = f"{time.monotonic() - since:.0f} s"
+        told = {"how": how, "took": took, "at": time.strftime("%Y-%m-%d %H:%M:%S %z")}
+        write_plan(plan_path(bundle, name), plan, {**facts, **told})
+        show(f"{name}: {how}, {len(plan) >> 20} MB in {took}")
 
 
 def _old_plan(bundle: Bundle, name: str, facts: dict[str, str]) -> bytes | None:
