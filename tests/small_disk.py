@@ -30,7 +30,7 @@ def small_disk(folder: Path, size: int) -> Iterator[Grow]:
     def lift() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 8, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size // 32, before[1]))
     try:
         yield lift
     finally:

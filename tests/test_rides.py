@@ -112,6 +112,16 @@ def test_what_is_of_no_use_is_dropped_and_named(tmp_path: Path) -> None:
         assert np.median(steps) == pytest.approx(5.0, rel=0.1)
 
 
+def test_a_cut_every_second_leaves_stretches_of_a_second(tmp_path: Path) -> None:
+    scenes = [picture for seed in range(3) for picture in sliding(20 + seed, 25, 5.0)]
+    ride = bring_in([write_film(tmp_path / "cuts.mp4", scenes)], tmp_path / "mine")
+    assert ride.table["sources"][0]["frames"]["cut"] == 2
+    assert len(set(ride.stretch.tolist())) == 3
+    for number in set(ride.stretch.tolist()):
+        scene = set((ride.number[ride.stretch == number] // 25).tolist())
+        assert len(scene) == 1  # no stretch lies across a cut
+
+
 def test_an_uneven_rate_and_two_films_in_one_ride(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     uneven = np.cumsum(rng.uniform(0.01, 0.09, 40))
