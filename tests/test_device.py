@@ -45,7 +45,9 @@ def test_a_state_is_read_from_its_twin_and_cannot_be_written_to() -> None:
 
 
 def test_a_copy_or_a_part_of_a_state_has_no_twin() -> None:
-    made = halver().outputs["y"].empty()
+    graph = halver()
+    made = graph.outputs["y"].empty()
+    graph.run({"x": np.ones(3, np.float32)}, {"y": made})
     for other in (made.copy(), made[:2], made + 1.0):
         assert getattr(other, "twin", None) is None
 

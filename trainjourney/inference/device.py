@@ -2,7 +2,7 @@
 
 What a graph here gives as a state is an array whose numbers stand on the device too, in its twin.
 Given to the next graph it is read from there; what has no twin is copied over. The array itself is
-read by the world alone (is all of it finite?) and by what keeps it: 128 KB of a frame of 512x512.
+read by the world alone (is all of it finite?) and by what keeps it: 128 KB at 512x512.
 """
 
 from collections.abc import Callable, Iterator
@@ -43,7 +43,7 @@ class DevicePort(Port):
     def empty(self) -> NDArray[Any]:
         """An array for it. Pinned memory comes from torch's cache, so this is cheap every frame."""
         dtype = getattr(torch, self.dtype)
-        host = torch.zeros(self.shape, dtype=dtype, pin_memory=self.device.type == "cuda")
+        host = torch.empty(self.shape, dtype=dtype, pin_memory=self.device.type == "cuda")
         array = host.numpy().view(Twin)
         array.host = host
         if self.stays:
@@ -77,9 +77,8 @@ class DeviceGraph:
         self._staged = self._given
         if self._on_gpu:
             self._staged = {name: one.cpu().pin_memory() for name, one in self._given.items()}
-        self._launch = begin(self._given, self._made)
-        if self._on_gpu:
-            self._launch = _captured(self._launch)
+        self._launch = begin(self._given, self._made)  # kept: it holds the weights
+        self._replay = _captured(self._launch) if self._on_gpu else self._launch
 
     def run(self, inputs: Arrays, outputs: Arrays) -> None:
         """Read and write the given arrays in place; twins are read on the device, and kept there.
@@ -90,7 +89,7 @@ class DeviceGraph:
             with torch.inference_mode():
                 for name, array in inputs.items():
                     self._take(name, array)
-                self._launch()
+                self._replay()
                 for name, array in outputs.items():
                     made = self._made[name]
                     if isinstance(array, Twin):
