@@ -114,7 +114,7 @@ def encode(codec: Any, frames: Tensor) -> Tensor:
 def embed(vision: Any, pictures: Tensor) -> Tensor:
     """CLIP's projected embeddings [B, D], not normed, of pictures [B, 3, s, s] in 0..1."""
     kind = next(vision.parameters()).dtype
-    mean = torch.tensor(MEAN, device=pictures.device).view(1, 3, 1, 1)
-    std = torch.tensor(STD, device=pictures.device).view(1, 3, 1, 1)
-    embedding: Tensor = vision(pixel_values=((pictures - mean) / std).to(kind)).image_embeds
+    # by plain numbers: a tensor made here would be copied to the GPU, which no CUDA graph takes up
+    levels = [(pictures[:, i] - MEAN[i]) / STD[i] for i in range(3)]
+    embedding: Tensor = vision(pixel_values=torch.stack(levels, 1).to(kind)).image_embeds
     return embedding
