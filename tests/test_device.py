@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from trainjourney.errors import BackendError
-from trainjourney.inference.device import DeviceGraph, Tensors, Twin, within_memory
+from trainjourney.inference.device import DeviceGraph, Tensors, Twin, opening
 from trainjourney.inference.graph import Port
 
 CPU = torch.device("cpu")
@@ -76,6 +76,13 @@ def test_what_a_device_says_is_one_line(tmp_path: Path) -> None:
         graph.run({"x": np.zeros(3, np.float32)}, {"y": graph.outputs["y"].empty()})
     with (
         pytest.raises(BackendError, match=r"mine: this GPU has too little memory .* smaller --sh"),
-        within_memory(tmp_path / "mine"),
+        opening(tmp_path / "mine"),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    with (
+        pytest.raises(
+            BackendError, match=r"mine: cannot be opened .* \(no kernel image\); give ano"
+        ),
+        opening(tmp_path / "mine"),
+    ):
+        raise RuntimeError("no\nkernel image")

@@ -20,7 +20,7 @@ try:
     from diffusers import AutoencoderTiny, UNet2DConditionModel
     from torch import Tensor
 
-    from trainjourney.inference.device import DeviceGraph, Tensors, within_memory
+    from trainjourney.inference.device import DeviceGraph, Tensors, opening
     from trainjourney.model.full.count import count_frame
     from trainjourney.model.full.denoiser import Road
     from trainjourney.model.full.parts import TINY_DISPLAY, TINY_UNET
@@ -52,7 +52,7 @@ class Baseline:
         if torch.cuda.is_available():
             device = torch.device("cuda")
         kind, compiled = KINDS[precision], backend == "torch-compile"
-        with within_memory(bundle.folder):
+        with opening(bundle.folder):
             make = _recipe(tiny, kind, device, frame.width, frame.height)
             if compiled:
                 make = torch.compile(make, mode="max-autotune-no-cudagraphs", dynamic=False)

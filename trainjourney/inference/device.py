@@ -101,9 +101,8 @@ class DeviceGraph:
                 if self._on_gpu:
                     torch.cuda.current_stream().synchronize()
         except RuntimeError as err:
-            words = " ".join(str(err).split())[:160]
             raise BackendError(
-                f"the device failed ({words}); try --set engine.backend=openvino"
+                f"the device failed ({_short(err)}); try --set engine.backend=openvino"
             ) from err
 
     def _take(self, name: str, array: NDArray[Any]) -> None:
@@ -117,14 +116,19 @@ class DeviceGraph:
 
 
 @contextmanager
-def within_memory(folder: Path) -> Iterator[None]:
-    """Says what to do where a GPU is too small for a bundle. Raises BackendError."""
+def opening(folder: Path) -> Iterator[None]:
+    """Says in one line why a device cannot open a bundle, and what then. Raises BackendError."""
     try:
         yield
     except torch.OutOfMemoryError as err:
         raise BackendError(
             f"{folder}: this GPU has too little memory for it; close what else uses it, "
             "or import the ride with a smaller --shape and train anew"
+        ) from err
+    except RuntimeError as err:  # of CUDA, or of torch's compiler
+        raise BackendError(
+            f"{folder}: cannot be opened on this device ({_short(err)}); "
+            "give another --set engine.backend"
         ) from err
 
 
@@ -149,3 +153,7 @@ def _captured(launch: Callable[[], None]) -> Callable[[], None]:
             launch()
     replay: Callable[[], None] = graph.replay
     return replay
+
+
+def _short(err: BaseException) -> str:
+    return " ".join(str(err).split())[:160]

@@ -21,7 +21,7 @@ try:
     import tensorrt as trt
     import torch
 
-    from trainjourney.inference.device import DeviceGraph, Tensors, within_memory
+    from trainjourney.inference.device import DeviceGraph, Tensors, opening
 except ImportError as err:
     raise BackendError(
         f"TensorRT cannot be loaded ({err}); type: pip install '.[tensorrt]', "
@@ -102,7 +102,7 @@ def build(
             show(f"{name}: is built")
             continue
         old = _old_plan(bundle, name, {**card.facts, **options})
-        with within_memory(bundle.folder):
+        with opening(bundle.folder):
             refitted = _refit(path, old) if old else None
             plan = refitted or _compile(path, level, bundle.folder / PLANS / CACHE)
         how = "given new weights" if refitted else "built"
@@ -179,7 +179,7 @@ class TensorRt:
     def open(self, bundle: Bundle, name: str) -> DeviceGraph:
         """One graph's plan. Raises BackendError, BundleError."""
         plan = read_plan(bundle, name, facts_of(bundle, name, self._card))
-        with within_memory(bundle.folder):
+        with opening(bundle.folder):
             engine = self._runtime.deserialize_cuda_engine(plan)
             context = engine.create_execution_context() if engine else None
             if context is None:

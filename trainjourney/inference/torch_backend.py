@@ -18,7 +18,7 @@ try:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    from trainjourney.inference.device import DeviceGraph, Tensors, within_memory
+    from trainjourney.inference.device import DeviceGraph, Tensors, opening
     from trainjourney.model.full.rebuild import skeleton
 except ImportError as err:
     raise BackendError(f"torch cannot run this ({err}); type: pip install '.[full]'") from err
@@ -50,7 +50,7 @@ class Torch:
 
     def open(self, bundle: Bundle, name: str) -> DeviceGraph:
         """One graph of a bundle. Raises BundleError, BackendError."""
-        with within_memory(bundle.folder):
+        with opening(bundle.folder):
             if not self._modules:
                 self._modules = self._build(bundle)
             module = self._modules[name.removesuffix(".onnx")]
