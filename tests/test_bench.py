@@ -46,7 +46,9 @@ def test_every_figure_is_there(tiny: Path) -> None:
     assert figures["backend"] == THERE[0] and figures["precision"] in ("bf16", "f32")
     assert (figures["bundle"], figures["size"], figures["frames"]) == ("tiny", "64x32", 25)
     assert figures["cores"] >= 1 and figures["machine"]
+    assert figures["memory_mb"]["process"] > 20
     assert json.loads(json.dumps(figures)) == figures
+    assert bench(settings(tiny), warmup=0, seconds=0.1)["frames"] % 20 == 0  # whole rounds
 
 
 @pytest.mark.skipif(len(THERE) < 2, reason="wants two backends")

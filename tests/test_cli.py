@@ -62,7 +62,8 @@ def test_version() -> None:
         (
             "bench --backend abacus",
             "--backend: 'abacus' will not do; "
-            "give auto, openvino, onnxruntime, torch, tensorrt or onnxruntime-cuda",
+            "give auto, openvino, onnxruntime, torch, torch-compile, tensorrt or "
+            "onnxruntime-cuda",
         ),
     ],
 )

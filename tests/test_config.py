@@ -92,7 +92,8 @@ def test_a_set_value_is_read_as_its_key_wants() -> None:
         (
             '[engine]\nbackend = "abacus"',
             "config.toml [engine] backend: 'abacus' will not do; "
-            "give auto, openvino, onnxruntime, torch, tensorrt or onnxruntime-cuda",
+            "give auto, openvino, onnxruntime, torch, torch-compile, tensorrt or "
+            "onnxruntime-cuda",
         ),
         ("window = 3", "config.toml: window is a section; write [window] above its keys"),
     ],

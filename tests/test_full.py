@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from filmed import sliding, write_film
+from onnxruntime import InferenceSession
 from safetensors.torch import load_file as safe_file
+from small_disk import files_in, small_disk
 from small_tensors import one_thread, rng  # noqa: F401
 
 from trainjourney.errors import TrainingError
@@ -22,14 +25,21 @@ from trainjourney.rides.dataset import open_ride
 from trainjourney.rides.importer import import_rides
 from trainjourney.rides.video import look_at
 from trainjourney.settings import Config, EngineConfig
+from trainjourney.training.checkpoint import save_weights
 from trainjourney.training.full.base import load_base, save_base
 from trainjourney.training.full.clips import Clips
-from trainjourney.training.full.export import build_full, export_full, sample_full
+from trainjourney.training.full.export import (
+    build_full,
+    export_full,
+    sample_full,
+    write_full_graph,
+)
 from trainjourney.training.full.presets import PRESETS
 from trainjourney.training.full.student import load_student, make_student
 from trainjourney.training.full.teacher import TeacherStage, roughened
-from trainjourney.training.full.train import distill, find_device, train_full
+from trainjourney.training.full.train import distill, find_device, train_full, within_memory
 from trainjourney.training.runner import run_stage
+from trainjourney.training.share import WEIGHTS, lend_weights
 from trainjourney.training.stage import Schedule
 
 SHAPE = (128, 64)
@@ -133,6 +143,13 @@ def test_every_graph_gives_what_torch_gives(run: Path, bundle: Path) -> None:
         assert np.abs(decoded.astype(int) - shown).max() <= 3
 
 
+def test_a_disk_that_fills_up_in_mid_export_is_one_line(run: Path, tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 48 << 10):
+        with pytest.raises(TrainingError, match=r"cannot be written .*; see to space") as told:
+            export_full(run, tmp_path / "disk/mine", "f32")
+        assert "\n" not in str(told.value) and files_in(tmp_path / "disk") == []
+
+
 def test_a_bundle_has_looks_facts_and_a_warning_of_licences(bundle: Path) -> None:
     loaded = load_bundle(bundle)
     assert loaded.manifest.frame_shape == (SHAPE[1], SHAPE[0], 3)
@@ -142,15 +159,25 @@ def test_a_bundle_has_looks_facts_and_a_warning_of_licences(bundle: Path) -> Non
     assert "licence of their own" in (bundle / "CARD.md").read_text()
 
 
-def test_half_precision_stays_near(run: Path) -> None:
+def test_half_precision_stays_near_and_lies_in_the_weights_alone(run: Path, tmp_path: Path) -> None:
     whole, facts = build_full(run, "f32")
     half, _ = build_full(run, "f16")
     frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["ride_path"])).frame(0)))
     given = sample_full(whole, facts, frame)["predictor"]
+    predictor = half["predictor"]
+    assert {p.dtype for p in predictor.parameters()} == {torch.float16}
     with torch.no_grad():
-        apart = (whole["predictor"](**given) - half["predictor"](**given)).abs().max()
-    assert {p.dtype for p in half["predictor"].parameters()} == {torch.float16}
-    assert float(apart) < 0.1
+        wanted, made = whole["predictor"](**given), predictor(**given)
+    assert float((wanted - made).abs().max()) < 0.1
+    write_full_graph(predictor, given, "next.latents", tmp_path / "predictor.onnx")
+    save_weights(tmp_path / WEIGHTS, {"folded": predictor.folded})  # type: ignore[dict-item]
+    lend_weights(tmp_path, "predictor.onnx", predictor.state_dict())
+    kept = onnx.load(str(tmp_path / "predictor.onnx"), load_external_data=False).graph.initializer
+    inside = [one for one in kept if one.data_location != onnx.TensorProto.EXTERNAL]
+    assert len(inside) < len(kept) and max(np.prod(one.dims) for one in inside) < 256
+    session = InferenceSession(tmp_path / "predictor.onnx", providers=["CPUExecutionProvider"])
+    run_by_ort = session.run(None, {name: tensor.numpy() for name, tensor in given.items()})[0]
+    assert np.abs(run_by_ort - made.numpy()).max() < 0.05
 
 
 def _paths(run: Path) -> dict[str, Any]:
@@ -220,6 +247,11 @@ def test_what_cannot_be_trained_is_one_line(ride: Path, tmp_path: Path) -> None:
         distill(tmp_path / "nowhere")
     with pytest.raises(TrainingError, match="no device 'tpu'"):
         find_device("tpu")
+    with (
+        pytest.raises(TrainingError, match=r"too little memory .*\(8 at a time\); take --pre"),
+        within_memory(tmp_path, 8),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
 def test_torch_runs_a_bundle_as_its_graphs_do(bundle: Path) -> None:
@@ -239,10 +271,24 @@ def test_torch_runs_a_bundle_as_its_graphs_do(bundle: Path) -> None:
 def test_the_bench_has_its_baseline(bundle: Path) -> None:
     config = Config(engine=EngineConfig(name=str(bundle), backend="torch", threads=1))
     told = bench(config, "streamdiffusion", frames=3, warmup=1)
-    assert told["backend"] == "torch" and told["against"]["shape"] == "streamdiffusion"
-    assert told["ratio"] == pytest.approx(
-        told["against"]["frame"]["p50"] / told["frame"]["p50"], rel=0.01
+    other = told["against"]
+    assert (told["backend"], told["steps"]) == ("torch", 2) and other["shape"] == "streamdiffusion"
+    assert (other["backend"], other["precision"]) == ("torch", told["precision"])
+    assert told["ratio"] == pytest.approx(other["frame"]["p50"] / told["frame"]["p50"], rel=0.01)
+    assert 0 < other["bundle_least_ms"] < told["frame"]["p50"]
+    assert other["bundle_gmac"] == pytest.approx(
+        other["matrix_tmac_s"] * other["bundle_least_ms"], rel=0.1
     )
+
+
+def test_a_frame_can_be_sampled_in_more_steps(run: Path) -> None:
+    graphs, facts = build_full(run, "f32", 4)
+    assert facts["steps"] == [999, 749, 499, 249]
+    frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["ride_path"])).frame(0)))
+    given = sample_full(graphs, facts, frame)["predictor"]
+    assert given["noise"].shape == (6, 4, 8, 16)  # and two of context
+    with torch.no_grad():
+        assert bool(torch.isfinite(graphs["predictor"](**given)).all())
 
 
 def test_a_show_can_be_made_of_it(bundle: Path, tmp_path: Path) -> None:

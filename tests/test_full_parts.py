@@ -1,18 +1,21 @@
 """The parts of the full model: its network, folding, road, adapters and losses, at random."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
 from filmed import sliding
 from small_tensors import one_thread, rng  # noqa: F401
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainjourney.model.full.denoiser import LAST, Road
 from trainjourney.model.full.folded import FoldedNetwork
 from trainjourney.model.full.graphs import FullEncoder, FullPredictor
 from trainjourney.model.full.network import CHANNELS, FullNetwork, widened
 from trainjourney.model.full.parts import fresh_parts
+from trainjourney.model.full.rebuild import skeleton
 from trainjourney.training.few_losses import consistency_loss, guided, matching_loss
 from trainjourney.training.full.presets import PRESETS
 from trainjourney.training.full.student import make_student
@@ -131,6 +134,40 @@ def test_the_state_walks_and_the_frame_follows_the_noise() -> None:
         ]  # fmt: skip
     assert torch.equal(after[0], after[1]) and not torch.equal(after[0], after[2])
     assert torch.equal(after[0][0], latents[1])
+
+
+class Crossings(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Notes what goes between host and device: no CUDA graph takes that up."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.found: list[str] = []
+
+    def __torch_dispatch__(
+        self, call: Any, types: Any, args: Any = (), kwargs: Any = None
+    ) -> object:
+        if any(word in str(call) for word in ("lift_fresh", "_local_scalar_dense")):
+            self.found.append(str(call))
+        return call(*args, **(kwargs or {}))
+
+
+def test_no_graph_makes_numbers_on_the_host_or_asks_for_them() -> None:
+    with Crossings() as told:
+        float(torch.tensor([1.0]))
+    assert len(told.found) == 2  # both ways are noticed
+    given = {
+        "encoder": (torch.zeros(64, 128, 3, dtype=torch.uint8),),
+        "predictor": (
+            torch.zeros(2, 4, 8, 16), torch.zeros(4, 4, 8, 16), torch.zeros(16), torch.tensor(1.0),
+            torch.tensor(0.1),
+        ),
+        "decoder": (torch.zeros(2, 4, 8, 16),),
+        "embedder": (torch.zeros(32, 32, 3, dtype=torch.uint8),),
+    }  # fmt: skip
+    for name, graph in skeleton(True, (LAST, 499), 10.0).items():
+        with torch.no_grad(), Crossings() as seen:
+            graph.eval()(*given[name])
+        assert seen.found == [], name
 
 
 def test_a_wide_first_layer_keeps_its_old_weights() -> None:

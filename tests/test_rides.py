@@ -4,13 +4,23 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from filmed import Picture, country, parting, sliding, turn_film, write_film, write_sound
+from filmed import (
+    Picture,
+    country,
+    parting,
+    sliding,
+    turn_film,
+    write_film,
+    write_large,
+    write_sound,
+)
 from PIL import Image, ImageFilter
 
 from trainjourney.errors import RideError
 from trainjourney.rides.dataset import Ride, open_ride
 from trainjourney.rides.flow import shifts
 from trainjourney.rides.importer import import_rides
+from trainjourney.rides.measure import load, measure_segment
 from trainjourney.rides.video import look_at, read
 from trainjourney.types import Embedding, Frame
 
@@ -66,6 +76,19 @@ def test_a_cab_view_is_told_apart(tmp_path: Path) -> None:
     assert float(np.median(again.speed)) < 0.0
 
 
+def test_country_that_parts_fast_behind_a_windscreens_pillar_is_not_taken_for_slow(
+    tmp_path: Path,
+) -> None:
+    pillar = np.s_[:, 116:140]
+    seen = [picture.copy() for picture in parting(3, 12, 0.03)]
+    for picture in seen:
+        picture[pillar] = country(9, 256, 128)[pillar]
+    film = write_film(tmp_path / "cab.mp4", seen)
+    found = load([measure_segment(film, -1e9, 1e9, tmp_path / "measures.npz")])
+    right, left = found.tiles[1:, 1:3, 2:, 1].mean((1, 2)), found.tiles[1:, 1:3, :2, 1].mean((1, 2))
+    assert (right - left) / 2 == pytest.approx(64 * 0.03, rel=0.1)  # tiles are 64 px off
+
+
 def test_what_is_of_no_use_is_dropped_and_named(tmp_path: Path) -> None:
     moving = sliding(4, 50, 5.0)
     later = sliding(5, 33, 5.0)
@@ -89,6 +112,16 @@ def test_what_is_of_no_use_is_dropped_and_named(tmp_path: Path) -> None:
         assert np.median(steps) == pytest.approx(5.0, rel=0.1)
 
 
+def test_a_cut_every_second_leaves_stretches_of_a_second(tmp_path: Path) -> None:
+    scenes = [picture for seed in range(3) for picture in sliding(20 + seed, 25, 5.0)]
+    ride = bring_in([write_film(tmp_path / "cuts.mp4", scenes)], tmp_path / "mine")
+    assert ride.table["sources"][0]["frames"]["cut"] == 2
+    assert len(set(ride.stretch.tolist())) == 3
+    for number in set(ride.stretch.tolist()):
+        scene = set((ride.number[ride.stretch == number] // 25).tolist())
+        assert len(scene) == 1  # no stretch lies across a cut
+
+
 def test_an_uneven_rate_and_two_films_in_one_ride(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     uneven = np.cumsum(rng.uniform(0.01, 0.09, 40))
@@ -110,6 +143,18 @@ def test_a_phones_turned_film_is_set_upright(tmp_path: Path) -> None:
     assert np.abs(shown.astype(int) - upright[0]).mean() < 12.0  # of 64 between strangers
     ride = bring_in([film], tmp_path / "mine", (128, 64))
     assert np.median(ride.speed) > 0.0
+
+
+def test_8k_is_read_and_more_is_refused(tmp_path: Path) -> None:
+    film = write_large(tmp_path / "8k.mkv", 7680, 4320)
+    found = look_at(film)
+    assert (found.width, found.height) == (7680, 4320)
+    ((_, seen),) = read(film, 256, 128)
+    assert seen.shape == (128, 256, 3)
+    assert seen[:, :120].mean() == pytest.approx(128, abs=3)
+    assert seen[:, 136:].mean() == pytest.approx(200, abs=3)
+    with pytest.raises(RideError, match=r"9600x32, 8192 at most; make it smaller: ffmpeg"):
+        look_at(write_large(tmp_path / "wide.mkv", 9600, 32))
 
 
 def test_a_film_broken_in_the_middle_is_used_as_far_as_it_goes(tmp_path: Path) -> None:

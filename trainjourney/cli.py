@@ -166,7 +166,7 @@ def bench(
     midi: Annotated[bool, typer.Option("--midi", help="Latency of MIDI, not of OSC.")] = False,
     n: Annotated[int, typer.Option("--n", metavar="N", min=1, help="Viewers, for viewers.")] = 25,
     seconds: Annotated[
-        float | None, typer.Option(metavar="S", min=1, help="For window, viewers and glass.")
+        float | None, typer.Option(metavar="S", min=1, help="How long; not for latency.")
     ] = None,
     config: ConfigFile = None,
     sets: Sets = None,
@@ -187,7 +187,7 @@ def bench(
     if what == "engine":
         from trainjourney.inference.bench import bench as run
 
-        figures = run(loaded, against, frames)
+        figures = run(loaded, against, frames, seconds=seconds)
     elif what == "viewers":
         from trainjourney.show.bench_viewers import bench_viewers
 
@@ -273,12 +273,15 @@ def export(
     precision: Annotated[
         Literal["f16", "f32"], typer.Option(help="Of a full model's graphs.")
     ] = "f16",
+    steps: Annotated[
+        int | None, typer.Option(metavar="N", min=1, max=50, help="Of a full model, a frame.")
+    ] = None,
 ) -> None:
     """Write a training as a bundle that can be played."""
     with missing_extra("train"):
         from trainjourney.commands.training import export_any
 
-        export_any(run, out, precision)
+        export_any(run, out, precision, steps)
 
 
 @app.command()

@@ -17,11 +17,12 @@ class EngineConfig(Section):
     name: str = Field(
         default="pocket", description="The bundle: a name under engines/, or a folder."
     )
-    backend: Literal["auto", "openvino", "onnxruntime", "torch", "tensorrt", "onnxruntime-cuda"] = (
-        Field(
-            default="auto",
-            description="auto, openvino, onnxruntime; on a GPU torch, tensorrt, onnxruntime-cuda.",
-        )
+    backend: Literal[
+        "auto", "openvino", "onnxruntime", "torch", "torch-compile", "tensorrt", "onnxruntime-cuda"
+    ] = Field(
+        default="auto",
+        description="auto, openvino, onnxruntime; on a GPU torch, torch-compile, tensorrt, "
+        "onnxruntime-cuda.",
     )
     precision: Literal["auto", "bf16", "f16", "f32"] = Field(
         default="auto",

@@ -40,14 +40,16 @@ def train_any(
     train_full(ride, run, preset or "full", warm, minutes, device, stills)
 
 
-def export_any(run: Path, out: Path, precision: Literal["f16", "f32"]) -> None:
+def export_any(run: Path, out: Path, precision: Literal["f16", "f32"], steps: int | None) -> None:
     """Write the bundle of a training, whichever it is. Raises TrainingError, BundleError."""
     from trainjourney.training.options import read_options
 
     if "taught" in read_options(run):
         from trainjourney.training.full.export import export_full
 
-        export_full(run, out, precision)
+        export_full(run, out, precision, steps)
+    elif steps is not None:
+        raise TrainingError(f"{run}: --steps is for a full model; leave it out")
     else:
         from trainjourney.training.export import export_bundle
 

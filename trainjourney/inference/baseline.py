@@ -6,16 +6,22 @@ SD-turbo (Stable Diffusion 2's), one step, batch 1, image to image; TAESD in and
 """
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from trainjourney.errors import BackendError
+from trainjourney.inference.bundle import Bundle
+from trainjourney.inference.graph import Port
 
 try:
     import torch
     from diffusers import AutoencoderTiny, UNet2DConditionModel
+    from torch import Tensor
 
+    from trainjourney.inference.device import DeviceGraph, Tensors, opening
+    from trainjourney.model.full.count import count_frame
     from trainjourney.model.full.denoiser import Road
     from trainjourney.model.full.parts import TINY_DISPLAY, TINY_UNET
 except ImportError as err:
@@ -29,60 +35,95 @@ TURBO: dict[str, Any] = {
 }
 TOKENS = 77
 STEP = 499  # how far the frame is noised before it is repainted
+KINDS = {"f16": torch.float16, "bf16": torch.bfloat16, "f32": torch.float32}
+MATRIX = 4096  # rows and columns of the matrices whose product is timed; a quarter on a processor
 
 
 class Baseline:
-    """One frame after another through the recipe, on this machine's torch device."""
+    """One frame after another through the recipe, on the machinery of the torch backend."""
 
-    def __init__(self, width: int, height: int, tiny: bool) -> None:
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        kind = torch.float16 if self.device.type == "cuda" else torch.float32
-        unet = UNet2DConditionModel(**(TINY_UNET if tiny else TURBO)).eval().requires_grad_(False)
-        display = AutoencoderTiny(**(TINY_DISPLAY if tiny else {})).eval().requires_grad_(False)
-        self._unet, self._display = unet.to(self.device, kind), display.to(self.device, kind)
-        self._unet.to(memory_format=torch.channels_last)
-        self._display.to(memory_format=torch.channels_last)
-        size = unet.config.cross_attention_dim
-        self._prompt = torch.zeros(1, TOKENS, size, dtype=kind, device=self.device)
-        self._step = torch.tensor([STEP], device=self.device)
-        road = Road()
-        self._data, self._noise = float(road.data[STEP]), float(road.noise[STEP])
-        self._frame = torch.zeros(height, width, 3, dtype=torch.uint8, device=self.device)
-        self._stray = torch.randn(1, 4, height // 8, width // 8, dtype=kind, device=self.device)
-        self._graph: Any = None
-        if self.device.type == "cuda":
-            for _ in range(3):
-                self._make()
-            torch.cuda.synchronize()
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph):
-                self._made = self._make()
+    def __init__(self, bundle: Bundle, backend: str, precision: str) -> None:
+        """Beside a bundle on a backend: as tiny, in its precision, compiled where that is.
 
-    @torch.inference_mode()
-    def _make(self) -> Any:
-        kind = self._prompt.dtype
-        x = (self._frame.permute(2, 0, 1)[None].to(kind) / 127.5) - 1.0
-        latent = self._display.encode(x, return_dict=False)[0]
-        noised = self._data * latent + self._noise * self._stray
-        said = self._unet(noised, self._step, self._prompt, return_dict=False)[0]
-        clean = (noised - self._noise * said) / self._data
-        made = self._display.decode(clean, return_dict=False)[0]
-        levels = (made[0].float() * 127.5 + 127.5).clamp(0.0, 255.0)
-        return levels.permute(1, 2, 0).to(torch.uint8)
+        Raises BackendError.
+        """
+        facts, frame = bundle.manifest.training.get("facts", {}), bundle.manifest.frame
+        tiny, device = bool(facts.get("tiny")), torch.device("cpu")
+        if torch.cuda.is_available():
+            device = torch.device("cuda")
+        kind, compiled = KINDS[precision], backend == "torch-compile"
+        with opening(bundle.folder):
+            make = _recipe(tiny, kind, device, frame.width, frame.height)
+            if compiled:
+                make = torch.compile(make, mode="max-autotune-no-cudagraphs", dynamic=False)
 
-    @torch.inference_mode()
-    def run(self, frames: int) -> list[float]:
+            def begin(given: Tensors, made: Tensors) -> Callable[[], None]:
+                def launch() -> None:
+                    made["frame"].copy_(make(given["frame"]))
+
+                return launch
+
+            port = {"frame": Port("uint8", bundle.manifest.frame_shape)}
+            self._graph = DeviceGraph(port, port, False, device, begin)
+        self._slot = np.zeros(bundle.manifest.frame_shape, np.uint8)
+        counts = count_frame(frame.width, frame.height, tiny)
+        macs = len(facts.get("steps", [0])) * counts["folded"].macs + counts["display"].macs
+        rate = matrix_rate(device, kind)
+        self.facts: dict[str, Any] = {
+            "shape": "streamdiffusion",
+            "backend": "torch-compile" if compiled else "torch",
+            "precision": precision,
+            "device": torch.cuda.get_device_name() if device.type == "cuda" else "cpu",
+            "matrix_tmac_s": round(rate / 1e12, 3),
+            "bundle_gmac": round(macs / 1e9, 3),
+            "bundle_least_ms": round(1000.0 * macs / rate, 3),  # at the rate of matrices
+        }
+
+    def run(self, frames: int) -> dict[str, list[float]]:
         """The ms of each of the next frames, from a frame in memory to a frame in memory."""
         taken = []
-        frame = np.zeros(tuple(self._frame.shape), np.uint8)
         for _ in range(frames):
             since = time.perf_counter()
-            self._frame.copy_(torch.from_numpy(frame))
-            if self._graph is None:
-                made = self._make()
-            else:
-                self._graph.replay()
-                made = self._made
-            np.copyto(frame, made.cpu().numpy())
+            made = self._graph.outputs["frame"].empty()
+            self._graph.run({"frame": self._slot}, {"frame": made})
+            np.copyto(self._slot, made)
             taken.append(1000.0 * (time.perf_counter() - since))
-        return taken
+        return {"frame": taken}
+
+
+def matrix_rate(device: torch.device, kind: torch.dtype) -> float:
+    """Multiply-adds a second of large square matrices: the most that a network can hope for."""
+    size = MATRIX if device.type == "cuda" else MATRIX // 4
+    a, b = (torch.randn(size, size, dtype=kind, device=device) for _ in range(2))
+    best = float("inf")
+    for _ in range(8):
+        since = time.perf_counter()
+        float((a @ b)[0, 0])  # waits for it
+        best = min(best, time.perf_counter() - since)
+    return float(size**3 / best)
+
+
+def _recipe(
+    tiny: bool, kind: torch.dtype, device: torch.device, width: int, height: int
+) -> Callable[[Tensor], Tensor]:
+    """From one frame [H, W, 3] uint8 to the next."""
+    unet: Any = UNet2DConditionModel(**(TINY_UNET if tiny else TURBO))
+    display: Any = AutoencoderTiny(**(TINY_DISPLAY if tiny else {}))
+    for part in (unet, display):
+        part.eval().requires_grad_(False).to(device, kind)
+        part.to(memory_format=torch.channels_last)
+    size = unet.config.cross_attention_dim
+    prompt = torch.zeros(1, TOKENS, size, dtype=kind, device=device)
+    step, road = torch.tensor([STEP], device=device), Road()
+    a, s = float(road.data[STEP]), float(road.noise[STEP])
+    stray = torch.randn(1, 4, height // 8, width // 8, dtype=kind, device=device)
+
+    def make(frame: Tensor) -> Tensor:
+        x = (frame.permute(2, 0, 1)[None].to(kind) / 127.5) - 1.0
+        noised = a * display.encode(x, return_dict=False)[0] + s * stray
+        said = unet(noised, step, prompt, return_dict=False)[0]
+        made = display.decode((noised - s * said) / a, return_dict=False)[0]
+        levels: Tensor = (made[0].float() * 127.5 + 127.5).clamp(0.0, 255.0)
+        return levels.permute(1, 2, 0).to(torch.uint8)
+
+    return make

@@ -2,121 +2,125 @@
 
 import os
 import platform
+import resource
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle, find_bundle, load_bundle
-from trainjourney.inference.engine import Engine, open_engine
+from trainjourney.inference.engine import open_engine
 from trainjourney.settings import Config
 from trainjourney.types import State
 
 Times = dict[str, list[float]]  # ms by part
 PARTS = ("predictor", "decoder", "frame")
 ROUND = 20  # frames that one engine makes before the other has its turn
+BASELINE = "streamdiffusion"
+
+
+class Driven(Protocol):
+    """What makes frames and can be timed."""
+
+    facts: dict[str, Any]
+
+    def run(self, frames: int) -> Times:
+        """The ms that each of the next frames takes, by part; the whole is "frame"."""
+        ...
 
 
 def bench(
-    config: Config, against: str | None = None, frames: int = 300, warmup: int = 30
+    config: Config,
+    against: str | None = None,
+    frames: int = 300,
+    warmup: int = 30,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
-    """Run the bundle of these settings for `frames` frames and tell how long they took.
+    """Run the bundle of these settings for `frames` frames, or for `seconds`, and tell how long
+    they took.
 
     ms p50, p95, p99 of the predictor, of the decoder, and of the whole frame: drawing noise,
-    predicting, decoding, and handing the frame over into memory that is not the engine's.
-    `against` "streamdiffusion" is another bench, see beside_baseline; else it names a second
-    backend: both run by turns, so that what else the machine does
-    weighs on both alike; "ratio" is how many times the second's time the first takes, and the
-    second's precision is auto. Raises BundleError, BackendError.
+    predicting, decoding, and handing the frame over into memory that is not the engine's; and the
+    most memory that this process took until then.
+    `against` names a second backend, whose precision is auto: both run by turns, so that what else
+    the machine does weighs on both alike; "ratio" is how many times the second's time the first
+    takes. Or it is the baseline of its name; then "ratio" is how many times its frame rate the
+    bundle's is. Raises BundleError, BackendError.
     """
-    if against == "streamdiffusion":
-        return beside_baseline(config, frames, warmup)
     if frames < 1 or warmup < 0:
         raise BackendError(f"{frames} frames after {warmup} are no bench; give 1 or more")
-    bundle = load_bundle(find_bundle(config.engine.name))
-    asked: list[tuple[str, str]] = [(config.engine.backend, config.engine.precision)]
-    asked += [(against, "auto")] if against else []
-    drives, figures = [], []
-    for backend, precision in asked:
-        since = time.perf_counter()
-        engine = open_engine(bundle, backend, precision, config.engine.threads)
-        opened = {"open_s": round(time.perf_counter() - since, 3)}
-        figures.append({"backend": engine.backend, "precision": engine.precision, **opened})
-        drives.append(Drive(engine, bundle))
+    bundle, choice = load_bundle(find_bundle(config.engine.name)), config.engine
+    ours = Drive(bundle, choice.backend, choice.precision, choice.threads)
+    drives: list[Driven] = [ours]
+    if against == BASELINE:
+        from trainjourney.inference.baseline import Baseline
+
+        drives.append(Baseline(bundle, ours.facts["backend"], ours.facts["precision"]))
+    elif against:
+        drives.append(Drive(bundle, against, "auto", choice.threads))
     for drive in drives:
         drive.run(warmup)
-    times: list[Times] = [{part: [] for part in PARTS} for _ in drives]
-    for start in range(0, frames, ROUND):
-        for drive, taken in zip(drives, times, strict=True):
-            for part, values in drive.run(min(ROUND, frames - start)).items():
-                taken[part] += values
-    told = [{**a, **summary(b)} for a, b in zip(figures, times, strict=True)]
+    taken: list[Times] = [{} for _ in drives]
+    for count in _rounds(frames, seconds):
+        for drive, times in zip(drives, taken, strict=True):
+            for part, values in drive.run(count).items():
+                times.setdefault(part, []).extend(values)
+    told = [{**drive.facts, **summary(times)} for drive, times in zip(drives, taken, strict=True)]
     size = bundle.manifest.frame
     result: dict[str, Any] = {
         "bundle": bundle.manifest.name,
         "size": f"{size.width}x{size.height}",
         **told[0],
-        "frames": frames,
+        "frames": len(taken[0]["frame"]),
         "warmup": warmup,
-        "threads": config.engine.threads,
+        "memory_mb": memory_mb(),
+        "threads": choice.threads,
         "cores": core_count(),
         "machine": machine_name(),
     }
-    if len(told) > 1:
-        ratio = {part: round(told[0][part]["p50"] / told[1][part]["p50"], 3) for part in PARTS}
-        result |= {"against": told[1], "ratio": ratio}
-    return result
+    if against == BASELINE:
+        result["ratio"] = round(told[1]["frame"]["p50"] / told[0]["frame"]["p50"], 3)
+    elif against:
+        result["ratio"] = {
+            part: round(told[0][part]["p50"] / told[1][part]["p50"], 3) for part in PARTS
+        }
+    return result | ({"against": told[1]} if against else {})
 
 
-def beside_baseline(config: Config, frames: int, warmup: int) -> dict[str, Any]:
-    """The bundle and the StreamDiffusion-shaped baseline by turns on this machine.
-
-    "ratio" is how many times the baseline's frame rate the bundle's is. A tiny bundle is put
-    beside a tiny baseline. Raises BundleError, BackendError.
-    """
-    from trainjourney.inference.baseline import Baseline
-
-    bundle = load_bundle(find_bundle(config.engine.name))
-    choice = config.engine
-    engine = open_engine(bundle, choice.backend, choice.precision, choice.threads)
-    size, facts = bundle.manifest.frame, bundle.manifest.training.get("facts", {})
-    ours, theirs = Drive(engine, bundle), Baseline(size.width, size.height, bool(facts.get("tiny")))
-    ours.run(warmup)
-    theirs.run(warmup)
-    times: Times = {part: [] for part in PARTS}
-    base: list[float] = []
-    for start in range(0, frames, ROUND):
-        for part, values in ours.run(min(ROUND, frames - start)).items():
-            times[part] += values
-        base += theirs.run(min(ROUND, frames - start))
-    told, other = summary(times), summary(dict.fromkeys(PARTS, base))
-    return {
-        "bundle": bundle.manifest.name,
-        "size": f"{size.width}x{size.height}",
-        "backend": engine.backend,
-        "precision": engine.precision,
-        **told,
-        "frames": frames,
-        "cores": core_count(),
-        "machine": machine_name(),
-        "against": {"shape": "streamdiffusion", "device": str(theirs.device), "fps": other["fps"]}
-        | {"frame": other["frame"]},
-        "ratio": round(other["frame"]["p50"] / told["frame"]["p50"], 3),
-    }
+def _rounds(frames: int, seconds: float | None) -> Iterator[int]:
+    """How many frames each drive is to make, again and again, until it is enough."""
+    if seconds is None:
+        for start in range(0, frames, ROUND):
+            yield min(ROUND, frames - start)
+        return
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        yield ROUND
 
 
 class Drive:
     """One engine on its way, its state carried from frame to frame."""
 
-    def __init__(self, engine: Engine, bundle: Bundle) -> None:
-        self._engine, self._bundle = engine, bundle
-        self._random = np.random.default_rng(0)
+    def __init__(self, bundle: Bundle, backend: str, precision: str, threads: int) -> None:
+        """Raises BackendError, BundleError."""
+        since = time.perf_counter()
+        self._engine = open_engine(bundle, backend, precision, threads)
+        self.facts: dict[str, Any] = {
+            "backend": self._engine.backend,
+            "precision": self._engine.precision,
+            "open_s": round(time.perf_counter() - since, 3),
+        }
+        steps = bundle.manifest.training.get("facts", {}).get("steps")
+        self.facts |= {"steps": len(steps)} if steps else {}
+        self._bundle, self._random = bundle, np.random.default_rng(0)
         shape = bundle.manifest.frame_shape
         self._slot = np.zeros(shape, np.uint8)  # as the ring's, where frames are handed over
         start = self._random.integers(0, 256, shape, dtype=np.uint8)
-        self._state: State = engine.encode(start)
+        self._state: State = self._engine.encode(start)
 
     def run(self, frames: int) -> Times:
         """The ms that each of the next frames takes, by part."""
@@ -140,9 +144,18 @@ class Drive:
 def summary(times: Times) -> dict[str, Any]:
     """Frames per second, and p50, p95, p99 of every part."""
     told: dict[str, Any] = {"fps": round(1000.0 / float(np.mean(times["frame"])), 1)}
-    for part in PARTS:
-        ms = np.percentile(times[part], [50, 95, 99])
+    for part, taken in times.items():
+        ms = np.percentile(taken, [50, 95, 99])
         told[part] = {f"p{p}": round(float(v), 3) for p, v in zip((50, 95, 99), ms, strict=True)}
+    return told
+
+
+def memory_mb() -> dict[str, int]:
+    """The most that this process had of the machine's memory, and torch of a GPU's."""
+    told = {"process": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10}
+    torch = sys.modules.get("torch")
+    if torch and torch.cuda.is_available():
+        told["gpu"] = torch.cuda.max_memory_allocated() >> 20
     return told
 
 

@@ -15,7 +15,7 @@ from trainjourney.inference.manifest import GRAPHS, Manifest
 from trainjourney.types import Embedding, Frame, State
 
 BACKENDS = ("openvino", "onnxruntime")  # on a processor, by preference
-ON_GPU = ("torch", "tensorrt", "onnxruntime-cuda")  # only where they are asked for
+ON_GPU = ("torch", "torch-compile", "tensorrt", "onnxruntime-cuda")  # only where they are asked for
 PRECISIONS = ("bf16", "f16", "f32")
 
 
@@ -23,7 +23,8 @@ class Engine(Protocol):
     """Runs a bundle.
 
     A state that `predict` gives stands in the engine's own memory until the next but one
-    `predict`; copy it to keep it longer. Frames, embeddings and encoded states are the caller's.
+    `predict`; copy it to keep it longer, or to write to it. Frames, embeddings and encoded states
+    are the caller's.
     `decode` of a state may run in one thread while `predict` goes on from it in another.
     """
 
@@ -218,6 +219,13 @@ def _open_torch(precision: str, threads: int) -> tuple[Callable[[Bundle, str], G
     return opener.open, opener.precision
 
 
+def _open_compiled(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+    from trainjourney.inference.torch_backend import Torch
+
+    opener = Torch(precision, threads, compiled=True)
+    return opener.open, opener.precision
+
+
 def _open_tensorrt(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
     from trainjourney.inference.tensorrt_backend import TensorRt
 
@@ -230,5 +238,6 @@ _OPENERS = {
     "onnxruntime": _open_onnxruntime,
     "onnxruntime-cuda": _open_cuda,
     "torch": _open_torch,
+    "torch-compile": _open_compiled,
     "tensorrt": _open_tensorrt,
 }

@@ -13,6 +13,7 @@ from trainjourney.inference.bundle import cure
 from trainjourney.inference.manifest import CONTROLS, Manifest
 
 Arrays = Mapping[str, NDArray[Any]]
+GIVE_STATES = ("encoder.onnx", "predictor.onnx")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,8 @@
 """Plans: a bundle's graphs compiled for one GPU, and the sidecar that says for which.
 
 A plan made for another card, driver generation or graph runs wrong or not at all, so nothing is
-read off its name: the sidecar tells all that it depends on, and is compared word by word.
+read off its name: the sidecar tells all that it depends on, which is compared word by word, and
+when and how it was built, which is not.
 """
 
 import json
@@ -15,7 +16,7 @@ from trainjourney.inference.bundle import Bundle
 
 PLANS = "plans"  # beside the bundle's files; never in git
 MOST_SIDECAR_BYTES = 1 << 16
-Facts = Mapping[str, str]  # gpu, compute, tensorrt, driver, graph, options
+Facts = Mapping[str, str]  # gpu, compute, tensorrt, cuda, driver, graph; structure, options
 
 
 def plan_path(bundle: Bundle, graph: str) -> Path:
@@ -27,17 +28,23 @@ def write_plan(path: Path, plan: bytes, facts: Facts) -> None:
     """Write a plan and its sidecar, each whole or not at all. Raises BackendError."""
     side = path.with_suffix(".json")
     text = json.dumps({**facts, "bytes": str(len(plan))}, indent=2) + "\n"
+    with suppress(OSError):  # what stands in the way is told below
+        side.unlink(missing_ok=True)  # a new plan is of no use with an old sidecar
+    write_whole(path, plan)
+    write_whole(side, text.encode())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file beside a bundle, whole or not at all. Raises BackendError."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        side.unlink(missing_ok=True)  # a new plan is of no use with an old sidecar
-        for place, data in ((path, plan), (side, text.encode())):
-            part = place.with_name(f".{place.name}.{os.getpid()}.part")
-            try:
-                part.write_bytes(data)
-                os.replace(part, place)
-            finally:
-                with suppress(OSError):
-                    part.unlink(missing_ok=True)
+        try:
+            part.write_bytes(data)
+            os.replace(part, path)
+        finally:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
     except OSError as err:
         raise BackendError(
             f"{path}: cannot be written ({err.strerror}); free the disk, then trainjourney build"

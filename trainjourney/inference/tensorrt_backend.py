@@ -1,24 +1,27 @@
-"""TensorRT: plans built for this GPU and run as CUDA graphs, on torch's memory and streams.
+"""TensorRT: plans built for this card, or an old one given new weights; run on torch's memory.
 
 Written against TensorRT 10's documentation. It was never run: no GPU was at hand.
 """
 
+import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle
-from trainjourney.inference.graph import Arrays, Ports, check_ports, wanted_ports
+from trainjourney.inference.graph import GIVE_STATES, Port, Ports, check_ports
 from trainjourney.inference.manifest import GRAPHS
-from trainjourney.inference.plan import PLANS, plan_path, read_plan, write_plan
+from trainjourney.inference.plan import PLANS, plan_path, read_plan, write_plan, write_whole
 
 try:
+    import onnx
     import tensorrt as trt
     import torch
+
+    from trainjourney.inference.device import DeviceGraph, Tensors, opening
 except ImportError as err:
     raise BackendError(
         f"TensorRT cannot be loaded ({err}); type: pip install '.[tensorrt]', "
@@ -26,41 +29,112 @@ except ImportError as err:
     ) from err
 
 MAJOR = "10"
-LEVEL = 3  # of effort in building, 0..5
 WORKSPACE_BYTES = 4 << 30
-WARM_UPS = 3
+CACHE = "timing.cache"
 
 
-def facts_here(digest: str, level: int = LEVEL) -> dict[str, str]:
-    """All that a plan depends on, of this machine and a graph's digest. Raises BackendError."""
-    if not torch.cuda.is_available():
-        raise BackendError("no CUDA device is seen here; give --set engine.backend=openvino")
+@dataclass(frozen=True)
+class Card:
+    """What plans are built for: a device of torch's, and all that a plan depends on there."""
+
+    device: torch.device
+    facts: dict[str, str]
+
+
+def this_card() -> Card:
+    """The card of this process. Raises BackendError."""
     if trt.__version__.split(".")[0] != MAJOR:
         raise BackendError(
             f"TensorRT {trt.__version__} is here, {MAJOR} is wanted; "
-            f"type: pip install 'tensorrt-cu13=={MAJOR}.*'"
+            f"type: pip install 'tensorrt-cu13=={MAJOR}.*', or give --set engine.backend=torch"
         )
+    if not torch.cuda.is_available():
+        raise BackendError("no CUDA device is seen here; give --set engine.backend=openvino")
     major, minor = torch.cuda.get_device_capability()
-    return {
+    facts = {
         "gpu": torch.cuda.get_device_name(),
         "compute": f"{major}.{minor}",
         "tensorrt": trt.__version__,
         "cuda": str(torch.version.cuda),
-        "graph": digest,
-        "options": f"strongly typed, level {level}, refit",
+        "driver": driver_version(),
     }
+    return Card(torch.device("cuda"), facts)
 
 
-def build(bundle: Bundle, level: int, show: Callable[[str], None]) -> None:
-    """Compile every graph of a bundle for this GPU. Raises BackendError, BundleError."""
-    cache = bundle.folder / PLANS / "timing.cache"
+def driver_version() -> str:
+    """Of NVIDIA's kernel driver, as that tells it; "unknown" where it does not."""
+    try:
+        first = Path("/proc/driver/nvidia/version").read_text(encoding="utf-8").splitlines()[0]
+    except (OSError, IndexError):
+        return "unknown"
+    numbers = [word for word in first.split() if word[:1].isdigit() and "." in word]
+    return numbers[0] if numbers else "unknown"
+
+
+def facts_of(bundle: Bundle, name: str, card: Card) -> dict[str, str]:
+    """All that must be as it was for a plan of a graph to run. Raises BundleError."""
+    return {**card.facts, "graph": bundle.graph(name)[1]}
+
+
+def structure_of(path: Path) -> str:
+    """Digest of an ONNX graph without its weights: two of one structure differ in numbers alone."""
+    model = onnx.load(str(path), load_external_data=False)
+    for tensor in model.graph.initializer:
+        bare = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+        tensor.CopyFrom(bare)
+    return hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest()
+
+
+def build(
+    bundle: Bundle, level: int, show: Callable[[str], None], card: Card | None = None
+) -> None:
+    """Have a plan of every graph of a bundle, for a card; what is there and fits is left.
+
+    A plan of the same graph with other weights is given the new ones, which takes seconds.
+    A show that plays an old plan is not disturbed. Raises BackendError, BundleError.
+    """
+    card = card or this_card()
     for name in GRAPHS:
-        path, digest = bundle.graph(name)
-        facts = facts_here(digest, level)
-        since = time.monotonic()
-        plan = _compile(path, level, cache)
-        write_plan(plan_path(bundle, name), plan, facts)
-        show(f"{name}: {len(plan) >> 20} MB in {time.monotonic() - since:.0f} s")
+        path, since = bundle.folder / name, time.monotonic()
+        options = {"structure": structure_of(path), "options": f"level {level}, refit"}
+        facts = {**facts_of(bundle, name, card), **options}
+        if _old_plan(bundle, name, facts):
+            show(f"{name}: is built")
+            continue
+        old = _old_plan(bundle, name, {**card.facts, **options})
+        with opening(bundle.folder):
+            refitted = _refit(path, old) if old else None
+            plan = refitted or _compile(path, level, bundle.folder / PLANS / CACHE)
+        how = "given new weights" if refitted else "built"
+        took = f"{time.monotonic() - since:.0f} s"
+        told = {"how": how, "took": took, "at": time.strftime("%Y-%m-%d %H:%M:%S %z")}
+        write_plan(plan_path(bundle, name), plan, {**facts, **told})
+        show(f"{name}: {how}, {len(plan) >> 20} MB in {took}")
+
+
+def _old_plan(bundle: Bundle, name: str, facts: dict[str, str]) -> bytes | None:
+    """The plan that is there, if these facts hold of it."""
+    try:
+        return read_plan(bundle, name, facts)
+    except BackendError:
+        return None
+
+
+def _refit(path: Path, plan: bytes) -> bytes | None:
+    """An old plan with the weights that an ONNX file has now; None if TensorRT cannot do it."""
+    logger = trt.Logger(trt.Logger.ERROR)
+    engine = trt.Runtime(logger).deserialize_cuda_engine(plan)
+    if engine is None or not engine.refittable:
+        return None
+    refitter = trt.Refitter(engine, logger)
+    parser = trt.OnnxParserRefitter(refitter, logger)
+    if not parser.refit_from_file(str(path)) or not refitter.refit_cuda_engine():
+        return None
+    config = engine.create_serialization_config()
+    config.clear_flag(trt.SerializationFlag.EXCLUDE_WEIGHTS)
+    if hasattr(trt.SerializationFlag, "INCLUDE_REFIT"):  # from 10.14 on; before, it is so anyway
+        config.set_flag(trt.SerializationFlag.INCLUDE_REFIT)
+    return bytes(engine.serialize_with_config(config))
 
 
 def _compile(path: Path, level: int, cache: Path) -> bytes:
@@ -72,94 +146,73 @@ def _compile(path: Path, level: int, cache: Path) -> bytes:
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(path)):
         first = parser.get_error(0).desc() if parser.num_errors else "no reason given"
-        raise BackendError(f"{path}: TensorRT cannot read it ({first}); use --set backend=torch")
+        raise BackendError(
+            f"{path}: TensorRT cannot read it ({first}); give --set engine.backend=torch"
+        )
     config = builder.create_builder_config()
     config.builder_optimization_level = level
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
     config.set_flag(trt.BuilderFlag.REFIT)
-    timing = config.create_timing_cache(cache.read_bytes() if cache.exists() else b"")
-    config.set_timing_cache(timing, ignore_mismatch=False)
+    timing = config.create_timing_cache(cache.read_bytes() if cache.is_file() else b"")
+    if not config.set_timing_cache(timing, ignore_mismatch=False):  # of another card: begin anew
+        timing = config.create_timing_cache(b"")
+        config.set_timing_cache(timing, ignore_mismatch=False)
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise BackendError(
             f"{path}: TensorRT cannot build it; close what else uses the GPU, "
             "or give --set engine.backend=torch"
         )
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    cache.write_bytes(memoryview(timing.serialize()))
+    write_whole(cache, bytes(memoryview(timing.serialize())))
     return bytes(plan)
 
 
 class TensorRt:
-    """Opens plans that were built for this very GPU."""
+    """Opens plans that were built for a card."""
 
-    def __init__(self, precision: str, level: int = LEVEL) -> None:
+    def __init__(self, precision: str, card: Card | None = None) -> None:
         if precision not in ("auto", "f16"):
             raise BackendError(f"{precision}: a plan has its graph's own precision; give auto")
-        self.precision, self._level = "f16", level
+        self.precision, self._card = "f16", card or this_card()
         self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
 
-    def open(self, bundle: Bundle, name: str) -> "TensorRtGraph":
+    def open(self, bundle: Bundle, name: str) -> DeviceGraph:
         """One graph's plan. Raises BackendError, BundleError."""
-        _, digest = bundle.graph(name)
-        plan = read_plan(bundle, name, facts_here(digest, self._level))
-        engine = self._runtime.deserialize_cuda_engine(plan)
-        if engine is None:
-            raise BackendError(
-                f"{plan_path(bundle, name)}: TensorRT refuses it; "
-                f"type: trainjourney build --engine {bundle.folder}"
-            )
-        graph = TensorRtGraph(engine, *wanted_ports(bundle.manifest, name))
-        check_ports(bundle.manifest, bundle.folder, name, graph.inputs, graph.outputs)
-        return graph
+        plan = read_plan(bundle, name, facts_of(bundle, name, self._card))
+        with opening(bundle.folder):
+            engine = self._runtime.deserialize_cuda_engine(plan)
+            context = engine.create_execution_context() if engine else None
+            if context is None:
+                raise BackendError(
+                    f"{plan_path(bundle, name)}: TensorRT refuses it, or the GPU has no room; "
+                    f"type: trainjourney build --engine {bundle.folder}"
+                )
+            inputs, outputs = ports_of(engine)
+            check_ports(bundle.manifest, bundle.folder, name, inputs, outputs)
+
+            def begin(given: Tensors, made: Tensors) -> Callable[[], None]:
+                for one, tensor in {**given, **made}.items():
+                    context.set_tensor_address(one, tensor.data_ptr())
+                return lambda: _enqueue(context, self._card.device)
+
+            stays = name in GIVE_STATES
+            return DeviceGraph(inputs, outputs, stays, self._card.device, begin)
 
 
-class TensorRtGraph:
-    """One plan with its memory on the GPU, captured into a CUDA graph."""
+def ports_of(engine: Any) -> tuple[Ports, Ports]:
+    """What goes into a plan and comes out of it, as the plan itself says."""
+    inputs: dict[str, Port] = {}
+    outputs: dict[str, Port] = {}
+    for i in range(engine.num_io_tensors):
+        name = engine.get_tensor_name(i)
+        kind = str(trt.nptype(engine.get_tensor_dtype(name)).__name__)
+        port = Port(kind, tuple(engine.get_tensor_shape(name)))
+        inward = engine.get_tensor_mode(name) == trt.TensorIOMode.INPUT
+        (inputs if inward else outputs)[name] = port
+    return inputs, outputs
 
-    def __init__(self, engine: Any, wanted_in: Ports, wanted_out: Ports) -> None:
-        names = {engine.get_tensor_name(i) for i in range(engine.num_io_tensors)}
-        self.inputs: Ports = {name: port for name, port in wanted_in.items() if name in names}
-        self.outputs: Ports = {name: port for name, port in wanted_out.items() if name in names}
-        self._context = engine.create_execution_context()
-        self._stream: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        self._memory = {
-            name: torch.zeros(port.shape, dtype=getattr(torch, port.dtype), device="cuda")
-            for name, port in {**self.inputs, **self.outputs}.items()
-        }
-        self._pinned = {
-            name: torch.empty_like(self._memory[name], device="cpu").pin_memory()
-            for name in self.outputs
-        }
-        for name, tensor in self._memory.items():
-            self._context.set_tensor_address(name, tensor.data_ptr())
-        with torch.cuda.stream(self._stream):
-            for _ in range(WARM_UPS):
-                self._enqueue()
-            self._stream.synchronize()
-            self._graph = torch.cuda.CUDAGraph()
-            with torch.cuda.graph(self._graph, stream=self._stream):
-                self._enqueue()
 
-    def _enqueue(self) -> None:
-        if not self._context.execute_async_v3(torch.cuda.current_stream().cuda_stream):
-            raise BackendError("TensorRT failed to run a plan; type: trainjourney build")
-
-    def run(self, inputs: Arrays, outputs: Arrays) -> None:
-        """Read and write the given arrays in place. Raises BackendError."""
-        try:
-            with torch.cuda.stream(self._stream):
-                for name, array in inputs.items():
-                    given = torch.from_numpy(array if array.flags.writeable else array.copy())
-                    self._memory[name].copy_(given, non_blocking=True)
-                self._graph.replay()
-                for name, pinned in self._pinned.items():
-                    pinned.copy_(self._memory[name], non_blocking=True)
-                self._stream.synchronize()
-            for name, array in outputs.items():
-                np.copyto(array, self._pinned[name].numpy())
-        except RuntimeError as err:
-            words = " ".join(str(err).split())[:160]
-            raise BackendError(
-                f"TensorRT failed ({words}); try --set engine.backend=torch"
-            ) from err
+def _enqueue(context: Any, device: torch.device) -> None:
+    stream = torch.cuda.current_stream().cuda_stream if device.type == "cuda" else 0
+    if not context.execute_async_v3(stream):
+        raise BackendError("TensorRT failed to run a plan; type: trainjourney build")

@@ -1,55 +1,74 @@
 """torch on a GPU: the bundle's own networks built anew, replayed as CUDA graphs, channels last.
 
-It needs no compiler and no plan, and is what the others are measured against. It knows the full
-model only. On a processor it runs too, for tests; there openvino is the faster by far.
+It needs no plan, and is what the others are measured against; as "torch-compile" its kernels are
+fused by torch's compiler. It knows the full model only. On a processor it runs too, for tests;
+there openvino is the faster by far.
 """
 
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
-
-import numpy as np
 
 from trainjourney.errors import BackendError, BundleError
 from trainjourney.inference.bundle import Bundle, cure
-from trainjourney.inference.graph import Arrays, Ports, wanted_ports
+from trainjourney.inference.graph import GIVE_STATES, wanted_ports
 
 try:
     import torch
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
+    from trainjourney.inference.device import DeviceGraph, Tensors, opening
     from trainjourney.model.full.rebuild import skeleton
 except ImportError as err:
     raise BackendError(f"torch cannot run this ({err}); type: pip install '.[full]'") from err
 
 WEIGHTS = "weights.safetensors"
-WARM_UPS = 3  # runs before a CUDA graph is captured, so that all kernels have been chosen
 
 
 class Torch:
     """Opens graphs of a full bundle: f16 on a GPU, f32 on a processor."""
 
-    def __init__(self, precision: str, threads: int, device: str = "auto") -> None:
+    def __init__(self, precision: str, threads: int, compiled: bool = False) -> None:
+        """Raises BackendError where there is nothing to compile for, or nothing to do it with."""
         there = torch.cuda.is_available()
-        self._device = torch.device("cuda" if device == "auto" and there else "cpu")
-        usual = "f16" if self._device.type == "cuda" else "f32"
-        self.precision = usual if precision == "auto" else precision
-        if threads and self._device.type == "cpu":
+        if compiled and not there:
+            raise BackendError(
+                "torch-compile is for a GPU, and no CUDA device is seen here; "
+                "give --set engine.backend=torch"
+            )
+        if compiled and not find_spec("triton"):
+            raise BackendError(
+                "torch-compile wants triton; type: pip install triton, "
+                "or give --set engine.backend=torch"
+            )
+        self._device, self._compiled = torch.device("cuda" if there else "cpu"), compiled
+        self.precision = ("f16" if there else "f32") if precision == "auto" else precision
+        if threads and not there:
             torch.set_num_threads(threads)
         self._modules: dict[str, Any] = {}
 
-    def open(self, bundle: Bundle, name: str) -> "TorchGraph":
+    def open(self, bundle: Bundle, name: str) -> DeviceGraph:
         """One graph of a bundle. Raises BundleError, BackendError."""
-        if not self._modules:
-            self._modules = self._build(bundle)
-        ports = wanted_ports(bundle.manifest, name)
-        module = self._modules[name.removesuffix(".onnx")]
-        try:
-            return TorchGraph(module, ports[0], ports[1], self._device)
-        except torch.OutOfMemoryError as err:
-            raise BackendError(
-                f"{bundle.folder}: this GPU has too little memory for it; close what else uses "
-                "it, or train with a smaller --shape"
-            ) from err
+        with opening(bundle.folder):
+            if not self._modules:
+                self._modules = self._build(bundle)
+            module = self._modules[name.removesuffix(".onnx")]
+            if self._compiled:
+                module = torch.compile(module, mode="max-autotune-no-cudagraphs", dynamic=False)
+            (inputs, outputs), stays = wanted_ports(bundle.manifest, name), name in GIVE_STATES
+            if name == "decoder.onnx":
+                inputs = {one.name: inputs[one.name] for one in bundle.manifest.state}
+
+            def begin(given: Tensors, made: Tensors) -> Callable[[], None]:
+                (output,) = made.values()  # every graph of a full bundle gives one tensor
+
+                def launch() -> None:
+                    output.copy_(module(**given))
+
+                return launch
+
+            return DeviceGraph(inputs, outputs, stays, self._device, begin)
 
     def _build(self, bundle: Bundle) -> dict[str, Any]:
         training = bundle.manifest.training
@@ -82,55 +101,3 @@ class Torch:
             module.to(self._device)
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return modules
-
-
-class TorchGraph:
-    """One network with its own memory on the device; on a GPU, a captured CUDA graph."""
-
-    def __init__(self, module: Any, inputs: Ports, outputs: Ports, device: torch.device) -> None:
-        self.inputs, self.outputs, self._module = inputs, outputs, module
-        self._given = {
-            name: torch.zeros(port.shape, dtype=getattr(torch, port.dtype), device=device)
-            for name, port in inputs.items()
-        }
-        self._graph: Any = None
-        with torch.inference_mode():
-            if device.type == "cuda":
-                side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-                side.wait_stream(torch.cuda.current_stream())
-                with torch.cuda.stream(side):
-                    for _ in range(WARM_UPS):
-                        self._call()
-                torch.cuda.current_stream().wait_stream(side)
-                self._graph = torch.cuda.CUDAGraph()
-                with torch.cuda.graph(self._graph):
-                    self._made = self._call()
-                self._pinned = {
-                    name: torch.empty(port.shape, dtype=getattr(torch, port.dtype)).pin_memory()
-                    for name, port in outputs.items()
-                }
-
-    def run(self, inputs: Arrays, outputs: Arrays) -> None:
-        """Read and write the given arrays in place. Raises BackendError."""
-        try:
-            with torch.inference_mode():
-                for name, array in inputs.items():
-                    given = torch.from_numpy(array if array.flags.writeable else array.copy())
-                    self._given[name].copy_(given, non_blocking=True)
-                if self._graph is None:
-                    made = self._call()
-                else:
-                    self._graph.replay()
-                    made = {n: self._pinned[n].copy_(t, True) for n, t in self._made.items()}
-                    torch.cuda.current_stream().synchronize()
-                for name, array in outputs.items():
-                    np.copyto(array, made[name].numpy())
-        except RuntimeError as err:
-            words = " ".join(str(err).split())[:160]
-            raise BackendError(
-                f"torch failed ({words}); try --set engine.backend=openvino"
-            ) from err
-
-    def _call(self) -> dict[str, Any]:
-        (name,) = self.outputs  # every graph of a full bundle gives one tensor
-        return {name: self._module(**self._given)}

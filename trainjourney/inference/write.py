@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from trainjourney.errors import BundleError
 from trainjourney.inference.bundle import load_bundle
 from trainjourney.inference.manifest import FORMAT, LOOKS, MANIFEST, to_toml
+from trainjourney.inference.plan import PLANS
 
 
 def write_bundle(
@@ -39,6 +40,8 @@ def write_bundle(
         if folder.exists():
             folder.rename(old)
         part.rename(folder)
+        if (old / PLANS).is_dir():  # checked before they are used; new weights may fit into them
+            (old / PLANS).rename(folder / PLANS)
     except OSError as err:
         if old.exists() and not folder.exists():
             old.rename(folder)

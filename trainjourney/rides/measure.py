@@ -15,6 +15,7 @@ from trainjourney.rides.video import read
 
 FAR = 8  # frames back that a slow ride is measured against
 SLOW = 2.0  # px of LUMA_W a frame; below it the shift is measured over FAR frames
+PARTS = 1.0  # px that most tiles are off their middle: so far apart, FAR frames do not match
 SAME = 0.4  # levels of grey; two frames less apart are one
 LEAD_S = 0.6  # read before a segment, so that its first frames have something before them
 _FULL: dict[str, tuple[int, ...]] = {"bands": (BANDS,), "bands_sure": (BANDS,)}
@@ -64,8 +65,11 @@ def measure_segment(video: Path, since_s: float, until_s: float, cache: Path) ->
 def _motion(before: "deque[NDArray[np.float32]]", grey: NDArray[np.float32]) -> Motion:
     """From the last frame; a slow one over FAR frames, where that can be told."""
     near = motion_between(before[-1], grey)
-    sure = near.bands_sure >= SURE
-    if len(before) < FAR or not sure.any() or np.abs(near.tiles[..., 1]).max() > 4 * SLOW:
+    sure, sideways = near.bands_sure >= SURE, near.tiles[..., 1]
+    if len(before) < FAR or not sure.any() or np.abs(sideways).max() > 4 * SLOW:
+        return near
+    apart = np.abs(sideways - np.median(sideways))
+    if float(np.percentile(apart, 75)) > PARTS:
         return near
     if float(np.median(np.abs(near.bands[sure]))) >= SLOW:
         return near

@@ -97,7 +97,7 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as err:
         raise TrainingError(
-            f"{path}: cannot be written ({err}); see to space and rights there, then train again"
+            f"{path}: cannot be written ({err}); see to space and rights, then type the same again"
         ) from err
 
 

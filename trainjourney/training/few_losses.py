@@ -1,5 +1,8 @@
-"""Losses that make a model of many steps one of few. They know no network: the full model's
-stages and the pocket's use the same ones."""
+"""Losses that make a model of many steps one of few, and guidance. They know no network.
+
+The full model is tuned by consistency and matching; the pocket, distilled in pairs of steps, has
+of these the guidance alone.
+"""
 
 from collections.abc import Callable
 

@@ -16,6 +16,7 @@ from ..model.denoiser import between, lead, roughen
 from ..model.network import Network
 from ..model.sampler import STEPS, euler
 from .dream_stage import DreamStage
+from .few_losses import guided
 
 GUIDANCE = 1.7
 
@@ -72,7 +73,8 @@ class FewStage:
             now = time + 0.5 * stride * i
             both = self.teacher(torch.cat([place, place]), torch.cat([now, now]), *twice, looks)
             told, free = both.float().chunk(2)
-            place = euler(place, free + self.guidance * (told - free), now, 0.5 * stride)
+            strength = torch.full_like(now, self.guidance)
+            place = euler(place, guided(told, free, strength), now, 0.5 * stride)
         return place
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:

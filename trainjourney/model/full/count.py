@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from .denoiser import LAST
 from .folded import FoldedNetwork
 from .network import CHANNELS, FullNetwork
-from .parts import DOWN, LATENT, UNET
+from .parts import DOWN, LATENT, TINY_DISPLAY, TINY_UNET, UNET
 
 
 @dataclass(frozen=True)
@@ -22,16 +22,20 @@ class Count:
     macs: int
 
 
-def count_frame(width: int, height: int) -> dict[str, Count]:
+def count_frame(width: int, height: int, tiny: bool = False) -> dict[str, Count]:
     """Of the network as trained, as folded for the show, and of the display decoder; one step."""
+    sizes, shown = (TINY_UNET, TINY_DISPLAY) if tiny else (UNET, {})
     h, w = height // DOWN, width // DOWN
     with torch.device("meta"), torch.no_grad():
-        network = FullNetwork(UNet2DConditionModel(**UNET)).eval()
+        network = FullNetwork(UNet2DConditionModel(**sizes)).eval()
         folded = FoldedNetwork(network, (LAST,))
-        display = AutoencoderTiny().eval()
+        display = AutoencoderTiny(**shown).eval()
         one = torch.ones(1)
         x, mask = torch.zeros(1, LATENT, h, w), torch.zeros(1, 1, h, w)
-        context, look = torch.zeros(1, 2 * LATENT, h, w), torch.zeros(1, 768)
+        context, look = (
+            torch.zeros(1, 2 * LATENT, h, w),
+            torch.zeros(1, sizes["cross_attention_dim"]),
+        )
         step = torch.zeros(1, dtype=torch.int64)
         whole = torch.zeros(1, CHANNELS, h, w)
 

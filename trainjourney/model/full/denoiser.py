@@ -12,6 +12,11 @@ STEPS = 1000
 LAST = STEPS - 1
 
 
+def even_steps(count: int) -> tuple[int, ...]:
+    """Where a sampler of so many steps sets out from: LAST first, then evenly down the road."""
+    return tuple(LAST - STEPS * i // count for i in range(count))
+
+
 class Road(nn.Module):
     """Shares of data and noise at every step, [STEPS] each; step LAST is nothing but noise."""
 

@@ -5,13 +5,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .denoiser import LAST, Road
+from .denoiser import Road
 from .folded import FoldedNetwork
 from .network import CONTEXT, FullNetwork
 from .parts import DOWN, LATENT
 
 CALM, WILD = 0.02, 0.6  # noise on the context where `dream` is 0, and where it is 1
-ONE_STEP, TWO_STEPS = (LAST,), (LAST, LAST // 2)
 # OpenAI's mean and spread of pictures, which CLIP was trained with
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 
@@ -29,8 +28,8 @@ def noise_of(width: int, height: int, steps: tuple[int, ...]) -> tuple[int, ...]
 class FullPredictor(nn.Module):
     """`predictor.onnx`: the few-step sampler, its noise maths and the folded network in one."""
 
-    data: Tensor
-    noise: Tensor
+    data_share: Tensor  # [steps]
+    noise_share: Tensor
 
     def __init__(self, network: FullNetwork, steps: tuple[int, ...], embedding_norm: float) -> None:
         """`embedding_norm` is what CLIP's embeddings measure; a bundle's measure 1."""
@@ -38,8 +37,8 @@ class FullPredictor(nn.Module):
         self.folded = FoldedNetwork(network, steps)
         self.count, self.norm = len(steps), embedding_norm
         road, at = Road(), torch.tensor(steps)
-        self.register_buffer("data", road.data[at])
-        self.register_buffer("noise", road.noise[at])
+        self.register_buffer("data_share", road.data[at])
+        self.register_buffer("noise_share", road.noise[at])
 
     def forward(
         self, latents: Tensor, noise: Tensor, embedding: Tensor, speed: Tensor, dream: Tensor
@@ -54,10 +53,10 @@ class FullPredictor(nn.Module):
         mask = torch.ones_like(context[:, :1])
         clean = latents[:1] * 0.0
         for i in range(self.count):
-            noised = self.data[i] * clean + self.noise[i] * noise[i : i + 1]
+            noised = self.data_share[i] * clean + self.noise_share[i] * noise[i : i + 1]
             x = torch.cat([noised.to(kind), context, mask], 1)
             velocity = self.folded(x, i, told, look).float()
-            clean = self.data[i] * noised - self.noise[i] * velocity
+            clean = self.data_share[i] * noised - self.noise_share[i] * velocity
         return torch.cat([latents[1:], clean.clamp(-8.0, 8.0)])
 
 
@@ -115,7 +114,7 @@ def encode(codec: Any, frames: Tensor) -> Tensor:
 def embed(vision: Any, pictures: Tensor) -> Tensor:
     """CLIP's projected embeddings [B, D], not normed, of pictures [B, 3, s, s] in 0..1."""
     kind = next(vision.parameters()).dtype
-    mean = torch.tensor(MEAN, device=pictures.device).view(1, 3, 1, 1)
-    std = torch.tensor(STD, device=pictures.device).view(1, 3, 1, 1)
-    embedding: Tensor = vision(pixel_values=((pictures - mean) / std).to(kind)).image_embeds
+    # by plain numbers: a tensor made here would be copied to the GPU, which no CUDA graph takes up
+    levels = [(pictures[:, i] - MEAN[i]) / STD[i] for i in range(3)]
+    embedding: Tensor = vision(pixel_values=torch.stack(levels, 1).to(kind)).image_embeds
     return embedding

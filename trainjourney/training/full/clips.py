@@ -1,6 +1,5 @@
 """What the full model learns from: a ride's frames as latents, and stills, drawn by the batch."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +15,7 @@ from ...model.full.graphs import embed, encode
 from ...model.full.parts import DOWN, Parts
 from ...rides.dataset import Ride
 from ...types import Frame
-from ..checkpoint import writing
+from ..checkpoint import replacing
 
 CHUNK = 64  # frames encoded and written at a time
 OTHER_S = 10.0  # an embedding is taken from a moment so near at most
@@ -138,8 +137,6 @@ def _encoded(
 ) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
     """Latents [n, 4, h, w] and embeddings [n, D] of frames; chunks that are there are kept."""
     latents, looks = [], []
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     for start in range(0, count, CHUNK):
         some = min(CHUNK, count - start)
         paths = [folder / f"{kind}{start:07d}.npy" for kind in ("latent", "look")]
@@ -147,10 +144,8 @@ def _encoded(
             for path, array in zip(
                 paths, _encode([next(frames) for _ in range(some)], parts, device), strict=True
             ):
-                part = path.with_suffix(".part")
-                with writing(path), part.open("wb") as file:
+                with replacing(path) as part, part.open("wb") as file:
                     np.save(file, array)
-                os.replace(part, path)
         else:
             for _ in range(some):
                 next(frames)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from ... import __version__
 from ...errors import TrainingError
 from ...inference.write import write_bundle
+from ...model.full.denoiser import even_steps
 from ...model.full.graphs import (
     FullDecoder,
     FullEmbedder,
@@ -26,7 +27,7 @@ from ...model.full.graphs import (
 from ...rides.dataset import Ride, open_ride
 from ..checkpoint import save_weights, writing
 from ..options import read_options
-from ..share import WEIGHTS, share_weights
+from ..share import WEIGHTS, lend_weights
 from .presets import find_full_preset
 from .student import find_parts, load_student
 
@@ -34,15 +35,20 @@ OPSET = 18
 FPS = 25
 LOOKS = 6  # pictures of the ride in the bundle's bank
 FACTS = "facts.json"
-MOST_BYTES = 2_000_000_000  # of one graph's own numbers, as protobuf can hold them
 
 Graphs = dict[str, nn.Module]
 
 
-def build_full(run: Path, precision: Literal["f16", "f32"]) -> tuple[Graphs, dict[str, Any]]:
-    """The four graphs of a run as torch modules, and its facts. Raises TrainingError."""
+def build_full(
+    run: Path, precision: Literal["f16", "f32"], count: int | None = None
+) -> tuple[Graphs, dict[str, Any]]:
+    """The four graphs of a run as torch modules, and its facts. Raises TrainingError.
+
+    `count` is how many steps a frame is sampled in; None: as many as the preset was distilled to.
+    """
     table = read_options(run)
     preset = find_full_preset(str(table["preset"]))
+    steps = preset.steps if count is None else even_steps(count)
     base = table["base_path"]
     parts = find_parts(preset, Path(base) if base else None)
     try:
@@ -52,7 +58,7 @@ def build_full(run: Path, precision: Literal["f16", "f32"]) -> tuple[Graphs, dic
     network = load_student(preset, parts, run)
     graphs: Graphs = {
         "encoder": FullEncoder(parts.codec),
-        "predictor": FullPredictor(network, preset.steps, facts["embedding_norm"]),
+        "predictor": FullPredictor(network, steps, facts["embedding_norm"]),
         "decoder": FullDecoder(parts.display),
         "embedder": FullEmbedder(parts.vision),
     }
@@ -64,7 +70,7 @@ def build_full(run: Path, precision: Literal["f16", "f32"]) -> tuple[Graphs, dic
     predictor = graphs["predictor"]
     assert isinstance(predictor, FullPredictor)
     predictor.folded.to(kind)  # the noise maths stay float32
-    facts |= {"steps": list(preset.steps), "tiny": preset.tiny, "precision": precision}
+    facts |= {"steps": list(steps), "tiny": preset.tiny, "precision": precision}
     return graphs, {**facts, "picture": int(parts.vision.config.image_size)}
 
 
@@ -91,18 +97,13 @@ def sample_full(
 
 
 def write_full_graph(graph: nn.Module, inputs: dict[str, Tensor], output: str, path: Path) -> None:
-    """One graph as ONNX with static shapes; its large constants keep their names."""
-    size = sum(p.numel() * p.element_size() for p in graph.parameters())
-    if size > MOST_BYTES:
-        raise TrainingError(
-            f"{path.name}: holds {size >> 20} MB of numbers, {MOST_BYTES >> 20} at most; "
-            "give --precision f16"
-        )
+    """One graph as ONNX with static shapes, without its parameters: their names are inputs."""
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         torch.onnx.export(
             graph, tuple(inputs.values()), str(path), input_names=list(inputs),
             output_names=[output], opset_version=OPSET, dynamo=False, do_constant_folding=False,
+            export_params=False,
         )  # fmt: skip
 
 
@@ -114,20 +115,29 @@ OUTPUTS = {
 }
 
 
-def export_full(run: Path, out: Path, precision: Literal["f16", "f32"] = "f16") -> None:
-    """Write the bundle `out` from the full training in `run`. Raises TrainingError, BundleError."""
+def export_full(
+    run: Path, out: Path, precision: Literal["f16", "f32"] = "f16", count: int | None = None
+) -> None:
+    """Write the bundle `out` from the full training in `run`; see `build_full`.
+
+    Raises TrainingError, BundleError.
+    """
     table = read_options(run)
     ride = open_ride(Path(table["ride_path"]))
-    graphs, facts = build_full(run, precision)
+    graphs, facts = build_full(run, precision, count)
     frame = torch.from_numpy(np.array(ride.frame(0)))
     inputs = sample_full(graphs, facts, frame)
-    with tempfile.TemporaryDirectory() as scratch, writing(out):
+    with writing(out):
+        out.parent.mkdir(parents=True, exist_ok=True)
+    # beside the bundle: where that has room, this has; /tmp may have none for gigabytes
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as scratch, writing(out):
         work = Path(scratch)
         for name, graph in graphs.items():
             write_full_graph(graph, inputs[name], OUTPUTS[name], work / f"{name}.onnx")
+        own = {name: graph.state_dict() for name, graph in graphs.items()}
         save_weights(work / WEIGHTS, networks_of(graphs))
-        for name in graphs:
-            share_weights(work, f"{name}.onnx")
+        for name, tensors in own.items():
+            lend_weights(work, f"{name}.onnx", tensors)
         (work / "looks").mkdir()
         names, embeddings = _looks(ride, graphs["embedder"], facts["picture"], work / "looks")
         card = out / "CARD.md"

@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -48,7 +49,8 @@ def train_full(
     paths = {"ride_path": str(ride), "base_path": str(base or ""), "stills_path": str(stills or "")}
     free = ("steps", "minutes", "batch", "frugal", *(name for name in paths))
     remember_options(run, {**told, **paths}, free)
-    _run(run, options, ["teacher"], minutes, device)
+    with within_memory(run, options.batch):
+        _run(run, options, ["teacher"], minutes, device)
 
 
 def distill(run: Path, minutes: float | None = None, device: str = "cpu") -> None:
@@ -61,7 +63,20 @@ def distill(run: Path, minutes: float | None = None, device: str = "cpu") -> Non
         raise TrainingError(f"{run}: is no training of the full model; give its --run")
     if not (run / "teacher" / WEIGHTS).exists():
         raise TrainingError(f"{run}: has no teacher yet; trainjourney train full first")
-    _run(run, find_full_preset(str(table["preset"])), ["tune", "rollout"], minutes, device)
+    preset = find_full_preset(str(table["preset"]))
+    with within_memory(run, preset.batch):
+        _run(run, preset, ["tune", "rollout"], minutes, device)
+
+
+@contextmanager
+def within_memory(run: Path, batch: int) -> Iterator[None]:
+    """Says what to lower where a GPU is too small for a training. Raises TrainingError."""
+    try:
+        yield
+    except torch.OutOfMemoryError as err:
+        raise TrainingError(
+            f"{run}: this GPU has too little memory for it ({batch} at a time); take {SPARING}"
+        ) from err
 
 
 def _run(
@@ -94,15 +109,9 @@ def _run(
         brake = stage.brake if isinstance(stage, RolloutStage) else None
         if minutes is not None:
             schedule = replace(schedule, steps=10**7, minutes=minutes / len(stages))
-        try:
-            result = run_stage(
-                stage, schedule, run, where, brake, watcher, rank=accelerator.process_index
-            )
-        except torch.OutOfMemoryError as err:
-            raise TrainingError(
-                f"{run}: this GPU has too little memory for it ({preset.batch} at a time); "
-                f"take {SPARING}"
-            ) from err
+        result = run_stage(
+            stage, schedule, run, where, brake, watcher, rank=accelerator.process_index
+        )
         if brake is not None and brake():
             watcher.note(f"stopped at step {result.step}: it travels {brake.last:.2f} as told")
         if result.ended != "done":

@@ -1,0 +1,159 @@
+"""Graphs on a device: a state stays there between frames, and a frame comes back in one copy.
+
+What a graph here gives as a state is an array whose numbers stand on the device too, in its twin.
+Given to the next graph it is read from there; what has no twin is copied over. The array itself is
+read by the world alone (is all of it finite?) and by what keeps it: 128 KB at 512x512.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from trainjourney.errors import BackendError
+from trainjourney.inference.graph import Arrays, Port, Ports
+
+WARM_UPS = 3  # runs before a CUDA graph is captured, so that all kernels have been chosen
+Tensors = dict[str, Tensor]
+
+
+class Twin(np.ndarray[Any, np.dtype[Any]]):
+    """An array on the host with, for a state, a `twin` of the same numbers on the device.
+
+    One with a twin cannot be written to, so that both stay the same; its copy can.
+    """
+
+    host: Tensor  # this memory, pinned where the device is a GPU
+    twin: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class DevicePort(Port):
+    """An output whose arrays can be filled by the device without waiting."""
+
+    device: torch.device
+    stays: bool  # on the device: it is of a state
+
+    def empty(self) -> NDArray[Any]:
+        """An array for it. Pinned memory comes from torch's cache, so this is cheap every frame."""
+        dtype = getattr(torch, self.dtype)
+        host = torch.empty(self.shape, dtype=dtype, pin_memory=self.device.type == "cuda")
+        array = host.numpy().view(Twin)
+        array.host = host
+        if self.stays:
+            array.twin = torch.zeros(self.shape, dtype=dtype, device=self.device)
+            array.flags.writeable = False
+        return array
+
+
+class DeviceGraph:
+    """One graph with its memory on a device; on a GPU it is captured into a CUDA graph."""
+
+    def __init__(
+        self,
+        inputs: Ports,
+        outputs: Ports,
+        stays: bool,
+        device: torch.device,
+        begin: Callable[[Tensors, Tensors], Callable[[], None]],
+    ) -> None:
+        """`begin` is told the memory of inputs and outputs, and gives what runs the graph there.
+
+        `stays`: what it gives is a state. Raises BackendError.
+        """
+        self.inputs = inputs
+        self.outputs: Ports = {
+            name: DevicePort(port.dtype, port.shape, device, stays)
+            for name, port in outputs.items()
+        }
+        self._on_gpu = device.type == "cuda"
+        self._given, self._made = _memory(inputs, device), _memory(outputs, device)
+        self._staged = self._given
+        if self._on_gpu:
+            self._staged = {name: one.cpu().pin_memory() for name, one in self._given.items()}
+        self._launch = begin(self._given, self._made)  # kept: it holds the weights
+        self._replay = _captured(self._launch) if self._on_gpu else self._launch
+
+    def run(self, inputs: Arrays, outputs: Arrays) -> None:
+        """Read and write the given arrays in place; twins are read on the device, and kept there.
+
+        Raises BackendError.
+        """
+        try:
+            with torch.inference_mode():
+                for name, array in inputs.items():
+                    self._take(name, array)
+                self._replay()
+                for name, array in outputs.items():
+                    made = self._made[name]
+                    if isinstance(array, Twin):
+                        if array.twin is not None:
+                            array.twin.copy_(made)
+                        array.host.copy_(made, non_blocking=True)
+                    else:
+                        torch.from_numpy(array).copy_(made)
+                if self._on_gpu:
+                    torch.cuda.current_stream().synchronize()
+        except RuntimeError as err:
+            raise BackendError(
+                f"the device failed ({_short(err)}); try --set engine.backend=openvino"
+            ) from err
+
+    def _take(self, name: str, array: NDArray[Any]) -> None:
+        given, staged = self._given[name], self._staged[name]
+        if isinstance(array, Twin) and array.twin is not None:
+            given.copy_(array.twin)
+            return
+        np.copyto(staged.numpy(), array)
+        if staged is not given:
+            given.copy_(staged, non_blocking=True)
+
+
+@contextmanager
+def opening(folder: Path) -> Iterator[None]:
+    """Says in one line why a device cannot open a bundle, and what then. Raises BackendError."""
+    try:
+        yield
+    except torch.OutOfMemoryError as err:
+        raise BackendError(
+            f"{folder}: this GPU has too little memory for it; close what else uses it, "
+            "or import the ride with a smaller --shape and train anew"
+        ) from err
+    except RuntimeError as err:  # of CUDA, or of torch's compiler
+        raise BackendError(
+            f"{folder}: cannot be opened on this device ({_short(err)}); "
+            "give another --set engine.backend"
+        ) from err
+
+
+def _memory(ports: Ports, device: torch.device) -> Tensors:
+    return {
+        name: torch.zeros(port.shape, dtype=getattr(torch, port.dtype), device=device)
+        for name, port in ports.items()
+    }
+
+
+def _captured(launch: Callable[[], None]) -> Callable[[], None]:
+    """The same work as one CUDA graph, replayed on the current stream."""
+    with torch.inference_mode():
+        side: Any = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            for _ in range(WARM_UPS):
+                launch()
+        torch.cuda.current_stream().wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            launch()
+    replay: Callable[[], None] = graph.replay
+    return replay
+
+
+def _short(err: BaseException) -> str:
+    return " ".join(str(err).split())[:160]
