@@ -46,20 +46,20 @@ def block_shifts(before: Floats, after: Floats, reach: int) -> Shifts:
     tries = np.arange(-reach, reach + 1)
     mine = _windows(np.square(one).sum(1))[:, starts]
     theirs = _windows(np.square(two).sum(1))
-    alike = np.full((len(tries), lines, len(starts)), -1.0, np.float32)
-    for i, d in enumerate(tries):
-        low, high = max(0, -int(d)), min(width, width - int(d))
-        if high - low < BLOCK:
-            continue
-        product = np.zeros((lines, width), np.float32)
-        np.einsum(
-            "lrx,lrx->lx", one[..., low:high], two[..., low + d : high + d],
-            out=product[:, low:high],
-        )  # fmt: skip
-        inside = (starts + d >= 0) & (starts + d + BLOCK <= width)
-        at = np.clip(starts + d, 0, width - BLOCK)
-        scale = np.sqrt(mine * theirs[:, at]) + 1e-3
-        alike[i][:, inside] = (_windows(product)[:, starts] / scale)[:, inside]
+    products = np.zeros((len(tries), lines, width), np.float32)
+    for product, d in zip(products, map(int, tries), strict=True):
+        low, high = max(0, -d), min(width, width - d)
+        if high > low:
+            np.einsum(
+                "lrx,lrx->lx", one[..., low:high], two[..., low + d : high + d],
+                out=product[:, low:high],
+            )  # fmt: skip
+    at = starts + tries[:, None]  # [tries, starts]
+    inside = (at >= 0) & (at + BLOCK <= width)
+    theirs = theirs[:, np.clip(at, 0, width - BLOCK)].swapaxes(0, 1)
+    scale = np.sqrt(mine * theirs) + 1e-3
+    alike = np.where(inside[:, None], _windows(products)[..., starts] / scale, -1.0)
+    alike = alike.astype(np.float32)
     return _trusted(alike.reshape(len(tries), -1), tries, mine.ravel() / (BLOCK * tall))
 
 
@@ -99,9 +99,10 @@ def backdrop(values: Floats, width: float, share: float = 0.1) -> float:
 
 
 def _windows(a: Floats) -> Floats:
-    """Sums over BLOCK columns of [n, W] from every column on, [n, W - BLOCK + 1]."""
-    total = np.pad(np.cumsum(a, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
-    out: Floats = total[:, BLOCK:] - total[:, :-BLOCK]
+    """Sums over BLOCK columns of [..., W] from every column on, [..., W - BLOCK + 1]."""
+    total = np.zeros((*a.shape[:-1], a.shape[-1] + 1))
+    np.cumsum(a, axis=-1, dtype=np.float64, out=total[..., 1:])
+    out: Floats = total[..., BLOCK:] - total[..., :-BLOCK]
     return out
 
 
