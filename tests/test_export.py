@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_tensors import one_thread  # noqa: F401
 
 from trainjourney.inference import load_bundle, open_engine
 from trainjourney.model.ring import NOISE, STATE
@@ -38,9 +39,11 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That run, exported."""
+    """That run, exported with one world's look."""
     out = tmp_path_factory.mktemp("engines") / "tiny"
-    export_bundle(run, out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainjourney.training.export.WORLDS", {"meadow": WORLDS["meadow"]})
+        export_bundle(run, out)
     return out
 
 
