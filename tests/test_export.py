@@ -5,7 +5,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from small_tensors import one_thread  # noqa: F401
 
 from trainjourney.inference import load_bundle, open_engine
 from trainjourney.model.ring import NOISE, STATE

@@ -12,7 +12,7 @@ import pytest
 import torch
 from filmed import sliding, write_film
 from safetensors.torch import load_file as safe_file
-from small_tensors import one_thread, rng  # noqa: F401
+from small_tensors import rng
 
 from trainjourney.errors import TrainingError
 from trainjourney.inference import load_bundle, open_engine

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 from filmed import sliding
-from small_tensors import one_thread, rng  # noqa: F401
+from small_tensors import rng
 from torch import Tensor
 
 from trainjourney.model.full.denoiser import LAST, Road

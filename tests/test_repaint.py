@@ -3,7 +3,7 @@
 import pytest
 import torch
 from small_graphs import Graphs, State, advance, small_graphs, small_start, window
-from small_tensors import another_look, one_thread  # noqa: F401
+from small_tensors import another_look
 
 from trainjourney.model.planes import MATERIALS, ROWS, VIEW_W
 from trainjourney.model.repaint import DEPARTURE, RESTLESS, ROUND, TILES

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from filmed import Picture, sliding, write_film
-from small_tensors import one_thread, rng  # noqa: F401
+from small_tensors import rng
 from torch.nn import functional as F
 
 from trainjourney.errors import RideError, TrainingError

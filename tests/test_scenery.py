@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from small_tensors import one_thread  # noqa: F401
 
 from trainjourney.model.planes import HEIGHT, MATERIALS, PLANES, ROWS, TRAVEL, WIDTH
 from trainjourney.scenery.layout import plan
