@@ -150,7 +150,7 @@ class Observer:
             if before is None:
                 continue
             rows = slice(band.top, band.bottom)
-            px = block_shifts(before[rows], bright[rows], band.reach(lag)).px / -lag
+            px = block_shifts(before[rows], bright[rows], band.reach(lag)) / -lag
             if fast:
                 speeds.append(px / (band.parallax * self._travel_px))
             self._shifts[band.name].append(px)

@@ -3,7 +3,6 @@
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -97,7 +96,7 @@ def last_line(table: Mapping[str, Any]) -> str:
     )
 
 
-def show_table(table: Mapping[str, Any], console: Console | None = None) -> None:
+def show_table(table: Mapping[str, Any]) -> None:
     """The measures, with floor and baselines beside them."""
     others = list(table["measures"][0]["baselines"])
     shown = Table(title=f"{table['bundle']}, as judged by its pictures")
@@ -106,13 +105,7 @@ def show_table(table: Mapping[str, Any], console: Console | None = None) -> None
     for m in table["measures"]:
         figures = [m["value"], m["floor"], *(m["baselines"][o] for o in others)]
         shown.add_row(m["name"], *map(_words, figures), m["aim"], MARKS[m["pass"]])
-    (console or Console()).print(shown)
-
-
-def read_report(path: Path) -> dict[str, Any]:
-    """A report.json as it was written."""
-    table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return table
+    Console().print(shown)
 
 
 def _plain(value: Any) -> Any:

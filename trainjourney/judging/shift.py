@@ -4,8 +4,6 @@ Blocks that have nothing to hold on to, match nowhere, or match in two places ar
 and blank country give no answer rather than a wrong one.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,21 +15,13 @@ ALONE = 0.04  # by so much the best match must beat every other peak
 TEXTURE = 1.5  # brightness levels (rms) that a block must vary by to be seen to move
 
 
-@dataclass(frozen=True)
-class Shifts:
-    """Where the trusted blocks went, px to the right, and how many blocks were asked."""
-
-    px: Floats
-    asked: int
-
-
 def high_pass(rows: Floats) -> Floats:
     """Rows without what changes slowly along them."""
     return rows - blur(rows, 16, axes=(1,))
 
 
-def block_shifts(before: Floats, after: Floats, reach: int) -> Shifts:
-    """Shifts, up to `reach` px either way, of the blocks of a strip of brightness [rows, W].
+def block_shifts(before: Floats, after: Floats, reach: int) -> Floats:
+    """Shifts to the right, px up to `reach` either way, of a strip's blocks, brightness [rows, W].
 
     The blocks are low, so that a fence or a trunk in front speaks only for the few it stands in.
     """
@@ -63,7 +53,7 @@ def block_shifts(before: Floats, after: Floats, reach: int) -> Shifts:
     return _trusted(alike.reshape(len(tries), -1), tries, mine.ravel() / (BLOCK * tall))
 
 
-def _trusted(alike: Floats, tries: NDArray[np.int64], texture: Floats) -> Shifts:
+def _trusted(alike: Floats, tries: NDArray[np.int64], texture: Floats) -> Floats:
     """The shifts of those blocks whose best match among `tries` [d] is good, and the only one."""
     columns = np.arange(alike.shape[1])
     best = alike.argmax(0)
@@ -75,7 +65,8 @@ def _trusted(alike: Floats, tries: NDArray[np.int64], texture: Floats) -> Shifts
     trusted = (top > ALIKE) & (top - rival > ALONE) & (best > 0) & (best < len(tries) - 1)
     trusted &= texture > TEXTURE**2
     part = _vertex(alike, best, columns)
-    return Shifts((tries[best] + part)[trusted].astype(np.float32), len(columns))
+    out: Floats = (tries[best] + part)[trusted].astype(np.float32)
+    return out
 
 
 def backdrop(values: Floats, width: float, share: float = 0.1) -> float:
