@@ -117,9 +117,10 @@ class OpenVinoGraph:
 
     def run(self, inputs: Arrays, outputs: Arrays) -> None:
         """Read and write the given arrays in place. Raises BackendError."""
+        # openvino takes none that is read-only, and keeps no array alive: the copies must last
+        given = {name: a if a.flags.writeable else a.copy() for name, a in inputs.items()}
         for name, i in self._in_order.items():
-            array = inputs[name] if inputs[name].flags.writeable else inputs[name].copy()
-            self._request.set_input_tensor(i, ov.Tensor(array, shared_memory=True))
+            self._request.set_input_tensor(i, ov.Tensor(given[name], shared_memory=True))
         for name, i in self._out_order.items():
             self._request.set_output_tensor(i, ov.Tensor(outputs[name], shared_memory=True))
         try:
