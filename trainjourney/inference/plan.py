@@ -5,12 +5,11 @@ read off its name: the sidecar tells all that it depends on, and is compared wor
 """
 
 import json
-import os
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 
 from trainjourney.errors import BackendError
+from trainjourney.files import replacing
 from trainjourney.inference.bundle import Bundle
 
 PLANS = "plans"  # beside the bundle's files; never in git
@@ -31,13 +30,8 @@ def write_plan(path: Path, plan: bytes, facts: Facts) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         side.unlink(missing_ok=True)  # a new plan is of no use with an old sidecar
         for place, data in ((path, plan), (side, text.encode())):
-            part = place.with_name(f".{place.name}.{os.getpid()}.part")
-            try:
+            with replacing(place) as part:
                 part.write_bytes(data)
-                os.replace(part, place)
-            finally:
-                with suppress(OSError):
-                    part.unlink(missing_ok=True)
     except OSError as err:
         raise BackendError(
             f"{path}: cannot be written ({err.strerror}); free the disk, then trainjourney build"

@@ -8,6 +8,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from trainjourney.files import replacing
+
 from . import novelty, travel
 from .aims import MEASURES
 from .judge import Judgement
@@ -78,9 +80,8 @@ def write_report(judged: Judgement) -> dict[str, Any]:
 
     table = summarise(judged)
     path = judged.folder / "report.json"
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     draw_sheet(judged)
     draw_strips(judged)
     draw_plots(judged)
