@@ -1,9 +1,13 @@
-"""What a show leaves behind on its user's machine goes to a folder of the tests."""
+"""What every test has: a folder for what a show leaves behind, and a tiny pocket, made once."""
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+
+# Before torch and numpy look for cores: on small tensors their threads only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -15,6 +19,41 @@ def own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         del os.environ["XDG_STATE_HOME"]
     else:
         os.environ["XDG_STATE_HOME"] = former
+
+
+@pytest.fixture(scope="session")
+def pocket_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder as training leaves it, with random networks of the tiny preset."""
+    import torch
+
+    from trainjourney.training.checkpoint import save_weights
+    from trainjourney.training.options import remember_options
+    from trainjourney.training.pocket import fresh_networks, network_weights
+    from trainjourney.training.presets import PRESETS
+
+    folder = tmp_path_factory.mktemp("run")
+    torch.manual_seed(3)
+    networks = fresh_networks(PRESETS["tiny"])
+    with torch.no_grad():
+        for basis in networks["codec"].basis:  # type: ignore[union-attr]
+            basis.copy_(torch.linalg.qr(torch.randn(basis.shape[1], basis.shape[0]))[0].T)
+    remember_options(folder, {"preset": "tiny"})
+    for name, network in networks.items():
+        save_weights(network_weights(folder, name), {name: network})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def pocket_bundle(pocket_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That run, exported with one world's look."""
+    from trainjourney.scenery.worlds import WORLDS
+    from trainjourney.training.export import export_bundle
+
+    out = tmp_path_factory.mktemp("engines") / "tiny"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainjourney.training.export.WORLDS", {"meadow": WORLDS["meadow"]})
+        export_bundle(pocket_run, out)
+    return out
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,25 +1,11 @@
-"""Small random tensors for the tests of the model, and one thread to work on them."""
+"""Small random tensors for the tests of the model."""
 
-from collections.abc import Iterator
-
-import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from trainjourney.model.embedder import SIZE
 from trainjourney.model.planes import MATERIALS, ROWS
-
-__all__ = ["another_look", "one_thread", "random_masks", "rng"]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Many small tensors: more threads would only wait for one another."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def rng(seed: int = 0) -> torch.Generator:

@@ -4,6 +4,7 @@ import importlib.util
 import logging
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -166,6 +167,16 @@ def test_decoding_beside_predicting_shows_the_same(engine: Engine, bundle: Bundl
         thread.join()
         state = following
     assert all((one == other).all() for one, other in zip(seen, wanted, strict=True))
+
+
+def test_two_engines_side_by_side_dream_as_each_alone(engine: Engine, bundle: Bundle) -> None:
+    """The bank's embeddings are read-only: a copy that went in must outlast the step."""
+    other = open_engine(bundle, engine.backend, "f32")
+    alone = ride(other, bundle, 300, "blue")
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(lambda one: ride(one, bundle, 300, "blue"), (engine, other)))
+    for frames in both:
+        assert all((one == wanted).all() for one, wanted in zip(frames, alone, strict=True))
 
 
 def test_memory_of_any_kind_may_go_in(engine: Engine, bundle: Bundle) -> None:

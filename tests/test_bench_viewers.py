@@ -12,7 +12,7 @@ from trainjourney.show.bench_viewers import bench_viewers
 
 def test_the_bench_of_viewers_counts_encodes_and_first_frames(tmp_path: Path) -> None:
     folder = write_tiny_bundle(tmp_path / "tiny")
-    figures = bench_viewers(str(folder), 3, 1.5)
+    figures = bench_viewers(str(folder), 3, 1.0, settle_s=0.5)
     assert figures["viewers_that_saw"] == 3
     assert 0 < figures["first_frame_p50_ms"] <= figures["first_frame_p95_ms"]
     # Each frame once, whoever watches; the picture may be polled a frame before or after.
@@ -22,6 +22,6 @@ def test_the_bench_of_viewers_counts_encodes_and_first_frames(tmp_path: Path) ->
 
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium; apt install chromium")
 def test_the_bench_of_glass_reads_the_code_back() -> None:
-    figures = bench_glass(1.0, 256, 128)
+    figures = bench_glass(1.0, 256, 128, settle_s=0.2)
     assert figures["glass_frames"] > 3
     assert 0 < figures["glass_p50_ms"] <= figures["glass_p95_ms"] <= figures["glass_worst_ms"]

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from filmed import sliding, write_film
 from small_disk import files_in, small_disk
-from small_tensors import one_thread  # noqa: F401
 from tiny_bundle import tiny_looks, tiny_table, write_parts
 
 from trainjourney.errors import BackendError, BundleError, RideError, TrainingError

@@ -11,47 +11,17 @@ from trainjourney.model.graphs import DECODED
 from trainjourney.model.ring import NOISE, STATE
 from trainjourney.scenery.ride import Ride
 from trainjourney.scenery.worlds import WORLDS
-from trainjourney.training.checkpoint import save_weights
-from trainjourney.training.export import build_graphs, export_bundle
-from trainjourney.training.options import remember_options
-from trainjourney.training.pocket import STAGE_OF, fresh_networks
-from trainjourney.training.presets import PRESETS
+from trainjourney.training.export import build_graphs, load_networks
 
 GREY = 3  # levels of 255 by which a mask or a pixel may differ between runtimes in f32
 FLOAT = 2e-3
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run folder as training leaves it, with random networks of the tiny preset."""
-    folder = tmp_path_factory.mktemp("run")
-    torch.manual_seed(3)
-    networks = fresh_networks(PRESETS["tiny"])
-    with torch.no_grad():
-        for basis in networks["codec"].basis:  # type: ignore[union-attr]
-            basis.copy_(torch.linalg.qr(torch.randn(basis.shape[1], basis.shape[0]))[0].T)
-    remember_options(folder, {"preset": "tiny"})
-    for name, network in networks.items():
-        (folder / STAGE_OF[name]).mkdir()
-        save_weights(folder / STAGE_OF[name] / "weights.safetensors", {name: network})
-    return folder
-
-
-@pytest.fixture(scope="module")
-def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """That run, exported."""
-    out = tmp_path_factory.mktemp("engines") / "tiny"
-    export_bundle(run, out)
-    return out
-
-
 @pytest.mark.parametrize("backend", ["openvino", "onnxruntime"])
-def test_parity(run: Path, bundle: Path, backend: str) -> None:
+def test_parity(pocket_run: Path, pocket_bundle: Path, backend: str) -> None:
     """Start, 20 frames forward and 6 back, decode and embed, each step from torch's own state."""
-    from trainjourney.training.export import load_networks
-
-    graphs = build_graphs(load_networks(run))
-    engine = open_engine(load_bundle(bundle), backend=backend, precision="f32")
+    graphs = build_graphs(load_networks(pocket_run))
+    engine = open_engine(load_bundle(pocket_bundle), backend=backend, precision="f32")
     frame = (Ride(5, WORLDS["coast"]).frame() * 255.0).round().astype(np.uint8)
     with torch.no_grad():
         state = dict(zip(STATE, graphs["encoder"](torch.from_numpy(frame)), strict=True))

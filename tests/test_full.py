@@ -15,7 +15,7 @@ from filmed import sliding, write_film
 from onnxruntime import InferenceSession
 from safetensors.torch import load_file as safe_file
 from small_disk import files_in, small_disk
-from small_tensors import one_thread, rng  # noqa: F401
+from small_tensors import rng
 
 from trainjourney.errors import TrainingError
 from trainjourney.inference import load_bundle, open_engine

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 from filmed import sliding
-from small_tensors import one_thread, rng  # noqa: F401
+from small_tensors import rng
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 

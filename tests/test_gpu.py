@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 import torch
 from diffusers import UNet2DConditionModel
-from small_tensors import one_thread, rng  # noqa: F401
+from small_tensors import rng
 from tiny_bundle import write_tiny_bundle
 
 from trainjourney.errors import BackendError

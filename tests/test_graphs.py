@@ -7,7 +7,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from small_graphs import Graphs, State, advance, encode, small_graphs, small_start, window
-from small_tensors import another_look, one_thread, random_masks, rng  # noqa: F401
+from small_tensors import another_look, random_masks, rng
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from small_tensors import one_thread, random_masks, rng  # noqa: F401
+from small_tensors import random_masks, rng
 from torch import Tensor
 from torch.nn import functional as F
 

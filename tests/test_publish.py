@@ -40,12 +40,14 @@ def looping() -> Iterator[asyncio.AbstractEventLoop]:
 
 
 @contextmanager
-def publishing(loop: asyncio.AbstractEventLoop, config: PublishConfig) -> Iterator[Publishing]:
+def publishing(
+    loop: asyncio.AbstractEventLoop, config: PublishConfig, **options: float
+) -> Iterator[Publishing]:
     """A test card published while the block lasts."""
     encoder = Encoder(TestCard(256, 128, 30.0), 30.0, "h264", 1000)
 
     async def make() -> tuple[Publishing, asyncio.Task[None]]:
-        one = Publishing(Fanout(encoder), config)
+        one = Publishing(Fanout(encoder), config, **options)
         return one, asyncio.create_task(one.run())
 
     one, task = asyncio.run_coroutine_threadsafe(make(), loop).result(5)
@@ -103,7 +105,7 @@ def test_a_server_that_accepts_and_never_answers_holds_up_nobody(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as dead, looping() as loop:
         url = f"whip+http://127.0.0.1:{dead.getsockname()[1]}/whip"
-        with publishing(loop, PublishConfig(url=url)) as one:
+        with publishing(loop, PublishConfig(url=url), answer_s=2.0) as one:
             line, _ = dead.accept()  # it takes the call, and says nothing
             wait_for(lambda: one.tally["packets"] > 30)
             begun = loop.time()
@@ -112,7 +114,7 @@ def test_a_server_that_accepts_and_never_answers_holds_up_nobody(
             wait_for(lambda: one.state == "lost", 15.0)
             line.close()
     told = [record.getMessage() for record in caplog.records if "publishing" in record.getMessage()]
-    assert len(told) == 1 and "does not answer within 10 s; trying again" in told[0]
+    assert len(told) == 1 and "does not answer within 2 s; trying again" in told[0]
 
 
 def test_a_publisher_that_is_killed_is_begun_anew() -> None:

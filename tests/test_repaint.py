@@ -3,7 +3,7 @@
 import pytest
 import torch
 from small_graphs import Graphs, State, advance, small_graphs, small_start, window
-from small_tensors import another_look, one_thread  # noqa: F401
+from small_tensors import another_look
 
 from trainjourney.model.planes import MATERIALS, ROWS, VIEW_W
 from trainjourney.model.repaint import DEPARTURE, RESTLESS, ROUND, TILES
@@ -32,6 +32,12 @@ def ride(
     return states
 
 
+@pytest.fixture(scope="module")
+def repainted(graphs: Graphs, start: State) -> list[State]:
+    """States of a ride under a look that is another one from its first frame on."""
+    return ride(graphs, start, another_look(3), 420)
+
+
 def shown(state: State, plane: int) -> torch.Tensor:
     return window(state)[plane, :, : MATERIALS * ROWS].float()
 
@@ -41,11 +47,8 @@ def test_in_the_same_look_nothing_seen_is_touched(graphs: Graphs, start: State) 
     assert all(not state["work"][2] and not state["laying"][2] for state in states)
 
 
-def test_a_new_look_repaints_the_slow_planes_where_they_are_seen(
-    graphs: Graphs, start: State
-) -> None:
-    look = another_look(3)
-    states = ride(graphs, start, look, 420)
+def test_a_new_look_repaints_the_slow_planes_where_they_are_seen(repainted: list[State]) -> None:
+    look, states = another_look(3), repainted
     for p in SLOW:
         assert float(states[-1]["seen"][p] @ look) > 0.99, f"plane {p} is still of the old look"
         assert not torch.equal(shown(states[-1], p), shown(states[0], p))
@@ -56,8 +59,8 @@ def test_a_new_look_repaints_the_slow_planes_where_they_are_seen(
     assert float(states[-1]["seen"][P - 1] @ look) > 0.99
 
 
-def test_a_tile_dissolves_without_a_jump(graphs: Graphs, start: State) -> None:
-    states = ride(graphs, start, another_look(3), 90)
+def test_a_tile_dissolves_without_a_jump(repainted: list[State]) -> None:
+    states = repainted[:91]
     begun = next(t for t, state in enumerate(states) if state["laying"][2])
     plane, column, _ = states[begun]["laying"].tolist()
     place = plane * RING + (column + torch.arange(TILE_CELLS)) % RING
@@ -69,9 +72,8 @@ def test_a_tile_dissolves_without_a_jump(graphs: Graphs, start: State) -> None:
     assert torch.equal(steps[-1][:, : MATERIALS * ROWS].byte(), states[begun]["sheet"])
 
 
-def test_new_country_goes_on_where_the_repainting_ends(graphs: Graphs, start: State) -> None:
-    states = ride(graphs, start, another_look(3), 420)
-    for before, after in zip(states[:-1], states[1:], strict=True):
+def test_new_country_goes_on_where_the_repainting_ends(repainted: list[State]) -> None:
+    for before, after in zip(repainted[:-1], repainted[1:], strict=True):
         if before["work"][2] == 1 and after["work"][2] == 0:
             plane = int(before["work"][0])
             reach = int(after["position"][plane] + after["ahead"][plane]) // CELL + VIEW_W

@@ -1,14 +1,13 @@
 """The pocket taught a ride: planes from measured speeds, materials from colours, a bundle that
 plays; and what is refused."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from filmed import Picture, sliding, write_film
-from small_tensors import one_thread, rng  # noqa: F401
+from small_tensors import rng
 from torch.nn import functional as F
 
 from trainjourney.errors import RideError, TrainingError
@@ -18,12 +17,9 @@ from trainjourney.model.planes import HEIGHT, MATERIALS, PLANES, VIEW_W, WIDTH
 from trainjourney.rides.dataset import Ride, open_ride
 from trainjourney.rides.importer import import_rides
 from trainjourney.scenery.worlds import WORLDS
-from trainjourney.training.checkpoint import save_weights
 from trainjourney.training.dataset import CELLS, open_shards
 from trainjourney.training.export import build_graphs, export_bundle, load_networks
-from trainjourney.training.options import read_options, remember_options
-from trainjourney.training.pocket import fresh_networks, network_weights
-from trainjourney.training.presets import PRESETS
+from trainjourney.training.options import read_options
 from trainjourney.training.ride_country import (
     BANDS,
     fit_palette,
@@ -112,20 +108,15 @@ def test_the_palette_learns_the_rides_colours_and_keeps_the_old(ride: Ride, tmp_
 
 
 @pytest.fixture(scope="module")
-def taught(ride: Ride, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A tiny pocket with random weights, exported with one world's look, then taught the ride."""
+def taught(ride: Ride, pocket_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny pocket with random weights, taught the ride and exported with one world's look."""
     folder = tmp_path_factory.mktemp("taught")
-    torch.manual_seed(3)
-    remember_options(folder / "pocket", {"preset": "tiny"})
-    for name, network in fresh_networks(PRESETS["tiny"]).items():
-        save_weights(network_weights(folder / "pocket", name), {name: network})
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trainjourney.training.export.WORLDS", {"meadow": WORLDS["meadow"]})
         patch.setattr("trainjourney.training.ride_pocket.SCENERY", (("ride", 1),))
-        export_bundle(folder / "pocket", folder / "bundle")
-        train_on_ride(ride.folder, folder / "bundle", folder / "run", threads=1)
+        train_on_ride(ride.folder, pocket_bundle, folder / "run", threads=1)
         export_bundle(folder / "run", folder / "mine")
-        yield folder
+    return folder
 
 
 def test_a_taught_pocket_plays_with_the_rides_looks_and_parallax(taught: Path, ride: Ride) -> None:
@@ -147,12 +138,12 @@ def test_a_taught_pocket_plays_with_the_rides_looks_and_parallax(taught: Path, r
     assert engine.decode(state, bundle.looks[0].embedding, 1.0).shape == (HEIGHT, WIDTH, 3)
 
 
-def test_what_cannot_be_taught_is_one_line(taught: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_taught_is_one_line(pocket_bundle: Path, tmp_path: Path) -> None:
     small = bring_in(tmp_path, sliding(2, 40, 5.0), (256, 128))
     with pytest.raises(RideError, match=r"its frames are 256x128, the pocket's are 512x256"):
-        train_on_ride(small, taught / "bundle", tmp_path / "run", threads=1)
+        train_on_ride(small, pocket_bundle, tmp_path / "run", threads=1)
     with pytest.raises(RideError, match="holds no imported ride"):
-        train_on_ride(tmp_path / "nowhere", taught / "bundle", tmp_path / "other")
+        train_on_ride(tmp_path / "nowhere", pocket_bundle, tmp_path / "other")
     (tmp_path / "empty").mkdir()
     with pytest.raises(TrainingError, match=r"has no weights\.safetensors"):
         train_on_ride(small, tmp_path / "empty", tmp_path / "other")

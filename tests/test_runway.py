@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from small_tensors import another_look, one_thread  # noqa: F401
+from small_tensors import another_look
 
 from trainjourney.model.embedder import SIZE
 from trainjourney.model.planes import (

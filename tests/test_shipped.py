@@ -3,7 +3,10 @@
 A bundle or figures that are not there fail with one line that says what to type.
 """
 
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
 
 import numpy as np
 import pytest
@@ -13,7 +16,10 @@ from trainjourney.inference import Bundle, Engine, find_bundle, load_bundle, ope
 from trainjourney.inference.band import figures
 from trainjourney.journey.noise import draw_noise
 from trainjourney.journey.picture import load_picture
+from trainjourney.judging.eye import Eye
+from trainjourney.judging.filming import Studio, film_real
 from trainjourney.judging.judge import judge
+from trainjourney.judging.plan import Shot, plan_shots
 from trainjourney.judging.published import published, worse
 from trainjourney.judging.report import summarise
 from trainjourney.types import Embedding, Frame
@@ -21,11 +27,40 @@ from trainjourney.types import Embedding, Frame
 POCKET = Path(__file__).resolve().parent.parent / "engines" / "pocket"
 
 
+def film_side_by_side(folder: Path, report: Path, frames: int, seeds: int) -> None:
+    """The films of a short judgement, two at a time: it goes on from what is there."""
+    bundle = load_bundle(folder)
+    plan = plan_shots([look.name for look in bundle.looks], frames, seeds, short=True)
+    studios: Queue[Studio] = Queue()
+    for _ in range(2):
+        engine = open_engine(bundle, precision="f32", threads=1)
+        studios.put(Studio(bundle, engine, Eye(), report / "films"))
+
+    def quiet(fraction: float, text: str) -> None: ...
+
+    def film(shot: Shot) -> None:
+        studio = studios.get()
+        studio.film(shot, quiet)
+        studios.put(studio)
+
+    def film_country(look: str) -> None:
+        film_real(Eye(), look, plan, report / "real", quiet)
+
+    with ThreadPoolExecutor(2) as pool:
+        first, *others = sorted(plan.shots, key=lambda shot: -shot.frames)
+        begun = [pool.submit(film, first)]
+        begun += [pool.submit(film_country, look) for look in plan.looks]
+        begun += [pool.submit(film, shot) for shot in others]
+        for one in begun:
+            one.result()
+
+
 @pytest.mark.timeout(600)
 def test_the_shipped_pocket_is_as_good_as_it_says(tmp_path: Path) -> None:
     folder = find_bundle(str(POCKET))
     told = published(folder)
     facts = told["judged"]
+    film_side_by_side(folder, tmp_path, facts["frames"], facts["seeds"])
     judged = judge(
         str(folder), tmp_path, facts["frames"], facts["seeds"], short=True, precision="f32"
     )
@@ -50,43 +85,59 @@ ODD = {
 
 
 @pytest.fixture(scope="module")
-def pocket() -> tuple[Bundle, Engine]:
+def pocket() -> tuple[Bundle, list[Engine]]:
+    """The bundle, and engines on one core each: journeys are dreamt side by side."""
     bundle = load_bundle(POCKET)
-    return bundle, open_engine(bundle)
+    return bundle, [open_engine(bundle, threads=1) for _ in range(2)]
 
 
 def after(
-    pocket: tuple[Bundle, Engine], start: Frame, look: Embedding, frames: int = TEN_S
-) -> NDArray[np.float64]:
-    """Luma, contrast, saturation and detail `frames` after `start`, without the guard's help."""
-    bundle, engine = pocket
-    state = engine.encode(start)
-    for number in range(frames):
-        noise = draw_noise(3, number, bundle.manifest.noise.shape)
-        state = engine.predict(state, noise, look, 1.0, 0.2)
-    return figures(engine.decode(state, look, 1.0))
+    pocket: tuple[Bundle, list[Engine]],
+    journeys: Sequence[tuple[Frame, Embedding]],
+    frames: int = TEN_S,
+) -> list[NDArray[np.float64]]:
+    """Luma, contrast, saturation and detail `frames` after each start, without the guard's help."""
+    bundle, engines = pocket
+
+    def dream(engine: Engine, start: Frame, look: Embedding) -> NDArray[np.float64]:
+        state = engine.encode(start)
+        for number in range(frames):
+            noise = draw_noise(3, number, bundle.manifest.noise.shape)
+            state = engine.predict(state, noise, look, 1.0, 0.2)
+        return figures(engine.decode(state, look, 1.0))
+
+    def share(i: int) -> list[NDArray[np.float64]]:
+        return [dream(engines[i], *journey) for journey in journeys[i :: len(engines)]]
+
+    with ThreadPoolExecutor(len(engines)) as pool:
+        shares = list(pool.map(share, range(len(engines))))
+    return [shares[k % len(engines)][k // len(engines)] for k in range(len(journeys))]
 
 
 def test_a_start_that_is_no_landscape_is_one_ten_seconds_later(
-    pocket: tuple[Bundle, Engine],
+    pocket: tuple[Bundle, list[Engine]],
 ) -> None:
     """From black, white and noise it looks as it does from the look's own picture."""
     look = pocket[0].looks[0]
-    usual = after(pocket, load_picture(look.picture, 512, 256), look.embedding)
-    for name, start in ODD.items():
-        found = after(pocket, start, look.embedding)
+    starts = [load_picture(look.picture, 512, 256), *ODD.values()]
+    usual, *others = after(pocket, [(start, look.embedding) for start in starts])
+    for name, found in zip(ODD, others, strict=True):
         assert np.abs(found / usual - 1.0).max() < 0.15, (name, found, usual)
 
 
-def test_a_look_that_is_no_landscape_is_a_landscape_too(pocket: tuple[Bundle, Engine]) -> None:
+def test_a_look_that_is_no_landscape_is_a_landscape_too(
+    pocket: tuple[Bundle, list[Engine]],
+) -> None:
     """What black, white or noise make of the world lies in the band of what was ever painted."""
-    bundle, engine = pocket
+    bundle, engines = pocket
     band = bundle.manifest.band
     assert band is not None
     start = load_picture(bundle.looks[0].picture, 512, 256)
     size = bundle.manifest.embedding
-    for name, picture in ODD.items():
-        small = np.ascontiguousarray(picture[: size.picture_height, : size.picture_width])
-        found = after(pocket, start, engine.embed(small), TEN_S // 3)
-        low, high = band.limits().T
+    smalls = [p[: size.picture_height, : size.picture_width] for p in ODD.values()]
+    looks = [engines[0].embed(np.ascontiguousarray(small)) for small in smalls]
+    low, high = band.limits().T
+    for name, found in zip(
+        ODD, after(pocket, [(start, e) for e in looks], TEN_S // 3), strict=True
+    ):
         assert (low <= found).all() and (found <= high).all(), (name, found)

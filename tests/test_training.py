@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from small_tensors import one_thread, rng  # noqa: F401
+from small_tensors import rng
 from torch import Tensor
 from torch.nn import functional as F
 

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from trainjourney.files import replacing
+
 
 def write_table(path: Path, table: Mapping[str, Any], note: str = "") -> None:
     """Write a table to a file, over the one before only once all is there. Raises OSError.
@@ -11,10 +13,9 @@ def write_table(path: Path, table: Mapping[str, Any], note: str = "") -> None:
     `note` is a comment above it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
     head = f"# {note}\n\n" if note else ""
-    part.write_text(head + to_toml(table), encoding="utf-8")
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_text(head + to_toml(table), encoding="utf-8")
 
 
 def to_toml(table: Mapping[str, Any]) -> str:

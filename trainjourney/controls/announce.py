@@ -1,5 +1,6 @@
 """Tell the network that a show can be steered here: OSCQuery and OSC by zeroconf (optional)."""
 
+import asyncio
 import logging
 import socket
 from contextlib import suppress
@@ -42,8 +43,9 @@ class Announcement:
 
         try:
             self._zeroconf = AsyncZeroconf(interfaces=self._addresses)
-            for service in self._services:
-                await (await self._zeroconf.async_register_service(service, allow_name_change=True))
+            register = self._zeroconf.async_register_service
+            telling = [register(one, allow_name_change=True) for one in self._services]
+            await asyncio.gather(*await asyncio.gather(*telling))
         except (OSError, NonUniqueNameException) as err:
             await self.close()
             raise ControlError(

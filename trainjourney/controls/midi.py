@@ -60,9 +60,8 @@ class Midi:
         desk: Desk,
         config: MidiConfig,
         open_ports: Callable[[], Ports],
-        now: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._desk, self._config, self._open_ports, self._now = desk, config, open_ports, now
+        self._desk, self._config, self._open_ports = desk, config, open_ports
         self._wanted = [one.strip().lower() for one in config.devices.split(",") if one.strip()]
         self._path = map_file(config.map)
         self._stamp: tuple[int, int] | None = None
@@ -130,11 +129,11 @@ class Midi:
     def _run(self) -> None:
         looked_s = float("-inf")
         while not self._ended.wait(LIGHTS_S):
-            if self._now() - looked_s >= LOOK_S:
-                looked_s = self._now()
+            if time.monotonic() - looked_s >= LOOK_S:
+                looked_s = time.monotonic()
                 self.look()
             self.light()
-            if found := self.learner.learnt(self._now()):
+            if found := self.learner.learnt(time.monotonic()):
                 self._keep(*found)
 
     def _open(self, ports: Ports, port: str, outputs: list[str]) -> None:
@@ -165,7 +164,7 @@ class Midi:
 
     def _hear(self, one: _Open, message: bytes) -> None:
         """A message came; in a thread of the library."""
-        time_s = self._now()
+        time_s = time.monotonic()
         self.counts["messages"] += 1
         if message and message[0] >= 0xF8:
             changes = one.clock.hear(message[0], time_s) if self._config.clock else []

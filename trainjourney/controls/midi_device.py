@@ -30,14 +30,12 @@ class MidiDevice:
     def __init__(self, bindings: Sequence[Binding]) -> None:
         self._bindings = list(bindings)
         self._hands = [_Hand() for _ in bindings]
-        self.let_go = 0
 
     def hear(self, message: Sequence[int], values: Values, time_s: float) -> list[Change]:
         """What a message turns; `values` is what all controls are set to now."""
         kind = message[0] & 0xF0 if message else 0
         whole = len(message) == _LENGTHS.get(kind) and all(0 <= one < 128 for one in message[1:])
         if not whole:
-            self.let_go += 1
             return []
         channel = (message[0] & 0x0F) + 1
         found: list[Change] = []

@@ -19,6 +19,7 @@ from trainjourney.errors import ControlError
 from trainjourney.settings import OscConfig
 
 ANSWER_S = 1.0  # an answer takes no longer, or there is no show
+MORE_S = 0.3  # from one answer to the next
 
 
 def list_lines(everything: bool) -> Iterator[str]:
@@ -136,7 +137,7 @@ def send_words(address: str, words: Sequence[str], host: str, port: int) -> Iter
                     f"osc: no answer from {host}:{port} about {address}; is a show running there, "
                     "and does trainjourney osc list know the address?"
                 ) from err
-            one.settimeout(0.1)
+            one.settimeout(MORE_S)
             for timed in read_datagram(data):
                 answers += 1
                 yield in_words(timed.message)

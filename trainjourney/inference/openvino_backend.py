@@ -5,14 +5,14 @@ import io
 import logging
 import os
 import platform
-import sys
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from trainjourney.errors import BackendError, BundleError
+from trainjourney.files import replacing
+from trainjourney.folders import cache_folder
 from trainjourney.inference.bundle import Bundle, cure
 from trainjourney.inference.graph import Arrays, Port, Ports, check_ports, wanted_ports
 
@@ -54,7 +54,7 @@ class OpenVino:
     def open(self, bundle: Bundle, name: str) -> "OpenVinoGraph":
         """One graph of a bundle. Raises BackendError, BundleError."""
         path, digest = bundle.graph(name)
-        kept = _cache_folder() / f"{self._key(digest)}.blob"
+        kept = cache_folder() / "compiled" / f"{self._key(digest)}.blob"
         compiled, memory = self._restore(kept)
         if compiled is None:
             compiled = self._compile(bundle, path, name)
@@ -117,9 +117,10 @@ class OpenVinoGraph:
 
     def run(self, inputs: Arrays, outputs: Arrays) -> None:
         """Read and write the given arrays in place. Raises BackendError."""
+        # openvino takes none that is read-only, and keeps no array alive: the copies must last
+        given = {name: a if a.flags.writeable else a.copy() for name, a in inputs.items()}
         for name, i in self._in_order.items():
-            array = inputs[name] if inputs[name].flags.writeable else inputs[name].copy()
-            self._request.set_input_tensor(i, ov.Tensor(array, shared_memory=True))
+            self._request.set_input_tensor(i, ov.Tensor(given[name], shared_memory=True))
         for name, i in self._out_order.items():
             self._request.set_output_tensor(i, ov.Tensor(outputs[name], shared_memory=True))
         try:
@@ -159,32 +160,17 @@ def _short(err: BaseException) -> str:
     return (told or lines or [type(err).__name__])[-1][:200]
 
 
-def _cache_folder() -> Path:
-    """Where compiled graphs are kept, by the rules of the platform."""
-    if sys.platform == "win32":
-        home = os.environ.get("LOCALAPPDATA") or str(Path.home() / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        home = str(Path.home() / "Library" / "Caches")
-    else:
-        home = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    return Path(home) / "trainjourney" / "compiled"
-
-
 def _keep(kept: Path, compiled: Any) -> None:
     """Put a compiled graph into the cache. A cache that cannot be written is done without."""
     blob = io.BytesIO()
-    part = kept.with_suffix(f".part-{os.getpid()}")
     try:
         compiled.export_model(blob)
         data = blob.getvalue()
         kept.parent.mkdir(parents=True, exist_ok=True)
-        part.write_bytes(hashlib.sha256(data).digest().ljust(HEAD, b"\0") + data)
-        os.replace(part, kept)
+        with replacing(kept) as part:
+            part.write_bytes(hashlib.sha256(data).digest().ljust(HEAD, b"\0") + data)
         blobs = sorted(kept.parent.glob("*.blob"), key=lambda path: path.stat().st_mtime)
         for path in blobs[:-MOST_KEPT]:
             path.unlink(missing_ok=True)
     except (OSError, RuntimeError) as err:
         log.warning("%s cannot be kept (%s); the next start will compile again", kept, _short(err))
-    finally:
-        with suppress(OSError):
-            part.unlink(missing_ok=True)

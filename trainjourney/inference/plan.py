@@ -6,12 +6,12 @@ when and how it was built, which is not.
 """
 
 import json
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from trainjourney.errors import BackendError
+from trainjourney.files import replacing
 from trainjourney.inference.bundle import Bundle
 
 PLANS = "plans"  # beside the bundle's files; never in git
@@ -36,15 +36,10 @@ def write_plan(path: Path, plan: bytes, facts: Facts) -> None:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Write a file beside a bundle, whole or not at all. Raises BackendError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with replacing(path) as part:
             part.write_bytes(data)
-            os.replace(part, path)
-        finally:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
     except OSError as err:
         raise BackendError(
             f"{path}: cannot be written ({err.strerror}); free the disk, then trainjourney build"

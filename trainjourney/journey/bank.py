@@ -7,7 +7,6 @@ a look outlives its file for whoever still departs in it.
 """
 
 import hashlib
-import io
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from PIL import Image
 
 from trainjourney.controls.parameters import SLOTS
 from trainjourney.errors import PictureError
+from trainjourney.files import replacing
 from trainjourney.inference.bundle import Bundle, Look
 from trainjourney.journey.looks_set import SetLook, read_set
 from trainjourney.journey.picture import cover, load_picture
@@ -147,13 +147,12 @@ class LooksFolder:
 
     def _put(self, picture: Path, vector: Path, scene: Image.Image, embedding: Embedding) -> bool:
         """Keep what was made of a picture; False where the disk refuses."""
-        png, npy = io.BytesIO(), io.BytesIO()
-        scene.save(png, "PNG")
-        np.save(npy, embedding)
         try:
             self._cache.mkdir(parents=True, exist_ok=True)
-            _put(picture, png.getvalue())
-            _put(vector, npy.getvalue())
+            with replacing(picture) as part:
+                scene.save(part, "PNG")
+            with replacing(vector) as part, part.open("wb") as file:
+                np.save(file, embedding)
         except OSError as err:
             reason = (err.strerror or str(err)).lower()
             self._tell(str(self._cache), f"{self._cache}: looks cannot be kept there ({reason})")
@@ -194,10 +193,3 @@ def _read_vector(path: Path, size: int) -> Embedding | None:
         return None
     whole = vector.shape == (size,) and vector.dtype == np.float32 and np.isfinite(vector).all()
     return vector if whole else None
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all. Raises OSError."""
-    part = path.with_name(f".{path.name}.part")
-    part.write_bytes(data)
-    part.replace(path)

@@ -86,19 +86,19 @@ class Studio:
         seen.save(path)
         return seen
 
-    def edges(self, plan: Plan, frames: tuple[int, ...] = CARRIED) -> dict[str, float]:
+    def edges(self, plan: Plan) -> dict[str, float]:
         """Share of a true start frame's edges that are still there later, by world."""
         kept = {}
         for i, look in enumerate(plan.looks[:4]):
-            ride = real_ride(look, 900 + i, max(frames))
+            ride = real_ride(look, 900 + i, max(CARRIED))
             world = DreamWorld(self.engine, self.bundle.manifest, 300 + i)
             size = self.bundle.manifest.frame
             start = Image.fromarray(to_bytes(ride.view())).resize((size.width, size.height))
             world.reset(np.asarray(start))
             controls = Controls(self.looks[look].embedding, 1.0, JourneyConfig().dream)
             shares = []
-            for time, frame in dreamt_film(world, lambda t, c=controls: c, max(frames)):  # type: ignore[misc]
-                if time in frames:
+            for time, frame in dreamt_film(world, lambda t, c=controls: c, max(CARRIED)):  # type: ignore[misc]
+                if time in CARRIED:
                     truth, there = carried(ride, time)
                     shares.append(edges_kept(truth, fit(frame), there))
             kept[look] = float(np.mean(shares))

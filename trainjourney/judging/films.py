@@ -31,11 +31,9 @@ def real_style(look: str, seed: int) -> Style:
     return jitter(WORLDS[list(WORLDS)[rng.integers(len(WORLDS))]], rng, 1.0)
 
 
-def real_ride(look: str, seed: int, frames: int, speed: float = 1.0) -> Ride:
+def real_ride(look: str, seed: int, frames: int) -> Ride:
     """A ride in a world with country enough for so many frames either way."""
-    return Ride(
-        7_000_000 + seed, real_style(look, seed), reach=TRAVEL_PX * frames * max(abs(speed), 0.1)
-    )
+    return Ride(7_000_000 + seed, real_style(look, seed), reach=TRAVEL_PX * frames)
 
 
 def to_bytes(view: View) -> Frame:
@@ -43,44 +41,44 @@ def to_bytes(view: View) -> Frame:
     return np.round(np.asarray(view.frame) * 255.0).astype(np.uint8)
 
 
-def real_film(ride: Ride, frames: int, speed: float = 1.0, wants: Wanted = wanted) -> Film:
+def real_film(ride: Ride, frames: int, speed: float = 1.0) -> Film:
     """What a ride shows from frame 1 on."""
     start = ride.distance
     for time in range(1, frames + 1):
-        if wants(time):
+        if wanted(time):
             ride.distance = start + TRAVEL_PX * speed * time
             yield time, to_bytes(ride.view())
     ride.distance = start
 
 
-def frozen_film(frame: Frame, frames: int, wants: Wanted = wanted) -> Film:
+def frozen_film(frame: Frame, frames: int) -> Film:
     """Baseline "copy": the last frame over and over."""
     for time in range(1, frames + 1):
-        if wants(time):
+        if wanted(time):
             yield time, frame
 
 
-def warped_film(ride: Ride, frames: int, speed: float = 1.0, wants: Wanted = wanted) -> Film:
+def warped_film(ride: Ride, frames: int) -> Film:
     """Baseline "warp": the start frame carried by the true motion; nothing new ever comes in."""
     start = ride.distance
     first = to_bytes(ride.view())
     rows = np.arange(first.shape[0])[:, None]
     for time in range(1, frames + 1):
-        if wants(time):
-            ride.distance = start + TRAVEL_PX * speed * time
-            motion = flow(ride.view(), speed * time)
+        if wanted(time):
+            ride.distance = start + TRAVEL_PX * time
+            motion = flow(ride.view(), time)
             came = np.round(np.arange(WIDTH)[None] - motion).astype(np.int64)
             yield time, first[rows, np.clip(came, 0, WIDTH - 1)]
     ride.distance = start
 
 
-def carried(ride: Ride, time: int, speed: float = 1.0) -> tuple[Frame, NDArray[np.bool_]]:
+def carried(ride: Ride, time: int) -> tuple[Frame, NDArray[np.bool_]]:
     """The true picture after so many frames, and where it could be seen in the first one."""
     start, before = ride.distance, ride.view()
-    ride.distance = start + TRAVEL_PX * speed * time
+    ride.distance = start + TRAVEL_PX * time
     after = ride.view()
     ride.distance = start
-    return to_bytes(after), ~new_pixels(before, after, speed * time)
+    return to_bytes(after), ~new_pixels(before, after, time)
 
 
 def dreamt_film(

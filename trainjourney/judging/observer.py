@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from trainjourney.files import replacing
 from trainjourney.types import Frame
 
 from .colour import look_at
@@ -56,9 +57,8 @@ class Observation:
         """Write it as one .npz, whole or not at all."""
         plain: dict[str, Any] = {name: getattr(self, name) for name in _ARRAYS}
         plain |= {f"shift.{name}": values for name, values in self.shifts.items()}
-        part = path.with_name(path.name + ".part.npz")
-        np.savez(part, note=np.array(json.dumps(self.note)), **plain)
-        part.replace(path)
+        with replacing(path) as part, part.open("wb") as file:
+            np.savez(file, note=np.array(json.dumps(self.note)), **plain)
 
 
 _ARRAYS = [f.name for f in fields(Observation) if f.name not in ("shifts", "note")]
@@ -150,7 +150,7 @@ class Observer:
             if before is None:
                 continue
             rows = slice(band.top, band.bottom)
-            px = block_shifts(before[rows], bright[rows], band.reach(lag)).px / -lag
+            px = block_shifts(before[rows], bright[rows], band.reach(lag)) / -lag
             if fast:
                 speeds.append(px / (band.parallax * self._travel_px))
             self._shifts[band.name].append(px)

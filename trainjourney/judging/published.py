@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from trainjourney.errors import BundleError
-from trainjourney.inference.manifest import to_toml
+from trainjourney.tables import write_table
 
 from .aims import MEASURES
 
@@ -21,9 +21,7 @@ def publish(folder: Path, table: Mapping[str, Any]) -> Path:
     values = {m["name"]: m["value"] for m in table["measures"] if m["value"] is not None}
     facts = {k: table["facts"][k] for k in ("frames", "seeds", "precision")}
     path = folder / FILE
-    part = path.with_suffix(".part")
-    part.write_text(to_toml({"judged": facts, "measures": values}), encoding="utf-8")
-    part.replace(path)
+    write_table(path, {"judged": facts, "measures": values})
     return path
 
 

@@ -3,11 +3,12 @@
 import json
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from trainjourney.files import replacing
 
 from . import novelty, travel
 from .aims import MEASURES
@@ -79,9 +80,8 @@ def write_report(judged: Judgement) -> dict[str, Any]:
 
     table = summarise(judged)
     path = judged.folder / "report.json"
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    part.replace(path)
+    with replacing(path) as part:
+        part.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
     draw_sheet(judged)
     draw_strips(judged)
     draw_plots(judged)
@@ -97,7 +97,7 @@ def last_line(table: Mapping[str, Any]) -> str:
     )
 
 
-def show_table(table: Mapping[str, Any], console: Console | None = None) -> None:
+def show_table(table: Mapping[str, Any]) -> None:
     """The measures, with floor and baselines beside them."""
     others = list(table["measures"][0]["baselines"])
     shown = Table(title=f"{table['bundle']}, as judged by its pictures")
@@ -106,13 +106,7 @@ def show_table(table: Mapping[str, Any], console: Console | None = None) -> None
     for m in table["measures"]:
         figures = [m["value"], m["floor"], *(m["baselines"][o] for o in others)]
         shown.add_row(m["name"], *map(_words, figures), m["aim"], MARKS[m["pass"]])
-    (console or Console()).print(shown)
-
-
-def read_report(path: Path) -> dict[str, Any]:
-    """A report.json as it was written."""
-    table: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return table
+    Console().print(shown)
 
 
 def _plain(value: Any) -> Any:

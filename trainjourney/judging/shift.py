@@ -4,8 +4,6 @@ Blocks that have nothing to hold on to, match nowhere, or match in two places ar
 and blank country give no answer rather than a wrong one.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,21 +15,13 @@ ALONE = 0.04  # by so much the best match must beat every other peak
 TEXTURE = 1.5  # brightness levels (rms) that a block must vary by to be seen to move
 
 
-@dataclass(frozen=True)
-class Shifts:
-    """Where the trusted blocks went, px to the right, and how many blocks were asked."""
-
-    px: Floats
-    asked: int
-
-
 def high_pass(rows: Floats) -> Floats:
     """Rows without what changes slowly along them."""
     return rows - blur(rows, 16, axes=(1,))
 
 
-def block_shifts(before: Floats, after: Floats, reach: int) -> Shifts:
-    """Shifts, up to `reach` px either way, of the blocks of a strip of brightness [rows, W].
+def block_shifts(before: Floats, after: Floats, reach: int) -> Floats:
+    """Shifts to the right, px up to `reach` either way, of a strip's blocks, brightness [rows, W].
 
     The blocks are low, so that a fence or a trunk in front speaks only for the few it stands in.
     """
@@ -46,24 +36,24 @@ def block_shifts(before: Floats, after: Floats, reach: int) -> Shifts:
     tries = np.arange(-reach, reach + 1)
     mine = _windows(np.square(one).sum(1))[:, starts]
     theirs = _windows(np.square(two).sum(1))
-    alike = np.full((len(tries), lines, len(starts)), -1.0, np.float32)
-    for i, d in enumerate(tries):
-        low, high = max(0, -int(d)), min(width, width - int(d))
-        if high - low < BLOCK:
-            continue
-        product = np.zeros((lines, width), np.float32)
-        np.einsum(
-            "lrx,lrx->lx", one[..., low:high], two[..., low + d : high + d],
-            out=product[:, low:high],
-        )  # fmt: skip
-        inside = (starts + d >= 0) & (starts + d + BLOCK <= width)
-        at = np.clip(starts + d, 0, width - BLOCK)
-        scale = np.sqrt(mine * theirs[:, at]) + 1e-3
-        alike[i][:, inside] = (_windows(product)[:, starts] / scale)[:, inside]
+    products = np.zeros((len(tries), lines, width), np.float32)
+    for product, d in zip(products, map(int, tries), strict=True):
+        low, high = max(0, -d), min(width, width - d)
+        if high > low:
+            np.einsum(
+                "lrx,lrx->lx", one[..., low:high], two[..., low + d : high + d],
+                out=product[:, low:high],
+            )  # fmt: skip
+    at = starts + tries[:, None]  # [tries, starts]
+    inside = (at >= 0) & (at + BLOCK <= width)
+    theirs = theirs[:, np.clip(at, 0, width - BLOCK)].swapaxes(0, 1)
+    scale = np.sqrt(mine * theirs) + 1e-3
+    alike = np.where(inside[:, None], _windows(products)[..., starts] / scale, -1.0)
+    alike = alike.astype(np.float32)
     return _trusted(alike.reshape(len(tries), -1), tries, mine.ravel() / (BLOCK * tall))
 
 
-def _trusted(alike: Floats, tries: NDArray[np.int64], texture: Floats) -> Shifts:
+def _trusted(alike: Floats, tries: NDArray[np.int64], texture: Floats) -> Floats:
     """The shifts of those blocks whose best match among `tries` [d] is good, and the only one."""
     columns = np.arange(alike.shape[1])
     best = alike.argmax(0)
@@ -75,7 +65,8 @@ def _trusted(alike: Floats, tries: NDArray[np.int64], texture: Floats) -> Shifts
     trusted = (top > ALIKE) & (top - rival > ALONE) & (best > 0) & (best < len(tries) - 1)
     trusted &= texture > TEXTURE**2
     part = _vertex(alike, best, columns)
-    return Shifts((tries[best] + part)[trusted].astype(np.float32), len(columns))
+    out: Floats = (tries[best] + part)[trusted].astype(np.float32)
+    return out
 
 
 def backdrop(values: Floats, width: float, share: float = 0.1) -> float:
@@ -99,9 +90,10 @@ def backdrop(values: Floats, width: float, share: float = 0.1) -> float:
 
 
 def _windows(a: Floats) -> Floats:
-    """Sums over BLOCK columns of [n, W] from every column on, [n, W - BLOCK + 1]."""
-    total = np.pad(np.cumsum(a, axis=1, dtype=np.float64), ((0, 0), (1, 0)))
-    out: Floats = total[:, BLOCK:] - total[:, :-BLOCK]
+    """Sums over BLOCK columns of [..., W] from every column on, [..., W - BLOCK + 1]."""
+    total = np.zeros((*a.shape[:-1], a.shape[-1] + 1))
+    np.cumsum(a, axis=-1, dtype=np.float64, out=total[..., 1:])
+    out: Floats = total[..., BLOCK:] - total[..., :-BLOCK]
     return out
 
 

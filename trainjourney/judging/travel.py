@@ -78,11 +78,6 @@ def speed_error(measured: float, commanded: float) -> float:
     return abs(measured - commanded) / (abs(commanded) if commanded else 1.0)
 
 
-def band_errors(speeds: Mapping[str, float], commanded: float) -> dict[str, float]:
-    """The error of every band."""
-    return {name: speed_error(speed, commanded) for name, speed in speeds.items()}
-
-
 def in_order(speeds: Mapping[str, float]) -> float:
     """Share of neighbouring bands of which the nearer one moves faster, 0..1."""
     pace = [abs(speeds[b.name]) * b.parallax for b in BANDS if np.isfinite(speeds[b.name])]

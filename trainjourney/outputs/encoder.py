@@ -47,7 +47,6 @@ class Shared:
         self._closed = False
         self._thread: threading.Thread | None = None
         self.encodes = self.bytes = self.failures = 0
-        self.busy_s = 0.0  # processor time of the thread
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Hand every packet to `listener` from now on, beginning soon with a key frame.
@@ -156,7 +155,6 @@ class Encoder(Shared):
                 time.sleep(KEY_APART_S)
 
     def _encode(self, coder: Coder, frame: Frame, number: int, now_s: float, key: bool) -> bool:
-        begun_s = time.thread_time()
         try:
             packets = coder.encode(frame, round(now_s / TICK), key)
         except (av.FFmpegError, ValueError, OSError) as err:
@@ -166,5 +164,4 @@ class Encoder(Shared):
         for packet in packets:
             self.keys += packet.is_keyframe
             self._hand_out(Coded(packet, packet.is_keyframe, number, now_s))
-        self.busy_s += time.thread_time() - begun_s
         return True

@@ -23,7 +23,7 @@ class Lane:
         self._ask_key = ask_key
         self._waits_for_key = True
         self._ended, self._awake = False, awake
-        self.taken = self.dropped = 0
+        self.dropped = 0
 
     def offer(self, coded: Coded) -> None:
         """Put a packet in, or let it go."""
@@ -49,9 +49,7 @@ class Lane:
 
     async def take(self) -> Coded | None:
         """The next packet; None at the end."""
-        coded = await self._queue.get()
-        self.taken += coded is not None
-        return coded
+        return await self._queue.get()
 
     def end(self) -> None:
         """No more packets; whoever waits is told."""

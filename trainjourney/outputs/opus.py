@@ -53,9 +53,9 @@ class OpusCoder:
 class SoundEncoder(Shared):
     """Packets of the sound of a train that goes as fast as `speed` says, x cruising."""
 
-    def __init__(self, speed: Callable[[], float], seed: int = 0) -> None:
+    def __init__(self, speed: Callable[[], float]) -> None:
         super().__init__("encoder opus")
-        self._speed, self._seed = speed, seed
+        self._speed = speed
 
     def _run(self) -> None:
         sound: TrainSound | None = None
@@ -67,7 +67,7 @@ class SoundEncoder(Shared):
                 self._rest()
                 continue
             now_s = time.monotonic()
-            sound = sound or TrainSound(self._seed)
+            sound = sound or TrainSound(0)
             try:
                 if coder is None:
                     coder = OpusCoder()
@@ -85,9 +85,7 @@ class SoundEncoder(Shared):
             ticks, due_s = ticks + SAMPLES, due_s + PACKET_S
 
     def _encode(self, coder: OpusCoder, sound: TrainSound, ticks: int, now_s: float) -> None:
-        begun_s = time.thread_time()
         packets = coder.encode(sound.step(self._speed(), SAMPLES), ticks)
         self.encodes += 1
         for packet in packets:
             self._hand_out(Coded(packet, True, self.encodes, now_s))
-        self.busy_s += time.thread_time() - begun_s

@@ -16,6 +16,7 @@ from trainjourney.settings import PublishConfig
 
 log = logging.getLogger(__name__)
 
+ANSWER_S = 10.0  # for the server to answer
 STALLED_S = 5.0  # a process that takes nothing for so long is ended and begun anew
 AGAIN_S = 2.0
 _MOST_LINE = 64 * 1024
@@ -44,8 +45,8 @@ def check_publish(config: PublishConfig) -> tuple[str, str]:
 class Publishing:
     """Keeps a publishing process fed while it runs."""
 
-    def __init__(self, fanout: Fanout, config: PublishConfig) -> None:
-        self._fanout = fanout
+    def __init__(self, fanout: Fanout, config: PublishConfig, answer_s: float = ANSWER_S) -> None:
+        self._fanout, self._answer_s = fanout, answer_s
         self._url, self._token = check_publish(config)
         self.state = "opening"
         self.tally: Counter[str] = Counter()
@@ -70,7 +71,7 @@ class Publishing:
         )  # fmt: skip
         assert process.stdin and process.stdout
         try:
-            order = {"url": self._url, "token": self._token}
+            order = {"url": self._url, "token": self._token, "answer_s": self._answer_s}
             process.stdin.write(json.dumps(order).encode() + b"\n")
             feeding = asyncio.create_task(self._feed(process.stdin))
             hearing = asyncio.create_task(self._hear(process.stdout))

@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 HEAD = struct.Struct(">IQ?")  # of a packet in the pipe: bytes, ticks, whether it is a key frame
 MOST_PACKET = 8 * 1024 * 1024
 MOST_ANSWER = 128 * 1024
-POST_S = 10.0  # for the answer
 CONNECT_S = 15.0  # from the answer to a connection
 WAITS_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 
@@ -35,16 +34,17 @@ Tell = Callable[..., None]
 
 
 async def publish(
-    url: str, token: str, lane: Lane, ask_key: Callable[[], None], tell: Tell
+    url: str, token: str, answer_s: float, lane: Lane, ask_key: Callable[[], None], tell: Tell
 ) -> None:
     """Send what comes down the lane to the server, until that is lost. Raises WebError.
 
-    `tell(state=...)` hears "connected" once the server takes the picture.
+    The server has `answer_s` to answer. `tell(state=...)` hears "connected" once it takes the
+    picture.
     """
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     over = asyncio.Event()
     session = ""
-    timeout = aiohttp.ClientTimeout(total=POST_S)
+    timeout = aiohttp.ClientTimeout(total=answer_s)
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     async with aiohttp.ClientSession(timeout=timeout, headers=headers) as http:
         try:
@@ -92,7 +92,7 @@ async def _post(http: aiohttp.ClientSession, url: str, offer: str) -> tuple[str,
                 raise WebError("it does not know the token; give --set publish.token=FILE")
             raise WebError(f"it answers {response.status} {response.reason}")
     except TimeoutError as err:
-        raise WebError(f"it does not answer within {POST_S:g} s") from err
+        raise WebError(f"it does not answer within {http.timeout.total:g} s") from err
     except (aiohttp.ClientError, OSError, ValueError) as err:
         raise WebError(f"it cannot be reached ({str(err) or type(err).__name__})") from err
 
@@ -121,21 +121,21 @@ async def run_publisher() -> None:
 
     lanes = [Lane(ask_key)]
     reading = asyncio.create_task(_read(reader, lanes))
-    sending = asyncio.create_task(_send_again(order["url"], order["token"], lanes, ask_key, tell))
+    sending = asyncio.create_task(_send_again(order, lanes, ask_key, tell))
     await reading  # the show is gone
     sending.cancel()
     await asyncio.gather(sending, return_exceptions=True)
 
 
 async def _send_again(
-    url: str, token: str, lanes: list[Lane], ask_key: Callable[[], None], tell: Tell
+    order: dict[str, Any], lanes: list[Lane], ask_key: Callable[[], None], tell: Tell
 ) -> None:
     fails = 0
     loop = asyncio.get_running_loop()
     while True:
         begun_s = loop.time()
         try:
-            await publish(url, token, lanes[0], ask_key, tell)
+            await publish(**order, lane=lanes[0], ask_key=ask_key, tell=tell)
         except WebError as err:
             if loop.time() - begun_s > 60.0:
                 fails = 0

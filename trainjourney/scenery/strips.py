@@ -137,7 +137,7 @@ def _stand(xp: Any, device: Any, lays: list[Layout], strip: Array) -> None:
         strip[b, :, y0:y1, x0:x1] = strip[b, :, y0:y1, x0:x1] * (1.0 - cover) + part
 
 
-def _over(xp: Any, strip: Array, material: int, mask: Array) -> Array:
+def _over(strip: Array, material: int, mask: Array) -> Array:
     """Lay a mask [B, h, w] of one material over the strip."""
     strip = strip * (1.0 - mask[:, None])
     strip[:, material] += mask
@@ -159,15 +159,15 @@ def _railside(xp: Any, device: Any, lay: Layout, strip: Array) -> Array:
         mask = block(a, b, 206, 208.5) + block(a, b, 214, 216)
         for post in np.arange(a, b, 34.0):
             mask = mask + block(post, post + 4, 201, 226)
-        strip = _over(xp, strip, DARK, xp.clip(mask, 0, 1))
+        strip = _over(strip, DARK, xp.clip(mask, 0, 1))
     for name, a, b in lay.events:
         if name == "platform":
-            strip = _over(xp, strip, WALL, block(a, b, 212, 232))
-            strip = _over(xp, strip, ROOF, block(a + 30, b - 30, 128, 137))
+            strip = _over(strip, WALL, block(a, b, 212, 232))
+            strip = _over(strip, ROOF, block(a + 30, b - 30, 128, 137))
             for post in np.arange(a + 50, b - 40, 84.0):
-                strip = _over(xp, strip, DARK, block(post, post + 4, 136, 212))
-                strip = _over(xp, strip, LIGHT, block(post + 34, post + 50, 138, 142))
-            strip = _over(xp, strip, WALL, block(a + 96, a + 150, 158, 176))
+                strip = _over(strip, DARK, block(post, post + 4, 136, 212))
+                strip = _over(strip, LIGHT, block(post + 34, post + 50, 138, 142))
+            strip = _over(strip, WALL, block(a + 96, a + 150, 158, 176))
         elif name == "bridge":
             beam = block(a, b, 88, 96) + block(a, b, 206, 216)
             for post in np.arange(a, b, 80.0):
@@ -176,14 +176,14 @@ def _railside(xp: Any, device: Any, lay: Layout, strip: Array) -> Array:
                 beam = (
                     beam + block(post, post + 7, 88, 214) + xp.clip(3.0 - diagonal, 0, 1) * inside
                 )
-            strip = _over(xp, strip, DARK, xp.clip(beam, 0, 1))
+            strip = _over(strip, DARK, xp.clip(beam, 0, 1))
         else:
-            strip = _over(xp, strip, DARK, block(a, b, -2, 258))
+            strip = _over(strip, DARK, block(a, b, -2, 258))
             strip = _over(
-                xp, strip, WALL, block(a - 22, a + 6, 36, 258) + block(b - 6, b + 22, 36, 258)
+                strip, WALL, block(a - 22, a + 6, 36, 258) + block(b - 6, b + 22, 36, 258)
             )
             for lamp in np.arange(a + 50, b - 30, 90.0):
-                strip = _over(xp, strip, LIGHT, block(lamp, lamp + 26, 84, 89))
+                strip = _over(strip, LIGHT, block(lamp, lamp + 26, 84, 89))
     if lay.wires > 0.3:
         top, mask = 30.0, 0.0
         for x0, x1 in zip(lay.poles[:-1], lay.poles[1:], strict=True):
@@ -195,7 +195,7 @@ def _railside(xp: Any, device: Any, lay: Layout, strip: Array) -> Array:
         for x0 in lay.poles:
             mask = mask + block(x0 - 3, x0 + 3, 14, 258) + block(x0 - 22, x0 + 22, 24, 27.5)
             mask = mask + block(x0 - 16, x0 + 16, 43, 46)
-        strip = _over(xp, strip, DARK, xp.clip(mask, 0, 1))
+        strip = _over(strip, DARK, xp.clip(mask, 0, 1))
     return strip
 
 

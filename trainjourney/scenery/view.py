@@ -1,6 +1,7 @@
 """The picture in the window: planes composited, coloured and drawn by a style's hand."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -43,9 +44,10 @@ def palette(style: Style) -> np.ndarray[Any, np.dtype[np.float32]]:
     return out
 
 
-def textures(seed: int = 1) -> np.ndarray[Any, np.dtype[np.float32]]:
+@cache
+def textures() -> np.ndarray[Any, np.dtype[np.float32]]:
     """Grain that travels with a plane, periodic in x: brush, dots, dot value; [3, H, TEXTURE_W]."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(1)
     h, w = HEIGHT, TEXTURE_W
     fy, fx = np.fft.fftfreq(h)[:, None] * h, np.fft.rfftfreq(w)[None] * w
     k = np.sqrt((fy * 0.55) ** 2 + (fx * 1.3) ** 2)

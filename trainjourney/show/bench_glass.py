@@ -16,6 +16,7 @@ from trainjourney.outputs.web.server import Show, serve
 from trainjourney.settings import WebConfig, WebrtcConfig
 
 CHROMIUM = ("/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome")
+SETTLE_S = 2.0  # from the first picture to the first that counts
 _ARGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync"
@@ -42,7 +43,9 @@ _READ = """([seconds, cells, rows]) => new Promise((done) => {
 })"""
 
 
-def bench_glass(seconds: float, width: int = 512, height: int = 256) -> dict[str, Any]:
+def bench_glass(
+    seconds: float, width: int = 512, height: int = 256, settle_s: float = SETTLE_S
+) -> dict[str, Any]:
     """A test card watched in a headless Chromium. Raises WebError where there is none."""
     try:
         from playwright.sync_api import sync_playwright
@@ -69,7 +72,7 @@ def bench_glass(seconds: float, width: int = 512, height: int = 256) -> dict[str
                     raise WebError(f"{server.address} shows nothing in Chromium within 30 s")
                 time.sleep(0.02)
             first_s = time.monotonic() - begun_s
-            time.sleep(2.0)
+            time.sleep(settle_s)
             delays = page.evaluate(_READ, [seconds, CELLS, CODE_PX])
             browser.close()
     finally:

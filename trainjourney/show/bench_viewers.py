@@ -37,12 +37,17 @@ SETTLE_S = 3.0
 FIRST_S = 20.0  # a viewer without a frame for so long counts as one who saw none
 
 
-def bench_viewers(engine: str, viewers: int, seconds: float) -> dict[str, Any]:
-    """Play, and watch with one and then with `viewers` clients, `seconds` each. Raises WebError."""
+def bench_viewers(
+    engine: str, viewers: int, seconds: float, settle_s: float = SETTLE_S
+) -> dict[str, Any]:
+    """Play, and watch with one and then with `viewers` clients, `seconds` each. Raises WebError.
+
+    What is measured begins `settle_s` after the last of them has come.
+    """
     with _playing(engine, viewers) as (url, process):
-        with _watching(url, 1):
+        with _watching(url, 1, settle_s):
             one = _measure(url, process.pid, seconds)
-        with _watching(url, viewers) as watchers:
+        with _watching(url, viewers, settle_s) as watchers:
             many = _measure(url, process.pid, seconds)
             firsts = _told(watchers)
     seen = [first for first in firsts if first is not None]
@@ -163,14 +168,14 @@ def _playing(engine: str, viewers: int) -> Iterator[tuple[str, subprocess.Popen[
 
 
 @contextmanager
-def _watching(url: str, viewers: int) -> Iterator[subprocess.Popen[str]]:
+def _watching(url: str, viewers: int, settle_s: float) -> Iterator[subprocess.Popen[str]]:
     command = [sys.executable, "-m", "trainjourney", "watchers", url, str(viewers)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     assert process.stdin and process.stdout
     try:
         if process.stdout.readline() != "watching\n":
             raise WebError(f"{url}: the viewers could not watch; see the line above")
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s)
         yield process
     finally:
         process.stdin.close()

@@ -67,7 +67,6 @@ class Keeper:
         self._falls = 0  # in a row
         self._latest = 0
         self._begun_s = self._moved_s = self._watched_s = self._again_s = 0.0
-        self._reason = ""
 
     @property
     def pid(self) -> int:

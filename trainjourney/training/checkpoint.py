@@ -69,12 +69,6 @@ def load_weights(path: Path, modules: Modules, optional: Collection[str] = ()) -
     return found
 
 
-def read_notes(path: Path) -> dict[str, Any]:
-    """The notes in the header of a checkpoint or weights file."""
-    with _translated(path), safe_open(path, framework="pt") as file:
-        return _notes(path, file.metadata())
-
-
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place, whole and on disk, or not at all."""

@@ -69,7 +69,7 @@ def draw_history(path: Path, picture: Path) -> None:
 
     columns = read_history(path)
     names = [name for name in columns if name not in (*_FIRST, "grad_norm")]
-    figure, axes = pyplot.subplots(figsize=(9, 5), dpi=110, layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(9, 5), dpi=110)
     for name in names:
         steps, values = _smoothed(columns["step"], columns[name])
         if len(steps):

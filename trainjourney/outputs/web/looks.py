@@ -38,7 +38,7 @@ class LookPictures:
         self._looks, self._load, self._folder = looks, load, folder
         self._cards: OrderedDict[tuple[str, int], bytes] = OrderedDict()
         self._busy = asyncio.Lock()
-        self.added = self.refused = 0
+        self.refused = 0
 
     def routes(self) -> Sequence[tuple[str, str, Handler]]:
         """Method, path and handler; all for the role control."""
@@ -77,7 +77,6 @@ class LookPictures:
             except PictureError as err:
                 self.refused += 1
                 raise web.HTTPUnprocessableEntity(text=f"{err}\n") from err
-        self.added += 1
         return web.json_response({"name": name}, status=201)
 
     def _card(self, path: Path) -> bytes:

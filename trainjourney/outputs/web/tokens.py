@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from trainjourney.errors import WebError
+from trainjourney.folders import state_folder
 
 Role = Literal["view", "control", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)  # each may do what those before it may
@@ -32,8 +33,7 @@ def may(role: Role | None, wanted: Role) -> bool:
 
 def default_file() -> Path:
     """Where tokens are kept unless told otherwise: the user's state folder."""
-    home = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
-    return Path(home) / "trainjourney" / "tokens.json"
+    return state_folder() / "tokens.json"
 
 
 @dataclass(frozen=True)

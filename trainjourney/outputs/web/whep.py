@@ -22,6 +22,7 @@ from trainjourney.outputs.web.limits import read_body
 from trainjourney.outputs.webrtc import RefusedError, Session, Viewers
 from trainjourney.settings import WebrtcConfig
 
+PATH = "/whep"
 SDP = "application/sdp"
 FRAGMENT = "application/trickle-ice-sdpfrag"
 RETRY_S = 10
@@ -79,16 +80,16 @@ class IceServers:
 class Whep:
     """The endpoint and its sessions."""
 
-    def __init__(self, viewers: Viewers, ice: IceServers, path: str = "/whep") -> None:
-        self._viewers, self._ice, self._path = viewers, ice, path
+    def __init__(self, viewers: Viewers, ice: IceServers) -> None:
+        self._viewers, self._ice = viewers, ice
 
     def routes(self) -> Sequence[tuple[str, str, Handler]]:
         """Method, path and handler; all for the role view."""
-        session = self._path + "/{session}"
+        session = PATH + "/{session}"
         return [
-            ("POST", self._path, self.create),
-            ("OPTIONS", self._path, self.describe),
-            ("HEAD", self._path, self.describe),
+            ("POST", PATH, self.create),
+            ("OPTIONS", PATH, self.describe),
+            ("HEAD", PATH, self.describe),
             ("PATCH", session, self.trickle),
             ("DELETE", session, self.end),
             ("OPTIONS", session, self.describe),
@@ -105,7 +106,7 @@ class Whep:
             raise _http(err) from err
         response = web.Response(status=201, text=session.answer, content_type=SDP)
         response.charset = None
-        response.headers["Location"] = f"{self._path}/{session.name}"
+        response.headers["Location"] = f"{PATH}/{session.name}"
         response.headers["ETag"] = session.etag
         return self._linked(response)
 
