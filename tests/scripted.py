@@ -41,9 +41,12 @@ class ScriptedEngine:
     backend, precision = "scripted", "f32"
 
     def __init__(
-        self, script: Callable[[int], str] = lambda number: "", looks_ahead: bool = False
+        self,
+        script: Callable[[int], str] = lambda number: "",
+        looks_ahead: bool = False,
+        side_by_side: bool = False,
     ) -> None:
-        self.script, self.looks_ahead = script, looks_ahead
+        self.script, self.looks_ahead, self.side_by_side = script, looks_ahead, side_by_side
         self.predicts = 0
         self.noises: list[NDArray[np.float32]] = []
         self.speeds: list[float] = []

@@ -1,5 +1,7 @@
 """The dreamed world: it goes on from the last good state whatever a step does."""
 
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ def start() -> Frame:
 
 
 def world(engine: ScriptedEngine, seed: int = 1) -> DreamWorld:
-    the_world = DreamWorld(engine, scripted_manifest(), seed)
+    the_world = DreamWorld(engine, scripted_manifest(looks_ahead=engine.looks_ahead), seed)
     the_world.reset(start())
     return the_world
 
@@ -51,13 +53,15 @@ def test_reset_starts_the_same_journey_again() -> None:
     np.testing.assert_array_equal(engine.noises[:3], engine.noises[3:])
 
 
-def test_an_engine_that_looks_ahead_shows_the_same_journey_before_it_predicts() -> None:
-    plain, ahead = ScriptedEngine(), ScriptedEngine(looks_ahead=True)
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_bundle_that_looks_ahead_shows_the_same_journey(beside: bool) -> None:
+    """Its states are predicted when their frames are out, or beside their decoding."""
+    plain, ahead = ScriptedEngine(), ScriptedEngine(looks_ahead=True, side_by_side=beside)
     one, other = world(plain), world(ahead)
     for number in range(1, 6):
         controls = Controls(LOOK, speed=0.5 * number, dream=0.2)
         np.testing.assert_array_equal(one.step(controls), other.step(controls))
-        assert plain.predicts == number and ahead.predicts == number - 1
+        assert plain.predicts == number and (beside or ahead.predicts == number - 1)
         if number % 2:
             other.get_ready()  # or else the next step does it
             assert ahead.predicts == number
@@ -67,14 +71,40 @@ def test_an_engine_that_looks_ahead_shows_the_same_journey_before_it_predicts() 
     np.testing.assert_array_equal(plain.noises, ahead.noises)
 
 
+@pytest.mark.parametrize("beside", [False, True])
 @pytest.mark.parametrize("fault", ["nan", "fail"])
-def test_a_state_thrown_away_when_its_frame_is_out_is_tried_again(fault: str) -> None:
-    engine = ScriptedEngine(lambda number: fault if number in (2, 3) else "", looks_ahead=True)
+def test_a_state_thrown_away_when_its_frame_is_out_is_tried_again(fault: str, beside: bool) -> None:
+    engine = ScriptedEngine(
+        lambda number: fault if number in (2, 3) else "", looks_ahead=True, side_by_side=beside
+    )
     the_world = world(engine)
     frames = [the_world.step(CRUISE) for _ in range(6)]
     for frame, place in zip(frames, (1, 2, 3, 3, 3, 4), strict=True):
         np.testing.assert_array_equal(frame, np.roll(start(), -6 * place, axis=1))
     assert the_world.thrown == 2 and np.isfinite(the_world.state["place"]).all()
+
+
+def test_a_departure_waits_for_what_is_being_predicted() -> None:
+    """An engine predicts one state at a time, also where a world turns to another journey."""
+    busy, crossed = threading.Lock(), []
+
+    def script(number: int) -> str:
+        if not busy.acquire(blocking=False):
+            crossed.append(number)
+            return ""
+        time.sleep(0.002)
+        busy.release()
+        return ""
+
+    engine = ScriptedEngine(script, looks_ahead=True, side_by_side=True)
+    the_world = DreamWorld(engine, scripted_manifest(looks_ahead=True, departure=8), 1)
+    the_world.reset(start())
+    for number in range(20):
+        the_world.step(CRUISE)
+        if number % 5 == 0:
+            the_world.depart(number, LOOK, None)
+    the_world.get_ready()
+    assert engine.predicts > 20 and not crossed and not the_world.thrown
 
 
 @pytest.mark.parametrize("fault", ["nan", "fail"])

@@ -1,5 +1,6 @@
 """The engine: a bundle's four graphs on one backend, ready to be called frame by frame."""
 
+import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ from trainjourney.types import Embedding, Frame, State
 BACKENDS = ("openvino", "onnxruntime")  # on a processor, by preference
 ON_GPU = ("torch", "torch-compile", "tensorrt", "onnxruntime-cuda")  # only where they are asked for
 PRECISIONS = ("bf16", "f16", "f32")
+EVERY_FRAME = ("predictor.onnx", "decoder.onnx")
 
 
 class Engine(Protocol):
@@ -30,7 +32,7 @@ class Engine(Protocol):
 
     backend: str
     precision: str
-    looks_ahead: bool  # `decode` shows the frame to come, of the state before it
+    side_by_side: bool  # predict and decode have cores of their own: run them at the same time
 
     def encode(self, frame: Frame) -> State: ...
 
@@ -55,16 +57,27 @@ def open_engine(
 
     Auto: openvino where it is installed, else onnxruntime; bf16 where the processor has it in
     hardware and the backend uses it, else f32. What is asked for and is not there is refused.
+
+    Where the bundle looks ahead, and there are two threads or more, predictor and decoder get half
+    of them each. On one core a graph keeps what it has in that core's own cache; on two of them
+    every layer hands half of its picture over, which costs most where the cores are far apart.
     Raises BackendError, BundleError.
     """
     chosen = choose_backend(backend)
     if precision not in ("auto", *PRECISIONS):
         raise BackendError(f"no precision '{precision}'; give auto, bf16, f16 or f32")
-    opener, precision = _OPENERS[chosen](precision, threads)
+    opener, told = _OPENERS[chosen](precision, threads)
     apart = chosen not in ON_GPU  # compiling leaves Python's lock alone; a GPU is one
+    half = (threads or core_count()) // 2 if apart and bundle.manifest.looks_ahead else 0
+    openers = dict.fromkeys(GRAPHS, opener)
+    if half:
+        openers |= dict.fromkeys(EVERY_FRAME, _OPENERS[chosen](precision, half)[0])
     with ThreadPoolExecutor(len(GRAPHS) if apart else 1) as pool:
-        encoder, predictor, decoder, embedder = pool.map(lambda name: opener(bundle, name), GRAPHS)
-    return GraphEngine(bundle.manifest, chosen, precision, encoder, predictor, decoder, embedder)
+        graphs = pool.map(lambda name: openers[name](bundle, name), GRAPHS)
+        encoder, predictor, decoder, embedder = graphs
+    return GraphEngine(
+        bundle.manifest, chosen, told, encoder, predictor, decoder, embedder, half > 0
+    )
 
 
 def open_embedder(bundle: Bundle, backend: str = "auto") -> Callable[[Frame], Embedding]:
@@ -81,6 +94,12 @@ def open_embedder(bundle: Bundle, backend: str = "auto") -> Callable[[Frame], Em
         return np.array(embedding, np.float32)
 
     return embed
+
+
+def core_count() -> int:
+    """The cores that this process may use."""
+    mine = getattr(os, "sched_getaffinity", None)
+    return len(mine(0)) if mine else os.cpu_count() or 1
 
 
 def choose_backend(backend: str) -> str:
@@ -112,7 +131,9 @@ class GraphEngine:
         predictor: Graph,
         decoder: Graph,
         embedder: Graph,
+        side_by_side: bool = False,
     ) -> None:
+        self.side_by_side = side_by_side
         self.backend, self.precision = backend, precision
         self._manifest = manifest
         self._encoder, self._predictor = encoder, predictor
@@ -120,7 +141,6 @@ class GraphEngine:
         self._names = [entry.name for entry in manifest.state]
         self._turns = [self._room(), self._room()]  # states are predicted into these by turns
         self._turn = 0
-        self.looks_ahead = "speed" in decoder.inputs
 
     def encode(self, frame: Frame) -> State:
         """A state whose window shows `frame` [H, W, 3]."""

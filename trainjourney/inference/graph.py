@@ -51,8 +51,7 @@ class Graph(Protocol):
 def wanted_ports(manifest: Manifest, graph: str) -> tuple[Ports, Ports]:
     """What the manifest says that goes into and comes out of a graph.
 
-    The decoder takes some of these inputs (of controls it may take embedding and speed), every
-    other graph takes all.
+    The decoder takes some of the state, every other graph takes all inputs.
     """
     state = {entry.name: Port(entry.dtype, entry.shape) for entry in manifest.state}
     frame, embedding = (
@@ -61,14 +60,12 @@ def wanted_ports(manifest: Manifest, graph: str) -> tuple[Ports, Ports]:
     )
     number, noise = Port("float32", ()), Port("float32", manifest.noise.shape)
     controls = dict(zip(CONTROLS, (noise, embedding, number, number), strict=True))
+    ahead = {"embedding": embedding, "speed": number} if manifest.looks_ahead else {}
     following = {f"next.{name}": port for name, port in state.items()}
     return {
         "encoder.onnx": ({"frame": frame}, state),
         "predictor.onnx": ({**state, **controls}, following),
-        "decoder.onnx": (
-            {**state, "embedding": embedding, "speed": number},
-            {"frame": frame},
-        ),
+        "decoder.onnx": ({**state, **ahead}, {"frame": frame}),
         "embedder.onnx": (
             {"picture": Port("uint8", manifest.picture_shape)},
             {"embedding": embedding},
@@ -82,7 +79,9 @@ def check_ports(
     """Hold a graph's own ports against the manifest's. Raises BundleError."""
     wanted_in, wanted_out = wanted_ports(manifest, graph)
     if graph == "decoder.onnx":
-        wanted_in = {name: port for name, port in wanted_in.items() if name in inputs} or wanted_in
+        ahead = ("embedding", "speed") if manifest.looks_ahead else ()
+        some = {name: port for name, port in wanted_in.items() if name in inputs or name in ahead}
+        wanted_in = some or wanted_in
     for kind, wanted, found in (("input", wanted_in, inputs), ("output", wanted_out, outputs)):
         for name in sorted({*wanted, *found}):
             if wanted.get(name) != found.get(name):

@@ -82,6 +82,8 @@ class Manifest(_Table):
     ranges: RangesTable
     departure: int = Field(default=0, ge=0, le=100_000)
     """Steps of standing and dreaming freely until nothing of the start is left; 0: cannot."""
+    looks_ahead: bool = False
+    """The decoder takes embedding and speed too, and shows the frame to come of a state."""
     band: Band | None = None
     state: tuple[StateTable, ...] = Field(min_length=1, max_length=64)
     files: dict[

@@ -3,11 +3,15 @@
 A step that fails, or whose state is no longer finite, is thrown away: the last good frame is shown
 again and the next step sets out from the last good state with the next frame's noise.
 
-An engine that looks ahead shows a frame before the state after it is predicted, which is done when
-the frame is out: then a control is seen after a decoding, and no prediction stands in its way.
+Where a bundle looks ahead, a frame is decoded from the state before it, and the state after it is
+predicted at the same time, or else when the frame is out: a control is seen after a decoding alone.
 """
 
 import logging
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +41,8 @@ class DreamWorld:
         self._in_a_row = 0
         self._state: State = {}
         self._frame: Frame | None = None
-        self._due: Controls | None = None  # of a frame shown whose state is still to be predicted
+        self._due: Callable[[], State] | None = None  # gives the state of a frame that is out
+        self._beside = ThreadPoolExecutor(1) if engine.side_by_side else None
         self.guard = Guard(manifest.band, manifest.frame.fps)
         self._left: Frame | None = None  # the last picture before a departure, while it fades
         self._unseen = 0  # steps of a departure until its country can be seen
@@ -56,13 +61,14 @@ class DreamWorld:
         shape = self.manifest.frame_shape
         frame = np.full(shape, 128, np.uint8) if start is None else start
         assert frame.shape == shape and frame.dtype == np.uint8, (frame.shape, frame.dtype)
+        self._let_go()
         state = self.engine.encode(frame)
         if bad := _not_finite(state):
             raise BackendError(
                 f"the picture gives a state that is not finite ({bad}); "
                 "give --start another, or try --set engine.precision=f32"
             )
-        self._state, self._frame, self._left, self._due = state, frame, None, None
+        self._state, self._frame, self._left = state, frame, None
         self.number = self.thrown = self._in_a_row = self._unseen = 0
         self.guard.reset()
 
@@ -104,7 +110,8 @@ class DreamWorld:
         assert wanted == {name: (one.shape, str(one.dtype)) for name, one in state.items()}
         if bad := _not_finite(state):
             raise BackendError(f"the kept state is not finite ({bad}); start anew")
-        self._state, self._frame, self._left, self._due = state, frame, None, None
+        self._let_go()
+        self._state, self._frame, self._left = state, frame, None
         self.seed, self.number, self._in_a_row, self._unseen = seed, number, 0, 0
 
     def step(self, controls: Controls) -> Frame:
@@ -119,31 +126,40 @@ class DreamWorld:
         self.number += 1
         controls = self._within(controls)
         try:
-            if self.engine.looks_ahead:
+            if self.manifest.looks_ahead:
+                predict = partial(self._predict, self.number - 1, controls)
+                self._due = self._beside.submit(predict).result if self._beside else predict
                 self._frame = self._decode(self._state, controls)
-                self._due = controls
             else:
                 state = self._predict(self.number - 1, controls)
                 self._frame = self._decode(state, controls)
                 self._state, self._in_a_row = state, 0
         except BackendError as err:
+            self._let_go()
             self._throw_away(err)
         else:
             self.guard.watch(self._frame)
         return self._frame if self._left is None else self._faded(self._left, self._frame)
 
     def get_ready(self) -> None:
-        """Predict what the next frame is to show, if that is still to be done.
+        """Have what the next frame is to show predicted, if that is still to be done.
 
         Raises BackendError as `step` does.
         """
-        controls, self._due = self._due, None
-        if controls is not None:
+        due, self._due = self._due, None
+        if due is not None:
             try:
-                self._state = self._predict(self.number - 1, controls)
+                self._state = due()
                 self._in_a_row = 0
             except BackendError as err:
                 self._throw_away(err)
+
+    def _let_go(self) -> None:
+        """Do without the state that is being predicted; an engine predicts one at a time."""
+        due, self._due = self._due, None
+        if due is not None and self._beside:
+            with suppress(BackendError):
+                due()
 
     def _within(self, controls: Controls) -> Controls:
         """Clipped to the bundle's ranges; the guard may have the world dream more."""

@@ -23,7 +23,8 @@ from trainjourney.controls.osc_message import write_message
 from trainjourney.controls.parameters import PARAMETERS
 from trainjourney.errors import TrainjourneyError
 from trainjourney.inference import find_bundle, load_bundle
-from trainjourney.inference.bench import core_count, machine_name
+from trainjourney.inference.bench import machine_name
+from trainjourney.inference.engine import core_count
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config
 from trainjourney.show.departure import open_desk, read_departure

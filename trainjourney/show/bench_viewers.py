@@ -30,7 +30,8 @@ from aiortc import (
 from aiortc.contrib.media import MediaBlackhole
 
 from trainjourney.errors import WebError
-from trainjourney.inference.bench import core_count, machine_name
+from trainjourney.inference.bench import machine_name
+from trainjourney.inference.engine import core_count
 
 READY_S = 120.0
 SETTLE_S = 3.0

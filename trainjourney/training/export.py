@@ -169,6 +169,7 @@ def export_bundle(run: Path, out: Path) -> None:
             "noise": {"shape": list(NOISE)},
             "ranges": {"speed": [-2.0, 2.0], "dream": [0.0, 1.0], "travel_px": 2.0 * TRAVEL},
             "departure": DEPARTURE,
+            "looks_ahead": True,
             "band": band and band.model_dump(),
             "state": [
                 {"name": k, "shape": list(shape), "dtype": dtype}
