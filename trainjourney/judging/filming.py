@@ -12,7 +12,7 @@ from PIL import Image
 from trainjourney.errors import OutputError
 from trainjourney.inference import Bundle, Engine
 from trainjourney.journey.picture import load_picture
-from trainjourney.journey.world import DreamWorld
+from trainjourney.journey.world import FADE_S, DreamWorld
 from trainjourney.settings import JourneyConfig
 from trainjourney.types import Controls, Frame
 
@@ -23,7 +23,7 @@ from .observer import Observation, Observer, join, load_observation, wanted
 from .picture import WIDTH, fit
 from .plan import SWITCH, Plan, Shot, is_pictured
 
-VERSION = 2  # of the observations; older ones are made anew
+VERSION = 3  # of the observations; older ones are made anew
 REAL_GAP = 1000  # frames between the beginnings of two stretches
 CARRIED = (10, 20, 40)  # frames after which the edges of a true start frame are looked for
 Progress = Callable[[float, str], None]
@@ -109,7 +109,10 @@ class Studio:
         start = load_picture(self.looks[shot.look].picture, size.width, size.height)
         world = DreamWorld(self.engine, self.bundle.manifest, shot.seed)
         world.reset(start)
-        world.set_out(self.looks[shot.look].embedding)  # as a show does without a picture
+        if self.bundle.manifest.departure:  # as a show does without a picture
+            world.set_out(self.looks[shot.look].embedding)
+            for _ in range(round(FADE_S * size.fps)):  # while the look's picture melts into it
+                world.step(self._controls(shot)(0))
         return world, start
 
     def _controls(self, shot: Shot) -> Callable[[int], Controls]:
