@@ -77,6 +77,9 @@ def test_the_shipped_pocket_can_depart_and_knows_its_band() -> None:
 # --- pictures that are nothing like a landscape -----------------------------------------------
 
 TEN_S = 300  # frames
+# Of luma, contrast, saturation and detail: more than journeys of one start and six seeds differ,
+# whose detail goes from .027 to .036.
+LIKE = np.array([0.15, 0.15, 0.15, 0.35])
 ODD = {
     "black": np.zeros((256, 512, 3), np.uint8),
     "white": np.full((256, 512, 3), 255, np.uint8),
@@ -122,7 +125,7 @@ def test_a_start_that_is_no_landscape_is_one_ten_seconds_later(
     starts = [load_picture(look.picture, 512, 256), *ODD.values()]
     usual, *others = after(pocket, [(start, look.embedding) for start in starts])
     for name, found in zip(ODD, others, strict=True):
-        assert np.abs(found / usual - 1.0).max() < 0.15, (name, found, usual)
+        assert (np.abs(found / usual - 1.0) < LIKE).all(), (name, found, usual)
 
 
 def test_a_look_that_is_no_landscape_is_a_landscape_too(
