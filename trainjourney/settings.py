@@ -32,7 +32,7 @@ class EngineConfig(Section):
         default=0,
         ge=0,
         le=256,
-        description="Processor threads for the graphs; 0 lets the backend choose.",
+        description="Processor threads of predictor and decoder together; 0 is one a core.",
     )
 
 
