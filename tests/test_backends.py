@@ -254,6 +254,7 @@ def test_a_graph_that_is_none(tmp_path: Path, backend: str) -> None:
             {"state": [{"name": "strip", "shape": [128, 32, 3], "dtype": "uint8"}]},
             r"encoder\.onnx: output position is float32\[1\], bundle.toml says there is none",
         ),
+        ({"looks_ahead": True}, r"decoder\.onnx: input embedding is missing, bundle.toml says"),
     ],
 )
 def test_a_graph_that_does_not_fit_its_manifest(

@@ -102,7 +102,7 @@ def test_a_departure_waits_for_what_is_being_predicted() -> None:
     for number in range(20):
         the_world.step(CRUISE)
         if number % 5 == 0:
-            the_world.depart(number, LOOK, None)
+            the_world.depart(number, None)
     the_world.get_ready()
     assert engine.predicts > 20 and not crossed and not the_world.thrown
 
@@ -147,13 +147,13 @@ def test_a_departure_fades_into_another_journey_of_the_seed_that_is_told(
     before = the_world.step(CRUISE)
     picture = np.full((HEIGHT, WIDTH, 3), 200, np.uint8)
     Image.fromarray(picture).save(tmp_path / "look.png")
-    the_world.depart(9, LOOK, tmp_path / "look.png")
+    the_world.depart(9, tmp_path / "look.png")
     frames = [the_world.step(CRUISE) for _ in range(30)]
     assert the_world.seed == 9 and the_world.number == 30
     apart = [float(np.abs(frame.astype(int) - before).mean()) for frame in frames]
     assert apart[0] < 5.0 and max(np.diff(apart)) < 5.0
     np.testing.assert_array_equal(frames[-1], picture)
-    the_world.depart(4, LOOK, tmp_path / "gone.png")
+    the_world.depart(4, tmp_path / "gone.png")
     np.testing.assert_array_equal(the_world.step(CRUISE), picture)
     assert the_world.seed == 9 and "no new departure" in caplog.text
 
@@ -179,7 +179,7 @@ def test_a_bundle_that_can_departs_from_the_look_alone(tmp_path: Path) -> None:
     the_world.step(CRUISE)
     left = the_world.step(CRUISE).astype(int)
     before = engine.predicts
-    the_world.depart(7, LOOK, tmp_path / "no such picture.jpg")
+    the_world.depart(7, tmp_path / "no such picture.jpg")
     apart = []
     while engine.predicts < before + 40:
         apart.append(np.abs(the_world.step(CRUISE).astype(int) - left).mean())
@@ -193,7 +193,7 @@ def test_a_bundle_that_can_departs_from_the_look_alone(tmp_path: Path) -> None:
     again = ScriptedEngine()
     other = DreamWorld(again, scripted_manifest(departure=40), 3)
     other.reset(start())
-    other.depart(7, LOOK, None)
+    other.depart(7, None)
     for _ in range(30):
         other.step(CRUISE)
     noises = [noise.tobytes() for noise in engine.noises[before : before + 50]]
@@ -229,7 +229,7 @@ def test_steps_of_a_departure_that_fail_are_left_out() -> None:
     engine = ScriptedEngine(lambda number: "nan" if number % 3 == 0 else "")
     the_world = DreamWorld(engine, scripted_manifest(departure=30), 1)
     the_world.reset(start())
-    the_world.depart(7, LOOK, None)
+    the_world.depart(7, None)
     for _ in range(30):
         the_world.step(CRUISE)
     assert the_world.thrown > 5 and engine.speeds[-1] == 1.0

@@ -42,8 +42,8 @@ class World(Protocol):
         """Do now what the next step would have to do first; the last frame is out."""
         ...
 
-    def depart(self, seed: int, embedding: Embedding, picture: Path | None) -> None:
-        """Begin anew in the country of an embedding; `picture` is its look's own."""
+    def depart(self, seed: int, picture: Path | None) -> None:
+        """Begin anew in the country of the look that is steered to; `picture` is its own."""
         ...
 
 

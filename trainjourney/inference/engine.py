@@ -26,8 +26,8 @@ class Engine(Protocol):
 
     A state that `predict` gives stands in the engine's own memory until the next but one
     `predict`; copy it to keep it longer, or to write to it. Frames, embeddings and encoded states
-    are the caller's.
-    `decode` of a state may run in one thread while `predict` goes on from it in another.
+    are the caller's. `decode` of a state may run in one thread while `predict` goes on from it in
+    another.
     """
 
     backend: str
@@ -135,7 +135,6 @@ class GraphEngine:
     ) -> None:
         self.side_by_side = side_by_side
         self.backend, self.precision = backend, precision
-        self._manifest = manifest
         self._encoder, self._predictor = encoder, predictor
         self._decoder, self._embedder = decoder, embedder
         self._names = [entry.name for entry in manifest.state]

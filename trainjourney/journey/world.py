@@ -72,11 +72,12 @@ class DreamWorld:
         self.number = self.thrown = self._in_a_row = self._unseen = 0
         self.guard.reset()
 
-    def depart(self, seed: int, embedding: Embedding, picture: Path | None) -> None:
+    def depart(self, seed: int, picture: Path | None) -> None:
         """Set out anew with another seed; what was goes into fog, and out of it comes the new.
 
-        A bundle that can dreams it from the embedding alone, out of sight; another begins in the
-        look's own picture. What cannot be read or encoded is logged, and the journey goes on.
+        A bundle that can dreams it from the look alone, out of sight, in the steps that follow;
+        another begins in the look's own picture. What cannot be read or encoded is logged, and the
+        journey goes on.
         """
         height, width, _ = self.manifest.frame_shape
         left, thrown = self._frame, self.thrown
@@ -96,7 +97,7 @@ class DreamWorld:
         """
         picture, alone = self._frame, self.manifest.departure
         if alone:
-            self.depart(self.seed, embedding, None)
+            self.depart(self.seed, None)
             while self._unseen:
                 self._dream_unseen(Controls(embedding, 0.0, 0.0))
             self._left = picture

@@ -54,7 +54,7 @@ def travel(
         controls = board.step(1.0 / fps)
         seed = board.departure()
         if seed is not None:
-            world.depart(seed, controls.embedding, board.look.picture)
+            world.depart(seed, board.look.picture)
         if frame is None or not board.hold:
             frame = world.step(controls)
         _turn(board, light(), number, heard)
