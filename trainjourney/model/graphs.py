@@ -9,10 +9,12 @@ from .decoder import RESIDUAL, Composite, Decoder, pixels, weave
 from .embedder import SIZE, Embedder
 from .encoder import Encoder
 from .network import DREAMT, TALL, TILE
-from .planes import HEIGHT, MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, WIDTH, pool_rows
+from .planes import HEIGHT, MATERIALS, PLANES, ROWS, TRAVEL, VIEW_H, VIEW_W, WIDTH, pool_rows
 from .ring import CELL, CHANNELS, RING, TILE_CELLS, P, from_columns, to_columns
 from .runway import Road, roll
+from .sampler import STEPS
 
+PLAIN = 0.004  # mean difference from its mean, 0..1, up to which a picture has nothing in it
 DECODED = ("ring", "position", "ahead", "behind", "fade", "embedding", "speed")  # by the decoder
 
 
@@ -97,10 +99,15 @@ class EncoderGraph(nn.Module):
         self.encoder, self.codec, self.decoder, self.embedder = encoder, codec, decoder, embedder
         self.composite = Composite()
         self.plane_numbers: Tensor
+        self.parallax: Tensor
         self.register_buffer("plane_numbers", torch.arange(P))
+        self.register_buffer("parallax", torch.tensor([p.parallax for p in PLANES]))
 
     def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
-        """Guess the planes, and keep what the guess does not say as a residual on each plane."""
+        """Guess the planes, and keep what the guess does not say as a residual on each plane.
+
+        Beyond the window's edges stands what is within, mirrored, until there is dreamt country.
+        """
         picture = frame.permute(2, 0, 1)[None].float() / 255.0
         look = self.embedder(F.avg_pool2d(picture, 4))
         small = F.avg_pool2d(picture, 2)
@@ -118,16 +125,31 @@ class EncoderGraph(nn.Module):
         kept = ((residual.clamp(-1, 1) * 127.0).round() + 128.0).to(torch.uint8)
         view = to_columns(torch.cat([masks.to(torch.uint8), kept], 1))
         empty = torch.cat([view[:, :1, : MATERIALS * ROWS] * 0, kept_nothing(view)], 2)
-        blank = empty.expand(P, RING - VIEW_W, CHANNELS * ROWS)
-        ring = torch.cat([view, blank], 1).flatten(0, 1)
+        blank = empty.expand(P, RING - VIEW_W - 2 * TILE_CELLS, CHANNELS * ROWS)
+        after = view[:, VIEW_W - 1 - TILE_CELLS : VIEW_W - 1].flip(1)
+        before = view[:, 1 : 1 + TILE_CELLS].flip(1)
+        ring = torch.cat([view, after, blank, before], 1).flatten(0, 1)
+        beyond = self._mirrored(small)
         tile, job = torch.zeros(DREAMT, TALL, TILE), torch.zeros(4, dtype=torch.int32)
         one = torch.ones(1)
-        painted, seen = look.expand(2 * P, SIZE) + 0.0, look.expand(P, SIZE) + 0.0
+        # of no look: so it is dreamt anew as soon as may be
+        painted, seen = look.expand(2 * P, SIZE) * 0.0, look.expand(P, SIZE) + 0.0
         sheet = view[0, :TILE_CELLS, : MATERIALS * ROWS] * 0
         return (
-            ring, zeros, zeros + 0, zeros + 0, tile, job, one * 0.0, painted, seen, zeros + 0,
+            ring, zeros, beyond, beyond + 0, tile, job, one * 0.0, painted, seen, zeros + 0,
             look[0] + 0.0, job + 0, sheet, job[:3] + 0, one, look[0] + 0.0,
         )  # fmt: skip
+
+    def _mirrored(self, small: Tensor) -> Tensor:
+        """How much of each plane is mirrored at the window's edges, [P] int32 in 1/CELL cells.
+
+        So that the train rolls at once: until all planes have had their first tile. Where the
+        picture is of one colour there is no country in it, and nothing to mirror.
+        """
+        frames = P * STEPS  # to a tile for each
+        cells = (self.parallax * TRAVEL * frames).ceil().clamp(max=TILE_CELLS)
+        something = ((small - small.mean((2, 3), keepdim=True)).abs().mean() > PLAIN).float()
+        return (something * cells * CELL).to(torch.int32)
 
     def _attach(self, sheets: Tensor, missing: Tensor) -> list[Tensor]:
         """What is missing, given to the plane that is seen there: [3, ROWS, VIEW_W] for each."""

@@ -59,12 +59,13 @@ def build_graphs(
     assert isinstance(decoder, Decoder) and isinstance(network, Network)
     assert isinstance(encoder, Encoder)
     decoder.grain.copy_(grain_cells(torch.from_numpy(textures())))
+    start = EncoderGraph(encoder, codec, decoder, embedder).eval()
     predictor, view = PredictorGraph(network, codec).eval(), DecoderGraph(decoder).eval()
     if parallax is not None:
-        predictor.parallax.copy_(torch.tensor(parallax))
-        view.parallax.copy_(predictor.parallax)
+        for graph in (start, predictor, view):
+            graph.parallax.copy_(torch.tensor(parallax))
     return {
-        "encoder": EncoderGraph(encoder, codec, decoder, embedder).eval(),
+        "encoder": start,
         "predictor": predictor,
         "decoder": view,
         "embedder": PictureGraph(embedder).eval(),
