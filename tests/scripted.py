@@ -47,7 +47,7 @@ class ScriptedEngine:
         side_by_side: bool = False,
     ) -> None:
         self.script, self.looks_ahead, self.side_by_side = script, looks_ahead, side_by_side
-        self.predicts = 0
+        self.predicts = self.decodes = 0
         self.noises: list[NDArray[np.float32]] = []
         self.speeds: list[float] = []
         self.dreams: list[float] = []
@@ -74,6 +74,7 @@ class ScriptedEngine:
         return {"place": place, "picture": state["picture"]}
 
     def decode(self, state: State, embedding: Embedding, speed: float) -> Frame:
+        self.decodes += 1
         place = float(state["place"][0]) + (6.0 * speed if self.looks_ahead else 0.0)
         return np.roll(state["picture"], -round(place), axis=1)
 

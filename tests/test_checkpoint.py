@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from trainjourney.errors import TrainingError
 from trainjourney.training.checkpoint import (
     load_checkpoint,
+    load_fitting,
     load_weights,
     save_checkpoint,
     save_weights,
@@ -77,6 +78,22 @@ def test_weights_start_the_modules_they_hold(tmp_path: Path) -> None:
         load_weights(path, new)
     assert load_weights(path, new, optional=["judge"]) == ["paint", "dream"]
     assert same(modules, others)
+
+
+def test_networks_of_another_size_take_what_fits(tmp_path: Path) -> None:
+    path = tmp_path / "weights.safetensors"
+    modules, _, _ = trained(1)
+    save_weights(path, modules)
+    other = nn.Linear(3, 5)
+    before = copy.deepcopy(other)
+    other.bias = nn.Parameter(torch.zeros(3))  # as the one that was saved
+    shares = load_fitting(path, {"paint": Tied(), "dream": other, "new": nn.Linear(2, 2)})
+    dream = modules["dream"]
+    assert isinstance(dream, nn.Linear)
+    assert torch.equal(other.bias, dream.bias) and torch.equal(other.weight, before.weight)
+    assert shares == {"paint": 1.0, "dream": 3 / 18, "new": 0.0}
+    with pytest.raises(TrainingError, match="no such file"):
+        load_fitting(tmp_path / "none.safetensors", modules)
 
 
 def test_another_shape_is_refused_by_name_and_nothing_is_changed(tmp_path: Path) -> None:

@@ -1,7 +1,14 @@
 """A judgement from end to end: the eye, films that go on, the report, the published figures."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 import tomllib
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -76,6 +83,51 @@ def test_what_was_filmed_is_not_filmed_again(judged: Judgement, place: Path) -> 
         k: v for k, v in two.items() if k not in drop
     }
     assert summarise(judged)["measures"] == summarise(again)["measures"]
+
+
+def test_a_crew_films_the_same_side_by_side(judged: Judgement, place: Path) -> None:
+    folder = place / "crew"
+    both = judge(str(place / "tiny"), folder, backend="onnxruntime", plan=PLAN, jobs=2)
+    one, two = (summarise(j) for j in (judged, both))
+    assert one["measures"] == two["measures"]
+    made = {path.name for path in (folder / "films").glob("*.npz")}
+    assert made == {f"{shot.name}.npz" for shot in PLAN.shots}
+    with pytest.raises(BackendError, match="no backend 'none'"):
+        judge(str(place / "tiny"), folder, backend="none", plan=PLAN, jobs=2)
+
+
+def test_a_crew_goes_home_when_its_judge_is_killed(place: Path) -> None:
+    code = (
+        "from pathlib import Path; from trainjourney.judging.judge import judge\n"
+        "if __name__ == '__main__':\n"
+        f"    judge({str(place / 'tiny')!r}, Path({str(place / 'killed')!r}), 10**6, 2, "
+        "backend='onnxruntime', jobs=2)"
+    )
+    script = place / "judging.py"
+    script.write_text(code, encoding="utf-8")
+    leader = subprocess.Popen([sys.executable, str(script)], start_new_session=True)
+    try:
+        _until(lambda: _group(leader.pid) >= 3)  # and what keeps their semaphores
+        leader.kill()
+        leader.wait()
+        _until(lambda: not _group(leader.pid))
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(leader.pid, signal.SIGKILL)
+
+
+def _group(leader: int) -> int:
+    """How many processes of a group there are."""
+    found = subprocess.run(["ps", "-A", "-o", "pgid=,stat="], capture_output=True, text=True)
+    lines = [line.split() for line in found.stdout.splitlines()]
+    return sum(int(group) == leader and not state.startswith("Z") for group, state in lines)
+
+
+def _until(done: Callable[[], bool], most_s: float = 60.0) -> None:
+    end_s = time.monotonic() + most_s
+    while not done():
+        assert time.monotonic() < end_s, "not within a minute"
+        time.sleep(0.1)
 
 
 def test_published_figures_are_held(judged: Judgement, place: Path) -> None:

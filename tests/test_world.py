@@ -10,6 +10,8 @@ from PIL import Image
 from scripted import HEIGHT, SIZE, WIDTH, ScriptedEngine, scripted_manifest
 
 from trainjourney.errors import BackendError
+from trainjourney.inference.band import FIGURES
+from trainjourney.journey.guard import DREAM
 from trainjourney.journey.world import PATIENCE, DreamWorld
 from trainjourney.types import Controls, Frame
 
@@ -51,6 +53,26 @@ def test_reset_starts_the_same_journey_again() -> None:
     the_world.reset(start())
     np.testing.assert_array_equal([the_world.step(CRUISE) for _ in range(3)], first)
     np.testing.assert_array_equal(engine.noises[:3], engine.noises[3:])
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_frames_that_nobody_wants_are_left_out_and_the_journey_is_the_same(ahead: bool) -> None:
+    """Even where the guard looks, and finds every frame wrong."""
+    dark = dict.fromkeys(FIGURES, (0.0, 0.01))
+    worlds = []
+    for _ in range(2):
+        engine = ScriptedEngine(looks_ahead=ahead)
+        worlds.append(DreamWorld(engine, scripted_manifest(looks_ahead=ahead, band=dark), 1))
+        worlds[-1].reset(start())
+    whole, sparse = worlds
+    for number in range(1, 301):
+        frame, other = whole.step(CRUISE), sparse.step(CRUISE, drawn=number % 7 == 0)
+        if number % 7 == 0:
+            np.testing.assert_array_equal(frame, other)
+    one, two = (world.engine for world in worlds)
+    assert isinstance(one, ScriptedEngine) and isinstance(two, ScriptedEngine)
+    assert one.dreams == two.dreams and set(one.dreams) == {0.2, DREAM}
+    assert one.decodes == 300 and 100 < two.decodes < 150  # a third for the guard
 
 
 @pytest.mark.parametrize("beside", [False, True])

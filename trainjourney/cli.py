@@ -307,6 +307,9 @@ def judge(
     publish: Annotated[
         bool, typer.Option("--publish", help="Write the figures beside it, as judged.toml.")
     ] = False,
+    jobs: Annotated[
+        int, typer.Option(metavar="N", min=1, max=64, help="Films at a time; best one a core.")
+    ] = 1,
     backend: Backend = None,
     precision: Precision = None,
 ) -> None:
@@ -320,7 +323,8 @@ def judge(
         from trainjourney.judging.report import last_line, show_table, write_report
 
         choice = (backend or "auto", precision or "auto")
-        table = write_report(run(bundle, report, frames, seeds, short, against, *choice))
+        judged = run(bundle, report, frames, seeds, short, against, *choice, jobs=jobs)
+        table = write_report(judged)
         if publish:
             write_published(find_bundle(bundle), table)
     show_table(table)

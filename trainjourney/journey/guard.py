@@ -39,13 +39,19 @@ class Guard:
         """Whether the lever is held up now."""
         return self._left > 0
 
+    @property
+    def looks(self) -> bool:
+        """Whether it looks at the next frame, or lets it pass."""
+        return self._limits is not None and (self._number + 1) % _EVERY == 1
+
     def watch(self, frame: Frame) -> None:
         """Look at the frame that was made."""
         if self._limits is None:
             return
         self._left, self._rest = max(0, self._left - 1), max(0, self._rest - 1)
+        looks = self.looks
         self._number += 1
-        if self._number % _EVERY == 1:
+        if looks:
             now = figures(frame)
             share = min(1.0, _EVERY / (_SETTLE_S * self._fps))
             self._mean = now if self._mean is None else self._mean + share * (now - self._mean)

@@ -115,10 +115,11 @@ class DreamWorld:
         self._state, self._frame, self._left = state, frame, None
         self.seed, self.number, self._in_a_row, self._unseen = seed, number, 0, 0
 
-    def step(self, controls: Controls) -> Frame:
+    def step(self, controls: Controls, drawn: bool = True) -> Frame:
         """The next frame; or the last good one, if this step had to be thrown away.
 
-        Raises BackendError after `PATIENCE` such steps in a row.
+        One that need not be `drawn` is so only for the guard: it may be the frame before, and the
+        journey is the same. Raises BackendError after `PATIENCE` such steps in a row.
         """
         assert self._frame is not None, "step before reset"
         if self._unseen:
@@ -126,14 +127,15 @@ class DreamWorld:
         self.get_ready()
         self.number += 1
         controls = self._within(controls)
+        drawn = drawn or self.guard.looks
         try:
             if self.manifest.looks_ahead:
                 predict = partial(self._predict, self.number - 1, controls)
                 self._due = self._beside.submit(predict).result if self._beside else predict
-                self._frame = self._decode(self._state, controls)
+                self._frame = self._decode(self._state, controls) if drawn else self._frame
             else:
                 state = self._predict(self.number - 1, controls)
-                self._frame = self._decode(state, controls)
+                self._frame = self._decode(state, controls) if drawn else self._frame
                 self._state, self._in_a_row = state, 0
         except BackendError as err:
             self._let_go()

@@ -89,6 +89,6 @@ def dreamt_film(
 ) -> Film:
     """What a world dreams from where it stands; `controls` are asked for every frame."""
     for time in range(1, frames + 1):
-        frame = world.step(controls(time))
+        frame = world.step(controls(time), drawn=wants(time))
         if wants(time):
             yield time, frame

@@ -10,6 +10,7 @@ from trainjourney.errors import BundleError, OutputError
 from trainjourney.inference import find_bundle, load_bundle, open_engine
 from trainjourney.training.progress import Bar, Watcher
 
+from .crew import film_shots
 from .eye import Eye
 from .filming import Studio, film_real, kept_observation, key_of
 from .films import Film, frozen_film, real_ride, to_bytes, warped_film
@@ -45,10 +46,12 @@ def judge(
     precision: str = "auto",
     watcher: Watcher | None = None,
     plan: Plan | None = None,
+    jobs: int = 1,
 ) -> Judgement:
     """Judge a bundle (a name or a folder) and write the report. Raises TrainjourneyError.
 
-    What was filmed stays in `report`; the same words go on where they were stopped.
+    What was filmed stays in `report`; the same words go on where they were stopped. `jobs` films
+    are made at a time, in processes of their own.
     """
     begun_s = time.monotonic()
     try:
@@ -69,6 +72,8 @@ def judge(
                 f"{theirs.bundle.folder}: has no look '{missing[0]}', so both cannot be compared; "
                 "leave --against out"
             )
+    if jobs > 1:
+        film_shots(bundle, report / "films", backend, precision, plan.shots, jobs, watcher)
     real = _real(eye, plan, report / "real", watcher)
     case = _film(ours, plan, watcher)
     figures = {

@@ -10,7 +10,7 @@ from trainjourney.show.meter import Meter
 from trainjourney.types import Change, Output, Source, World
 
 Stopped = Callable[[], bool]
-EARLY = 1.0 / 3.0  # of a frame
+EARLY = 0.5  # of a frame
 LOOK_S = 0.001  # between looks whether a control was turned
 Heard = Callable[[int, Change], None]  # the frame, from 0, that a change first acts on
 
@@ -35,7 +35,7 @@ def travel(
     """Changes to the board, the board to the world, the world's frame to the outputs.
 
     Ends after `frames` frames, or when `stopped`. With a pacer every frame is begun when it is
-    due and shown as soon as it is made; when a control was `turned`, up to a third of a frame
+    due and shown as soon as it is made; when a control was `turned`, up to half a frame
     before it is due, so that no change waits longer than it must. Changes of the `light` alone are
     asked for once more when the frame is made, and act on it too. Either way the board moves by
     1/fps a frame, so that the same seed makes the same journey at any speed. What the world can do

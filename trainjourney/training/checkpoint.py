@@ -69,6 +69,25 @@ def load_weights(path: Path, modules: Modules, optional: Collection[str] = ()) -
     return found
 
 
+def load_fitting(path: Path, modules: Modules) -> dict[str, float]:
+    """Fill modules with the tensors of a file that have their names and shapes; leave the rest.
+
+    For networks of another size. Gives the share of every module's numbers that was filled.
+    Raises TrainingError where the file cannot be read.
+    """
+    tensors, _ = _read(path)
+    shares = {}
+    for name, module in modules.items():
+        wanted = module.state_dict()
+        found = {key: tensors.get(f"{name}.{key}") for key in wanted}
+        fits = {k: t for k, t in found.items() if t is not None and t.shape == wanted[k].shape}
+        for key, tensor in fits.items():
+            wanted[key].copy_(tensor)
+        whole = sum(value.numel() for value in wanted.values())
+        shares[name] = sum(tensor.numel() for tensor in fits.values()) / whole
+    return shares
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place, whole and on disk, or not at all."""

@@ -1,5 +1,6 @@
 """The pocket from nothing: render, then six stages in order, each resuming where it stood."""
 
+import logging
 import shutil
 from collections.abc import Collection
 from dataclasses import asdict, replace
@@ -8,12 +9,13 @@ from pathlib import Path
 from torch import nn
 
 from ..errors import TrainingError
+from ..inference import load_bundle
 from ..model.codec import Codec
 from ..model.decoder import Decoder
 from ..model.embedder import Embedder
 from ..model.encoder import Encoder
 from ..model.network import Network
-from .checkpoint import load_weights, save_weights
+from .checkpoint import load_fitting, load_weights, save_weights
 from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard, shard_name
 from .decoder_stage import DecoderStage
@@ -26,6 +28,8 @@ from .presets import Preset, find_preset
 from .progress import Bar
 from .runner import run_stage
 from .stage import Stage
+
+log = logging.getLogger(__name__)
 
 STAGES = ("look", "codec", "decoder", "dream", "few", "encoder")
 STAGE_OF = {"embedder": "look", "codec": "codec", "decoder": "decoder", "network": "dream"} | {
@@ -45,7 +49,8 @@ def train_pocket(
     """Train the pocket in the folder `run`; `minutes` bounds the training of all stages together.
 
     `only` some stages are trained, and share the minutes; the others must have been before, or
-    come from `warm`, a bundle of the same preset whose weights every stage sets out from.
+    come from `warm`, a bundle whose weights every stage sets out from. From one of another preset
+    it has what is of the same size.
     Raises TrainingError. Killed at any time, the same call goes on.
     """
     if unknown := [name for name in only if name not in STAGES]:
@@ -99,8 +104,14 @@ def stage_weights(run: Path, name: str) -> Path:
 
 def set_out_from(bundle: Path, run: Path) -> None:
     """Give every stage that has not begun the weights of a bundle. Raises TrainingError."""
-    networks = fresh_networks(find_preset(str(read_options(run)["preset"])))
-    load_weights(bundle / "weights.safetensors", networks)
+    preset = str(read_options(run)["preset"])
+    networks = fresh_networks(find_preset(preset))
+    weights = bundle / "weights.safetensors"
+    if load_bundle(bundle).manifest.training.get("preset", preset) == preset:
+        load_weights(weights, networks)
+    else:
+        for name, share in load_fitting(weights, networks).items():
+            log.info("%s: %.0f %% of %s fit", weights, 100.0 * share, name)
     for name, network in networks.items():
         path = stage_weights(run, STAGE_OF[name])
         if not path.exists():
