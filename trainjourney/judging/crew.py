@@ -86,5 +86,6 @@ def _film(shot: Shot) -> None:
             with made.get_lock():
                 made.value += number - told
             told = number
+
     studio.film(shot, tell)
     tell(1.0, "")
