@@ -13,7 +13,7 @@ from torch.nn import functional as F
 from trainjourney.errors import RideError, TrainingError
 from trainjourney.inference import load_bundle, open_engine
 from trainjourney.model.decoder import Decoder
-from trainjourney.model.planes import HEIGHT, MATERIALS, PLANES, VIEW_W, WIDTH
+from trainjourney.model.planes import HEIGHT, MATERIALS, PLANES, ROWS, VIEW_W, WIDTH
 from trainjourney.rides.dataset import Ride, open_ride
 from trainjourney.rides.importer import import_rides
 from trainjourney.scenery.worlds import WORLDS
@@ -22,6 +22,8 @@ from trainjourney.training.export import build_graphs, export_bundle, load_netwo
 from trainjourney.training.options import read_options
 from trainjourney.training.ride_country import (
     BANDS,
+    WHOLE,
+    bands_of,
     fit_palette,
     land_masks,
     lay_out,
@@ -61,6 +63,17 @@ def test_parallax_is_what_was_measured(ride: Ride) -> None:
     assert np.mean(lower) / np.mean(upper) == pytest.approx(3.0, rel=0.15)
     assert bool((np.diff([p for p in parallax if p > 0.01]) >= 0).all())
     assert parallax.sum() <= 4.2 + 1e-6
+
+
+def test_where_all_rows_go_by_alike_they_are_cut_once(tmp_path: Path) -> None:
+    flat = open_ride(bring_in(tmp_path, sliding(5, 40, 6.0, (WIDTH, HEIGHT))))
+    assert bands_of(flat) == WHOLE
+    rows = [row for top, end in WHOLE for row in range(top, end)]
+    assert rows == list(range(HEIGHT // 2))
+    for (top, end), plane in zip(WHOLE, PLANES, strict=True):
+        assert top == end or (plane.top <= top and end <= plane.top + ROWS)
+    full = [p for p, (top, end) in enumerate(WHOLE) if end > top]
+    assert np.ptp(parallax_of(flat)[full]) < 0.15 * parallax_of(flat)[full[0]]
 
 
 def test_country_laid_out_is_the_country_that_went_by(ride: Ride) -> None:

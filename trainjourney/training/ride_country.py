@@ -2,8 +2,9 @@
 
 What a film honestly tells of depth is how fast each band of rows went by: a plane is a band of
 rows here, and its parallax is that band's measured speed. A thing that stands across two bands
-shears where their speeds differ. Colours become materials by k-means, a palette a place, begun
-from what the decoder would paint in the look of that place.
+shears where their speeds differ; where all go by alike, there are but three. Colours become
+materials by k-means, a palette a place, begun from what the decoder would paint in the look of
+that place.
 """
 
 import shutil
@@ -28,6 +29,10 @@ from .dataset import CELLS, PICTURES
 
 # View rows of each plane's band: from, to. Nothing stands on the track.
 BANDS = ((0, 40), (40, 54), (54, 66), (66, 78), (78, 92), (92, 106), (0, 0), (106, 128))
+# The same where all rows go by alike: as few as can be, for planes are dreamt one by one, and what
+# is cut in two does not meet.
+WHOLE = ((0, 8), (8, 72), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (72, 128))
+ALIKE = 1.3  # speed of the fastest rows over the slowest, up to which they go by alike
 MID = 0.55  # parallax of what goes by as fast as the mid-ground
 MOST = 4.2  # parallax of all planes together that the dreaming keeps up with
 IDLE = 0.01  # parallax of a plane with nothing on it
@@ -49,16 +54,28 @@ class Sheet:
     mirrored: bool  # the train ran backwards
 
 
+def profile_of(ride: Ride) -> NDArray[np.float64]:
+    """Speed of bands of rows from the top down, over the mid-ground's."""
+    profiles = np.array([source["profile"] for source in ride.table["sources"]], np.float64)
+    return np.asarray(np.median(profiles, axis=0).clip(0.0, 4.0))
+
+
+def bands_of(ride: Ride) -> tuple[tuple[int, int], ...]:
+    """The view rows of each plane, from and to."""
+    profile = profile_of(ride)
+    return WHOLE if profile.max() < ALIKE * profile.min() else BANDS
+
+
 def ratios_of(ride: Ride) -> NDArray[np.float64]:
     """Speed of every plane over the mid-ground's, from the bands of rows, [planes]."""
-    profiles = np.array([source["profile"] for source in ride.table["sources"]], np.float64)
-    profile = np.median(profiles, axis=0).clip(0.0, 4.0)
+    profile, bands = profile_of(ride), bands_of(ride)
     rows = (np.arange(len(profile)) + 0.5) * VIEW_H / len(profile)
-    middle = np.array([(top + end) / 2.0 for top, end in BANDS])
+    middle = np.array([(top + end) / 2.0 for top, end in bands])
     found = np.interp(middle, rows, profile).clip(min=IDLE / MID)
-    found[[top == end for top, end in BANDS]] = 0.0
+    empty = [top == end for top, end in bands]
+    found[empty] = 0.0
     found = np.maximum.accumulate(found)  # what is lower in the picture is nearer
-    found[[top == end for top, end in BANDS]] = IDLE / MID
+    found[empty] = IDLE / MID
     return np.asarray(found)
 
 
@@ -104,11 +121,12 @@ def lay_out(ride: Ride, frames: NDArray[np.int64]) -> Sheet:
     ways = np.maximum.accumulate(ways)
     rows = (np.arange(ways.shape[1]) + 0.5) * VIEW_H / ways.shape[1]
     at = np.zeros((len(frames), len(PLANES)))
-    for p, (top, end) in enumerate(BANDS):
+    bands = bands_of(ride)
+    for p, (top, end) in enumerate(bands):
         if end > top:
             at[:, p] = [np.interp((top + end) / 2.0, rows, way) for way in ways]
     pictures = []
-    for p, (top, end) in enumerate(BANDS):
+    for p, (top, end) in enumerate(bands):
         length = VIEW_W + int(at[-1, p]) + 1
         pictures.append(np.zeros((end - top, max(length, VIEW_W), 3), np.float32))
     before = np.zeros(len(PLANES), int)
@@ -117,7 +135,7 @@ def lay_out(ride: Ride, frames: NDArray[np.int64]) -> Sheet:
         if not (far or k in (0, len(frames) - 1)):
             continue
         view = _view(ride, int(i), mirrored)
-        for p, (top, end) in enumerate(BANDS):
+        for p, (top, end) in enumerate(bands):
             x = int(at[k, p])
             low = 0 if k == 0 else VIEW_W // 2 - (x - before[p])
             high = VIEW_W if k in (0, len(frames) - 1) else VIEW_W // 2
@@ -146,7 +164,7 @@ def _write_place(ride: Ride, sheet: Sheet, first: int, decoder: Decoder, folder:
     paint = _palette(decoder, F.normalize(look, dim=0))
     strips = np.zeros((1, len(PLANES), MATERIALS, ROWS, CELLS), np.uint8)
     sky = torch.zeros(KNOTS, 3)
-    for p, (top, end) in enumerate(BANDS):
+    for p, (top, end) in enumerate(bands_of(ride)):
         if top == end:
             continue
         columns = np.arange(CELLS) + int(starts[p])
