@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from trainjourney.errors import TrainingError
 from trainjourney.training.checkpoint import (
@@ -29,6 +29,7 @@ from trainjourney.training.checkpoint import (
 from trainjourney.training.history import History, draw_history
 from trainjourney.training.progress import Silent, Watcher
 from trainjourney.training.stage import Schedule, Stage
+from trainjourney.training.updates import average, make_optimizer, numbers, seeded
 
 CHECKPOINT, WEIGHTS, DONE = "checkpoint.safetensors", "weights.safetensors", "done.json"
 BAD_STEPS = 20
@@ -117,7 +118,7 @@ class _Run:
         self.ema = copy.deepcopy(self.modules)  # in one go: what is shared stays shared
         for module in self.ema.values():
             module.eval().requires_grad_(False)
-        self.optimizer = _optimizer(self.modules, schedule)
+        self.optimizer = make_optimizer(self.modules, schedule)
         self.tally = _Tally()
         self.losses: dict[str, float] = {}
 
@@ -196,12 +197,12 @@ class _Run:
     def step(self, lr: float) -> dict[str, float]:
         """One batch and, where all is finite, one update; gives what to show."""
         tally = self.tally
-        rng = _seeded(self.seed, tally.step, self.device)
+        rng = seeded(self.seed, tally.step, self.device)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.schedule.bf16):
             losses = self.stage.losses(tally.step, rng)
         loss = losses["loss"]
         assert loss.shape == (), loss.shape
-        shown = _numbers(losses)
+        shown = numbers(losses)
         norm = math.nan
         self.optimizer.zero_grad(set_to_none=True)
         if math.isfinite(shown["loss"]):
@@ -214,7 +215,7 @@ class _Run:
             self.optimizer.step()
             tally.updates += 1
             tally.skipped_in_a_row = 0
-            _average(self.ema, self.modules, self.schedule.decay(tally.updates))
+            average(self.ema, self.modules, self.schedule.decay(tally.updates))
         else:
             tally.skipped += 1
             tally.skipped_in_a_row += 1
@@ -279,52 +280,6 @@ class _Run:
         losses = " ".join(f"{name} {value:.4g}" for name, value in self.losses.items())
         bad = f" skipped {tally.skipped}" if tally.skipped else ""
         return f"step {tally.step} lr {lr:.2e} {losses}{bad} {tally.elapsed_s / 60.0:.1f} min"
-
-
-def _optimizer(modules: dict[str, nn.Module], schedule: Schedule) -> torch.optim.AdamW:
-    """AdamW over every parameter that wants a gradient, once each."""
-    found = {id(p): p for m in modules.values() for p in m.parameters() if p.requires_grad}
-    assert found, "a stage without parameters"
-    groups: list[dict[str, Any]] = [
-        {"params": [p for p in found.values() if p.ndim >= 2]},
-        {"params": [p for p in found.values() if p.ndim < 2], "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]],
-        lr=schedule.lr,
-        betas=(0.9, schedule.beta2),
-        weight_decay=schedule.weight_decay,
-        fused=True,
-    )
-
-
-@torch.no_grad()
-def _average(ema: dict[str, nn.Module], modules: dict[str, nn.Module], decay: float) -> None:
-    """ema = decay * ema + (1 - decay) * now; buffers are copied."""
-    ours: list[Tensor] = []
-    theirs: list[Tensor] = []
-    seen: set[int] = set()
-    for name, module in modules.items():
-        for mean, now in zip(ema[name].parameters(), module.parameters(), strict=True):
-            if id(mean) not in seen and mean.is_floating_point():
-                seen.add(id(mean))
-                ours.append(mean)
-                theirs.append(now)
-        for kept, buffer in zip(ema[name].buffers(), module.buffers(), strict=True):
-            kept.copy_(buffer)
-    torch._foreach_lerp_(ours, theirs, 1.0 - decay)
-
-
-def _seeded(seed: int, step: int, device: torch.device) -> torch.Generator:
-    """The chance of one step as a pure function of seed and step, torch's global one too."""
-    mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + 1) % 2**63
-    torch.manual_seed(mixed)
-    return torch.Generator(device=device).manual_seed(mixed)
-
-
-def _numbers(losses: dict[str, Tensor]) -> dict[str, float]:
-    values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
-    return dict(zip(losses, values, strict=True))
 
 
 @contextmanager
