@@ -6,7 +6,6 @@ A bundle or figures that are not there fail with one line that says what to type
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from queue import Queue
 
 import numpy as np
 import pytest
@@ -16,10 +15,7 @@ from trainjourney.inference import Bundle, Engine, find_bundle, load_bundle, ope
 from trainjourney.inference.band import figures
 from trainjourney.journey.noise import draw_noise
 from trainjourney.journey.picture import load_picture
-from trainjourney.judging.eye import Eye
-from trainjourney.judging.filming import Studio, film_real
 from trainjourney.judging.judge import judge
-from trainjourney.judging.plan import Shot, plan_shots
 from trainjourney.judging.published import published, worse
 from trainjourney.judging.report import summarise
 from trainjourney.types import Embedding, Frame
@@ -27,43 +23,13 @@ from trainjourney.types import Embedding, Frame
 POCKET = Path(__file__).resolve().parent.parent / "engines" / "pocket"
 
 
-def film_side_by_side(folder: Path, report: Path, frames: int, seeds: int) -> None:
-    """The films of a short judgement, two at a time: it goes on from what is there."""
-    bundle = load_bundle(folder)
-    plan = plan_shots([look.name for look in bundle.looks], frames, seeds, short=True)
-    studios: Queue[Studio] = Queue()
-    for _ in range(2):
-        engine = open_engine(bundle, precision="f32", threads=1)
-        studios.put(Studio(bundle, engine, Eye(), report / "films"))
-
-    def quiet(fraction: float, text: str) -> None: ...
-
-    def film(shot: Shot) -> None:
-        studio = studios.get()
-        studio.film(shot, quiet)
-        studios.put(studio)
-
-    def film_country(look: str) -> None:
-        film_real(Eye(), look, plan, report / "real", quiet)
-
-    with ThreadPoolExecutor(2) as pool:
-        first, *others = sorted(plan.shots, key=lambda shot: -shot.frames)
-        begun = [pool.submit(film, first)]
-        begun += [pool.submit(film_country, look) for look in plan.looks]
-        begun += [pool.submit(film, shot) for shot in others]
-        for one in begun:
-            one.result()
-
-
 @pytest.mark.timeout(600)
 def test_the_shipped_pocket_is_as_good_as_it_says(tmp_path: Path) -> None:
     folder = find_bundle(str(POCKET))
     told = published(folder)
     facts = told["judged"]
-    film_side_by_side(folder, tmp_path, facts["frames"], facts["seeds"])
-    judged = judge(
-        str(folder), tmp_path, facts["frames"], facts["seeds"], short=True, precision="f32"
-    )
+    asked = (facts["frames"], facts["seeds"])
+    judged = judge(str(folder), tmp_path, *asked, short=True, precision="f32", jobs=2)
     found = {m["name"]: m["value"] for m in summarise(judged)["measures"]}
     assert worse(told["measures"], found) == []
 

@@ -1,18 +1,19 @@
 """The commands. Each is thin and imports its room when it is called, so that --help is quick
-and `play` never meets torch. Here alone: prints, logging, and the end of every error."""
+and `play` never meets torch. Here and in commands alone: prints; here the end of every error."""
 
-import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 from trainjourney import __version__
 from trainjourney.commands import (
+    bench,
     build,
     distill,
+    judge,
     layout,
     looks,
     midi,
@@ -24,6 +25,7 @@ from trainjourney.commands import (
     watchers,
 )
 from trainjourney.commands.extras import missing_extra
+from trainjourney.commands.options import ConfigFile, Engine, Sets, load_config
 from trainjourney.errors import TrainjourneyError
 
 app = typer.Typer(
@@ -35,22 +37,6 @@ app = typer.Typer(
     context_settings={"terminal_width": 80},
 )
 
-Engine = Annotated[
-    str | None, typer.Option(metavar="NAME", help="The bundle: a name under engines/, or a folder.")
-]
-Backend = Annotated[
-    str | None, typer.Option(metavar="NAME", help="What runs it: auto, openvino, onnxruntime.")
-]
-Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, bf16 or f32.")]
-Threads = Annotated[int | None, typer.Option(metavar="N", help="Processor threads; 0 is auto.")]
-ConfigFile = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="Settings; else ./config.toml, if there."),
-]
-Sets = Annotated[
-    list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="One setting. May be repeated."),
-]
 Run = Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of the training.")]
 
 
@@ -133,7 +119,7 @@ def play(
         "web.port": port,
         "publish.url": publish,
     }
-    loaded = _load(config, sets, settings)
+    loaded = load_config(config, sets, settings)
     from trainjourney.show.play import play as run
 
     run(loaded, output, frames, window=output is None or window is not None, then=then)
@@ -147,63 +133,7 @@ def world() -> None:
     raise typer.Exit(run_world())
 
 
-@app.command()
-def bench(
-    what: Annotated[
-        Literal["engine", "latency", "window", "viewers", "glass"],
-        typer.Argument(help="engine, latency, window, viewers or glass.", metavar="[WHAT]"),
-    ] = "engine",
-    engine: Engine = None,
-    backend: Backend = None,
-    precision: Precision = None,
-    threads: Threads = None,
-    against: Annotated[
-        str | None,
-        typer.Option(metavar="BACKEND", help="A second one in the same run; or streamdiffusion."),
-    ] = None,
-    frames: Annotated[int, typer.Option(metavar="N", min=1, help="Frames to measure.")] = 300,
-    tries: Annotated[int, typer.Option(metavar="N", min=1, help="Turns, for latency.")] = 500,
-    midi: Annotated[bool, typer.Option("--midi", help="Latency of MIDI, not of OSC.")] = False,
-    n: Annotated[int, typer.Option("--n", metavar="N", min=1, help="Viewers, for viewers.")] = 25,
-    seconds: Annotated[
-        float | None, typer.Option(metavar="S", min=1, help="How long; not for latency.")
-    ] = None,
-    config: ConfigFile = None,
-    sets: Sets = None,
-) -> None:
-    """Measure how fast a bundle runs on this machine. The last line is JSON.
-
-    engine: the bundle alone. latency: from a turned control to the first frame that shows it.
-    window: how even its refreshes are, the world playing for a minute, stopped, and killed.
-    viewers: what each costs, how soon it sees. glass: from a frame to its pixels in a browser.
-    """
-    settings = {
-        "engine.name": engine,
-        "engine.backend": backend,
-        "engine.precision": precision,
-        "engine.threads": threads,
-    }
-    loaded = _load(config, sets, settings)
-    if what == "engine":
-        from trainjourney.inference.bench import bench as run
-
-        figures = run(loaded, against, frames, seconds=seconds)
-    elif what == "viewers":
-        from trainjourney.show.bench_viewers import bench_viewers
-
-        figures = bench_viewers(loaded.engine.name, n, seconds or 20.0)
-    elif what == "glass":
-        from trainjourney.show.bench_glass import bench_glass
-
-        figures = bench_glass(seconds or 15.0)
-    else:
-        from trainjourney.show.bench import bench_latency, bench_window
-
-        timed = bench_latency(loaded, tries, midi) if what == "latency" else None
-        figures = timed or bench_window(loaded, seconds or 60.0)
-    for name, value in figures.items():
-        print(f"{name:>12}  {_words(value)}")
-    print(json.dumps(figures))
+app.command()(bench.bench)
 
 
 @app.command()
@@ -212,7 +142,7 @@ def doctor(engine: Engine = None, config: ConfigFile = None, sets: Sets = None) 
 
     Exit code 0 if `trainjourney play` can run here, else 1.
     """
-    loaded = _load(config, sets, {"engine.name": engine})
+    loaded = load_config(config, sets, {"engine.name": engine})
     from trainjourney.show.doctor import examine, playable
 
     findings = examine(loaded)
@@ -284,51 +214,7 @@ def export(
         export_any(run, out, precision, steps)
 
 
-@app.command()
-def judge(
-    bundle: Annotated[
-        str, typer.Argument(metavar="BUNDLE", help="A name under engines/, or a folder.")
-    ] = "pocket",
-    frames: Annotated[
-        int, typer.Option(metavar="N", min=200, help="Of the long films, one a seed.")
-    ] = 30000,
-    seeds: Annotated[
-        int, typer.Option(metavar="N", min=1, max=64, help="Long films, each of another look.")
-    ] = 8,
-    report: Annotated[
-        Path, typer.Option(metavar="FOLDER", help="Where the report and the films' figures go.")
-    ] = Path("report"),
-    short: Annotated[
-        bool, typer.Option("--short", help="500 frames, one seed, no baselines: a minute.")
-    ] = False,
-    against: Annotated[
-        str | None, typer.Option(metavar="BUNDLE", help="Another bundle beside it.")
-    ] = None,
-    publish: Annotated[
-        bool, typer.Option("--publish", help="Write the figures beside it, as judged.toml.")
-    ] = False,
-    jobs: Annotated[
-        int, typer.Option(metavar="N", min=1, max=64, help="Films at a time; best one a core.")
-    ] = 1,
-    backend: Backend = None,
-    precision: Precision = None,
-) -> None:
-    """Judge how good a bundle's picture is. The same words go on; the last line is JSON."""
-    with missing_extra("train"):
-        import matplotlib  # noqa: F401  found missing now, not after hours
-
-        from trainjourney.inference import find_bundle
-        from trainjourney.judging.judge import judge as run
-        from trainjourney.judging.published import publish as write_published
-        from trainjourney.judging.report import last_line, show_table, write_report
-
-        choice = (backend or "auto", precision or "auto")
-        judged = run(bundle, report, frames, seeds, short, against, *choice, jobs=jobs)
-        table = write_report(judged)
-        if publish:
-            write_published(find_bundle(bundle), table)
-    show_table(table)
-    print(last_line(table))
+app.command()(judge.judge)
 
 
 @app.command()
@@ -340,18 +226,6 @@ def scenery(
     from trainjourney.scenery.sheet import draw_sheet
 
     draw_sheet(sheet, seed)
-
-
-def _load(path: Path | None, sets: list[str] | None, options: dict[str, Any]) -> Any:
-    from trainjourney.config import load
-
-    return load(path, sets or [], options)
-
-
-def _words(value: Any) -> str:
-    if isinstance(value, dict):
-        return "  ".join(f"{key} {_words(part)}" for key, part in value.items())
-    return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 
 app.command()(render.render)

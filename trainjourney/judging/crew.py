@@ -1,4 +1,4 @@
-"""A crew films side by side: every shot in one of several processes, on its share of the cores.
+"""A crew films side by side: every film in one of several processes, on its share of the cores.
 
 A film alone waits for itself at every frame; two films on a core each take little more than half
 of the time. What is filmed lies in the folder, where the judgement finds it.
@@ -19,27 +19,30 @@ from trainjourney.inference.engine import core_count
 from trainjourney.training.progress import Watcher
 
 from .eye import Eye
-from .filming import Studio
-from .plan import Shot
+from .filming import Studio, film_real
+from .plan import Plan, Shot
 
 _POLL_S = 0.5
 _TELL = 50  # frames
 _mine: tuple[Studio, Any] | None = None  # of a process of the crew: its studio, and frames made
 
 
-def film_shots(
-    name: str, folder: Path, backend: str, precision: str, shots: tuple[Shot, ...], jobs: int,
-    watcher: Watcher,
+def film_plan(
+    name: str, report: Path, backend: str, precision: str, plan: Plan, jobs: int, watcher: Watcher
 ) -> None:  # fmt: skip
-    """Film the shots of a bundle into the folder, `jobs` at a time. Raises TrainjourneyError."""
+    """Film the shots of a bundle, and real country, into the report's folders, `jobs` at a time.
+
+    Raises TrainjourneyError.
+    """
     spawn = multiprocessing.get_context("spawn")  # an engine has threads: it cannot be forked
     made = spawn.Value("q", 0)
-    given = (name, folder, backend, precision, max(1, core_count() // jobs), made)
-    longest_first = sorted(shots, key=lambda shot: -shot.frames)
-    frames = sum(shot.frames for shot in shots)
+    given = (name, report / "films", backend, precision, max(1, core_count() // jobs), made)
+    longest_first = sorted(plan.shots, key=lambda shot: -shot.frames)
+    frames = sum(shot.frames for shot in plan.shots)
     with ProcessPoolExecutor(jobs, spawn, _join, given) as crew:
         films = {crew.submit(_film, shot) for shot in longest_first}
-        watcher.start(f"{len(shots)} films, {jobs} at a time")
+        films |= {crew.submit(_film_real, look, plan, report / "real") for look in plan.looks}
+        watcher.start(f"{len(films)} films, {jobs} at a time")
         try:
             while films:
                 done, films = wait(films, _POLL_S, FIRST_EXCEPTION)
@@ -48,8 +51,8 @@ def film_shots(
                 watcher.show(min(made.value / frames, 1.0), f"{made.value} frames")
         except BrokenProcessPool as err:
             raise TrainjourneyError(
-                f"{folder}: a film's process was killed, by want of memory as a rule; "
-                f"give --jobs {jobs - 1}, and it goes on"
+                f"{report}: a film's process was killed, by want of memory as a rule; "
+                f"give --jobs {max(1, jobs - 1)}, and it goes on"
             ) from err
         finally:
             watcher.close()
@@ -72,6 +75,11 @@ def _go_home() -> None:
     assert parent is not None
     parent.join()
     os._exit(1)
+
+
+def _film_real(look: str, plan: Plan, folder: Path) -> None:
+    assert _mine is not None
+    film_real(_mine[0].eye, look, plan, folder, lambda share, text: None)
 
 
 def _film(shot: Shot) -> None:

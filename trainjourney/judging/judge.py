@@ -10,7 +10,7 @@ from trainjourney.errors import BundleError, OutputError
 from trainjourney.inference import find_bundle, load_bundle, open_engine
 from trainjourney.training.progress import Bar, Watcher
 
-from .crew import film_shots
+from .crew import film_plan
 from .eye import Eye
 from .filming import Studio, film_real, kept_observation, key_of
 from .films import Film, frozen_film, real_ride, to_bytes, warped_film
@@ -73,7 +73,7 @@ def judge(
                 "leave --against out"
             )
     if jobs > 1:
-        film_shots(bundle, report / "films", backend, precision, plan.shots, jobs, watcher)
+        film_plan(bundle, report, backend, precision, plan, jobs, watcher)
     real = _real(eye, plan, report / "real", watcher)
     case = _film(ours, plan, watcher)
     figures = {
