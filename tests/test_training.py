@@ -37,7 +37,9 @@ from trainjourney.training.history import read_history
 from trainjourney.training.look_stage import small_pictures, vary
 from trainjourney.training.pocket import STAGES, network_weights, stage_weights, train_pocket
 from trainjourney.training.presets import PRESETS, find_preset
+from trainjourney.training.taught_stage import TaughtStage, open_teacher
 
+POCKET = Path(__file__).resolve().parent.parent / "engines" / "pocket"
 TALL = next(p for p, plane in enumerate(PLANES) if plane.tall > ROWS)
 
 
@@ -310,11 +312,51 @@ def test_the_student_is_taught_to_arrive_where_the_guided_teacher_does(
     assert any(bool(p.grad.any()) for p in stage.network.parameters() if p.grad is not None)
 
 
+def test_a_small_network_is_taught_the_steps_of_a_larger_one(shards: Shards, run: Path) -> None:
+    codec, embedder = Codec(), Embedder().eval()
+    load_weights(stage_weights(run, "codec"), {"codec": codec})
+    embeddings = all_embeddings(small_pictures(shards, run / "pictures.npy"), embedder)
+    teacher = open_teacher(POCKET)
+    dream = DreamStage(shards, embeddings, codec, batch=4, width=8, blocks=1)
+    stage = TaughtStage(dream, teacher)
+    context, tile, plane, embedding = dream.batch_of(rng(5), 4)
+    time, stride = torch.full((4,), 0.25), torch.full((4,), 1.0 / STEPS)
+    told = (context, torch.ones(4), torch.zeros(4), plane, embedding)
+    with torch.no_grad():
+        wanted = euler(tile, teacher(tile, time, *told), time, stride)
+        assert torch.equal(stage.arrive(tile, time, stride, *told), wanted)
+    losses = []
+    optimizer = torch.optim.Adam(stage.network.parameters(), lr=3e-3)
+    for _ in range(30):
+        loss = stage.losses(0, rng(6))["loss"]
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        losses.append(float(loss.detach()))
+    assert losses[-1] < 0.7 * losses[0]
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+def test_a_smaller_preset_sets_out_from_a_bundle_with_what_fits(tmp_path: Path, run: Path) -> None:
+    again = tmp_path / "run"
+    (again / "data").mkdir(parents=True)
+    for shard in (run / "data").iterdir():
+        (again / "data" / shard.name).symlink_to(shard.resolve())
+    train_pocket("tiny", again, only=("few",), warm=POCKET, teacher=POCKET)
+    codec, whole = Codec(), Codec()
+    load_weights(stage_weights(again, "codec"), {"codec": codec})
+    load_weights(POCKET / "weights.safetensors", {"codec": whole})
+    for name, value in codec.state_dict().items():
+        assert torch.equal(value, whole.state_dict()[name].float()), name
+    assert (again / "few" / "done.json").exists() and not (again / "dream" / "done.json").exists()
+
+
 def test_a_dream_that_goes_on_forgets_its_few_steps(tmp_path: Path, run: Path) -> None:
     again = tmp_path / "run"
     shutil.copytree(run, again)
     assert (again / "few" / "weights.safetensors").exists()
     assert network_weights(again, "network") == stage_weights(again, "few")
-    train_pocket("tiny", again, minutes=0.02, only=("dream",))
+    trained_s = json.loads((again / "dream" / "done.json").read_text())["elapsed_s"]
+    train_pocket("tiny", again, minutes=(trained_s + 1.0) / 60.0, only=("dream",))
     assert not (again / "few").exists()
     assert network_weights(again, "network") == stage_weights(again, "dream")

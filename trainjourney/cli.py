@@ -185,13 +185,17 @@ def train(
     stills: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Pictures that keep full's looks wide.")
     ] = None,
+    teacher: Annotated[
+        Path | None,
+        typer.Option(metavar="BUNDLE", help="A larger pocket, whose steps stage few learns."),
+    ] = None,
 ) -> None:
     """Train a model on the scenery or on a ride. The same words resume it."""
     run = run or Path("runs") / model
     with missing_extra("full" if model == "full" else "train"):
         from trainjourney.commands.training import train_any
 
-        train_any(model, preset, run, ride, minutes, device, warm, stage, stills)
+        train_any(model, preset, run, ride, minutes, device, warm, stage, stills, teacher)
 
 
 @app.command()

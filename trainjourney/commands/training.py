@@ -16,13 +16,17 @@ def train_any(
     warm: Path | None,
     stages: list[str] | None,
     stills: Path | None,
+    teacher: Path | None,
 ) -> None:
     """Choose the training. Raises TrainingError, RideError."""
     if model == "pocket" and ride is None:
         from trainjourney.training.pocket import STAGES, train_pocket
 
-        train_pocket(preset or "s", run, minutes, device, stages or STAGES, warm=warm)
+        only = stages or STAGES
+        train_pocket(preset or "s", run, minutes, device, only, warm=warm, teacher=teacher)
         return
+    if teacher is not None:
+        raise TrainingError("--teacher: only a pocket on the scenery has one; leave it out")
     if ride is None:
         raise TrainingError("the full model learns from a ride; give --ride rides/mine")
     if stages:

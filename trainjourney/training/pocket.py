@@ -28,6 +28,7 @@ from .presets import Preset, find_preset
 from .progress import Bar
 from .runner import run_stage
 from .stage import Stage
+from .taught_stage import TaughtStage, open_teacher
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +46,14 @@ def train_pocket(
     only: Collection[str] = STAGES,
     threads: int = 0,
     warm: Path | None = None,
+    teacher: Path | None = None,
 ) -> None:
     """Train the pocket in the folder `run`; `minutes` bounds the training of all stages together.
 
     `only` some stages are trained, and share the minutes; the others must have been before, or
     come from `warm`, a bundle whose weights every stage sets out from. From one of another preset
-    it has what is of the same size.
+    it has what is of the same size. With a `teacher`, a larger bundle, the stage few learns the
+    steps of that one's dream network instead of its own.
     Raises TrainingError. Killed at any time, the same call goes on.
     """
     if unknown := [name for name in only if name not in STAGES]:
@@ -72,6 +75,10 @@ def train_pocket(
             share = options.share[name] / sum(options.share[n] for n in only)
             schedule = replace(schedule, steps=10**7, warmup=60, minutes=minutes * share)
         stage = build_stage(name, options, shards, run)
+        if name == "few" and teacher is not None:
+            assert isinstance(stage, FewStage)
+            stage = TaughtStage(stage.dream, open_teacher(teacher))
+            schedule = replace(schedule, lr=options.schedules["dream"].lr)
         before = _written(stage_weights(run, name))
         result = run_stage(stage, schedule, run, device, progress=Bar(), threads=threads)
         if name == "dream" and _written(stage_weights(run, name)) != before:
