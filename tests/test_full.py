@@ -20,6 +20,10 @@ from small_tensors import rng
 from trainjourney.errors import TrainingError
 from trainjourney.inference import load_bundle, open_engine
 from trainjourney.inference.bench import bench
+from trainjourney.inference.engine import GraphEngine
+from trainjourney.inference.graph import Arrays, Graph
+from trainjourney.inference.onnxruntime_backend import OnnxRuntime
+from trainjourney.journey.melt import slerp
 from trainjourney.model.full.parts import fresh_parts
 from trainjourney.rides.dataset import open_ride
 from trainjourney.rides.importer import import_rides
@@ -127,7 +131,7 @@ def test_every_graph_gives_what_torch_gives(run: Path, bundle: Path) -> None:
         engine = open_engine(loaded, backend, "f32", 1)
         with torch.no_grad():
             state = {"latents": graphs["encoder"](frame).numpy()}
-            given = inputs["predictor"]
+            given, embedding = inputs["predictor"], inputs["steering"]["embedding"].numpy()
             after = graphs["predictor"](**given).numpy()
             shown = graphs["decoder"](torch.from_numpy(after)).numpy().astype(int)
             look = graphs["embedder"](inputs["embedder"]["picture"]).numpy()
@@ -135,12 +139,45 @@ def test_every_graph_gives_what_torch_gives(run: Path, bundle: Path) -> None:
         picture = inputs["embedder"]["picture"].numpy()
         assert float(engine.embed(picture) @ look) > 0.9999
         made = engine.predict(
-            {"latents": given["latents"].numpy()}, given["noise"].numpy(),
-            given["embedding"].numpy(), 1.0, 0.1,
+            {"latents": given["latents"].numpy()}, given["noise"].numpy(), embedding, 1.0, 0.1,
         )  # fmt: skip
         assert np.abs(made["latents"] - after).max() < 5e-3
-        decoded = engine.decode({"latents": after}, given["embedding"].numpy(), 1.0)
+        decoded = engine.decode({"latents": after}, embedding, 1.0)
         assert np.abs(decoded.astype(int) - shown).max() <= 3
+
+
+class Counted:
+    """A graph that counts how often it is run."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph, self.inputs, self.outputs, self.runs = graph, graph.inputs, graph.outputs, 0
+
+    def run(self, inputs: Arrays, outputs: Arrays) -> None:
+        self.runs += 1
+        self.graph.run(inputs, outputs)
+
+
+def test_the_embedding_is_worked_on_when_it_changes_and_a_melt_is_followed(bundle: Path) -> None:
+    loaded, opener = load_bundle(bundle), OnnxRuntime("f32", 1)
+    graphs: list[Graph] = [opener.open(loaded, name) for name in loaded.manifest.graphs]
+    graphs[-1] = steering = Counted(graphs[-1])
+    engine = GraphEngine(loaded.manifest, "onnxruntime", "f32", *graphs)
+    g = np.random.default_rng(1)
+    noise = g.standard_normal(loaded.manifest.noise.shape, dtype=np.float32)
+    state = engine.encode(g.integers(0, 255, (*SHAPE[::-1], 3), dtype=np.uint8))
+    looks = [look.embedding for look in loaded.looks]
+    red, blue = looks[0], -looks[0]
+    way = [red, red, red, *(slerp(red, blue, k / 3) for k in range(4)), blue, blue]
+    runs, made = [], []
+    for embedding in way:
+        made.append(engine.predict(state, noise, embedding.copy(), 1.0, 0.1)["latents"].copy())
+        runs.append(steering.runs)
+    assert runs == [1, 1, 1, 1, 2, 3, 4, 4, 4]
+    assert "embedding" not in graphs[1].inputs  # of a frame
+    assert not np.array_equal(made[3], made[4]) and not np.array_equal(made[4], made[5])
+    for k in (2, 4, 8):
+        fresh = open_engine(loaded, "onnxruntime", "f32", 1)
+        assert np.array_equal(fresh.predict(state, noise, way[k], 1.0, 0.1)["latents"], made[k])
 
 
 def test_a_disk_that_fills_up_in_mid_export_is_one_line(run: Path, tmp_path: Path) -> None:

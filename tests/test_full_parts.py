@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainjourney.model.full.denoiser import LAST, Road
-from trainjourney.model.full.folded import FoldedNetwork
-from trainjourney.model.full.graphs import FullEncoder, FullPredictor
+from trainjourney.model.full.folded import FoldedNetwork, layer_vectors
+from trainjourney.model.full.graphs import FullEncoder, FullPredictor, FullSteering
 from trainjourney.model.full.network import CHANNELS, FullNetwork, widened
 from trainjourney.model.full.parts import fresh_parts
 from trainjourney.model.full.rebuild import skeleton
@@ -59,13 +59,13 @@ def test_the_network_sets_out_as_the_base_does() -> None:
 def test_folding_changes_nothing_but_the_work() -> None:
     network = lively()
     x, step, context, mask, level, speed, look = some_input(2)
-    folded = FoldedNetwork(network, (LAST, 499))
+    folded, vectors = FoldedNetwork(network, (LAST, 499)), layer_vectors(network)
     with torch.no_grad():
         for number, at in enumerate((LAST, 499)):
             whole = network(x, torch.full_like(step, at), context, mask, level, speed, look)
             told = network.condition(level, speed)
             joined = torch.cat([x, context * mask, mask], 1)
-            made = folded(joined, number, told, folded.look(look))
+            made = folded(joined, number, told, vectors(look))
             assert torch.allclose(whole, made, atol=1e-5)
     assert not any(".attn2." in name for name, _ in folded.named_parameters())
     other = network(x, step, context, mask, level, speed + 1.0, look)
@@ -119,15 +119,16 @@ def test_the_losses_of_few_steps_know_what_they_ask() -> None:
 
 
 def test_the_state_walks_and_the_frame_follows_the_noise() -> None:
-    parts = fresh_parts(tiny=True)
-    predictor = FullPredictor(lively(), (LAST,), 10.0).eval()
+    parts, network = fresh_parts(tiny=True), lively()
+    predictor = FullPredictor(network, (LAST,)).eval()
     frame = torch.randint(0, 255, (64, 128, 3), generator=rng(1), dtype=torch.uint8)
     with torch.no_grad():
         latents = FullEncoder(parts.codec)(frame)
         look = torch.nn.functional.normalize(torch.randn(16, generator=rng(2)), dim=0)
+        vectors = FullSteering(network, 10.0)(look)
         after = [
             predictor(
-                latents, torch.randn(3, 4, 8, 16, generator=rng(k)), look, torch.tensor(1.0),
+                latents, torch.randn(3, 4, 8, 16, generator=rng(k)), vectors, torch.tensor(1.0),
                 torch.tensor(0.2),
             )
             for k in (1, 1, 2)
@@ -158,11 +159,12 @@ def test_no_graph_makes_numbers_on_the_host_or_asks_for_them() -> None:
     given = {
         "encoder": (torch.zeros(64, 128, 3, dtype=torch.uint8),),
         "predictor": (
-            torch.zeros(2, 4, 8, 16), torch.zeros(4, 4, 8, 16), torch.zeros(16), torch.tensor(1.0),
+            torch.zeros(2, 4, 8, 16), torch.zeros(4, 4, 8, 16), torch.zeros(80), torch.tensor(1.0),
             torch.tensor(0.1),
         ),
         "decoder": (torch.zeros(2, 4, 8, 16),),
         "embedder": (torch.zeros(32, 32, 3, dtype=torch.uint8),),
+        "steering": (torch.zeros(16),),
     }  # fmt: skip
     for name, graph in skeleton(True, (LAST, 499), 10.0).items():
         with torch.no_grad(), Crossings() as seen:

@@ -11,6 +11,7 @@ import torch
 from diffusers import UNet2DConditionModel
 from small_tensors import rng
 from tiny_bundle import write_tiny_bundle
+from torch.utils.flop_counter import FlopCounterMode
 
 from trainjourney.errors import BackendError
 from trainjourney.inference import load_bundle
@@ -19,6 +20,7 @@ from trainjourney.inference.plan import plan_path, read_plan, write_plan
 from trainjourney.inference.torch_backend import Torch
 from trainjourney.model.full.count import count_frame
 from trainjourney.model.full.folded import FoldedNetwork
+from trainjourney.model.full.graphs import FullPredictor
 from trainjourney.model.full.network import CHANNELS, FullNetwork
 from trainjourney.model.full.parts import UNET
 
@@ -38,6 +40,21 @@ def test_the_full_model_has_the_size_it_should() -> None:
     assert counts["folded"].macs < 0.98 * counts["network"].macs
     assert counts["folded"].parameters < counts["network"].parameters - 30e6
     assert counts["display"].macs == pytest.approx(70.6e9, rel=0.02)
+
+
+def test_what_hangs_on_the_embedding_alone_is_no_work_of_a_frame() -> None:
+    counts = count_frame(512, 512)
+    widths = 2 * (320 + 640 + 1280) + 1280 + 3 * (1280 + 640 + 320)  # of the layers that attend
+    assert counts["steering"].macs == 768 * widths == 9_584_640
+    with torch.device("meta"), torch.no_grad():
+        network = FullNetwork(UNet2DConditionModel(**UNET)).eval()
+        predictor = FullPredictor(network, (999,))
+        latents, noise = torch.zeros(2, 4, 64, 64), torch.zeros(3, 4, 64, 64)
+        one, steering = torch.ones(()), torch.zeros(widths)
+        with FlopCounterMode(display=False) as counter:
+            predictor(latents, noise, steering, one, one)
+    assert counter.get_total_flops() // 2 == counts["folded"].macs
+    assert not any("vectors" in name for name, _ in predictor.named_parameters())
 
 
 def test_the_network_stands_where_its_unet_does(monkeypatch: pytest.MonkeyPatch) -> None:

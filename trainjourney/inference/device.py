@@ -1,8 +1,9 @@
 """Graphs on a device: a state stays there between frames, and a frame comes back in one copy.
 
-What a graph here gives as a state is an array whose numbers stand on the device too, in its twin.
-Given to the next graph it is read from there; what has no twin is copied over. The array itself is
-read by the world alone (is all of it finite?) and by what keeps it: 128 KB at 512x512.
+What a graph here gives as a state, or to steer by, is an array whose numbers stand on the device
+too, in its twin. Given to the next graph it is read from there; what has no twin is copied over.
+The array itself is read by the world alone (is all of it finite?) and by what keeps it: 128 KB at
+512x512.
 """
 
 from collections.abc import Callable, Iterator
@@ -38,7 +39,7 @@ class DevicePort(Port):
     """An output whose arrays can be filled by the device without waiting."""
 
     device: torch.device
-    stays: bool  # on the device: it is of a state
+    stays: bool  # on the device: the next graph reads it there
 
     def empty(self) -> NDArray[Any]:
         """An array for it. Pinned memory comes from torch's cache, so this is cheap every frame."""
@@ -65,7 +66,7 @@ class DeviceGraph:
     ) -> None:
         """`begin` is told the memory of inputs and outputs, and gives what runs the graph there.
 
-        `stays`: what it gives is a state. Raises BackendError.
+        `stays`: what it gives is read by another graph. Raises BackendError.
         """
         self.inputs = inputs
         self.outputs: Ports = {

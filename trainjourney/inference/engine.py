@@ -1,4 +1,4 @@
-"""The engine: a bundle's four graphs on one backend, ready to be called frame by frame."""
+"""The engine: a bundle's graphs on one backend, ready to be called frame by frame."""
 
 import os
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle
 from trainjourney.inference.graph import Graph
-from trainjourney.inference.manifest import GRAPHS, Manifest
+from trainjourney.inference.manifest import Manifest
 from trainjourney.types import Embedding, Frame, State
 
 BACKENDS = ("openvino", "onnxruntime")  # on a processor, by preference
@@ -69,15 +69,13 @@ def open_engine(
     opener, told = _OPENERS[chosen](precision, threads)
     apart = chosen not in ON_GPU  # compiling leaves Python's lock alone; a GPU is one
     half = (threads or core_count()) // 2 if apart and bundle.manifest.looks_ahead else 0
-    openers = dict.fromkeys(GRAPHS, opener)
+    names = bundle.manifest.graphs
+    openers = dict.fromkeys(names, opener)
     if half:
         openers |= dict.fromkeys(EVERY_FRAME, _OPENERS[chosen](precision, half)[0])
-    with ThreadPoolExecutor(len(GRAPHS) if apart else 1) as pool:
-        graphs = pool.map(lambda name: openers[name](bundle, name), GRAPHS)
-        encoder, predictor, decoder, embedder = graphs
-    return GraphEngine(
-        bundle.manifest, chosen, told, encoder, predictor, decoder, embedder, half > 0
-    )
+    with ThreadPoolExecutor(len(names) if apart else 1) as pool:
+        graphs = pool.map(lambda name: openers[name](bundle, name), names)
+        return GraphEngine(bundle.manifest, chosen, told, *graphs, side_by_side=half > 0)
 
 
 def open_embedder(bundle: Bundle, backend: str = "auto") -> Callable[[Frame], Embedding]:
@@ -131,12 +129,16 @@ class GraphEngine:
         predictor: Graph,
         decoder: Graph,
         embedder: Graph,
+        steering: Graph | None = None,
+        *,
         side_by_side: bool = False,
     ) -> None:
         self.side_by_side = side_by_side
         self.backend, self.precision = backend, precision
         self._encoder, self._predictor = encoder, predictor
         self._decoder, self._embedder = decoder, embedder
+        self._steering, self._steered_by = steering, np.empty(0, np.float32)
+        self._vectors = steering.outputs["steering"].empty() if steering else self._steered_by
         self._names = [entry.name for entry in manifest.state]
         self._turns = [self._room(), self._room()]  # states are predicted into these by turns
         self._turn = 0
@@ -161,7 +163,7 @@ class GraphEngine:
             self._predictor,
             **state,
             noise=noise,
-            embedding=embedding,
+            **self._steered(embedding),
             speed=np.array(speed, np.float32),
             dream=np.array(dream, np.float32),
         )
@@ -188,6 +190,16 @@ class GraphEngine:
         embedding = self._embedder.outputs["embedding"].empty()
         self._embedder.run(self._fitted(self._embedder, picture=picture), {"embedding": embedding})
         return embedding
+
+    def _steered(self, embedding: Embedding) -> dict[str, NDArray[Any]]:
+        """What steers the predictor: the embedding, or what is made of it when it is another."""
+        if self._steering is None:
+            return {"embedding": embedding}
+        if not np.array_equal(self._steered_by, embedding):
+            given = self._fitted(self._steering, embedding=embedding)
+            self._steering.run(given, {"steering": self._vectors})
+            self._steered_by = np.array(embedding)
+        return {"steering": self._vectors}
 
     def _room(self) -> State:
         ports = self._predictor.outputs

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from trainjourney.errors import BundleError
 from trainjourney.inference.bundle import cure
-from trainjourney.inference.manifest import CONTROLS, Manifest
+from trainjourney.inference.manifest import CONTROLS, STEERING, Manifest
 
 Arrays = Mapping[str, NDArray[Any]]
-GIVE_STATES = ("encoder.onnx", "predictor.onnx")
+STAY = ("encoder.onnx", "predictor.onnx", STEERING)  # what they give is read by the predictor
 
 
 @dataclass(frozen=True)
@@ -60,6 +60,10 @@ def wanted_ports(manifest: Manifest, graph: str) -> tuple[Ports, Ports]:
     )
     number, noise = Port("float32", ()), Port("float32", manifest.noise.shape)
     controls = dict(zip(CONTROLS, (noise, embedding, number, number), strict=True))
+    steering = Port("float32", (manifest.steering,))
+    if manifest.steering:
+        del controls["embedding"]
+        controls["steering"] = steering
     ahead = {"embedding": embedding, "speed": number} if manifest.looks_ahead else {}
     following = {f"next.{name}": port for name, port in state.items()}
     return {
@@ -70,6 +74,7 @@ def wanted_ports(manifest: Manifest, graph: str) -> tuple[Ports, Ports]:
             {"picture": Port("uint8", manifest.picture_shape)},
             {"embedding": embedding},
         ),
+        STEERING: ({"embedding": embedding}, {"steering": steering}),
     }[graph]
 
 

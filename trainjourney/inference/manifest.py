@@ -12,6 +12,7 @@ from trainjourney.tables import to_toml as to_toml
 
 FORMAT = 1
 GRAPHS = ("encoder.onnx", "predictor.onnx", "decoder.onnx", "embedder.onnx")
+STEERING = "steering.onnx"  # not of every bundle
 LOOKS = "looks.npz"
 MANIFEST = "bundle.toml"
 MOST_TENSOR_BYTES = 1 << 30  # of one tensor; the pocket's whole state is 5 MB
@@ -84,12 +85,20 @@ class Manifest(_Table):
     """Steps of standing and dreaming freely until nothing of the start is left; 0: cannot."""
     looks_ahead: bool = False
     """The decoder takes embedding and speed too, and shows the frame to come of a state."""
+    steering: int = Field(default=0, ge=0, le=1 << 20)
+    """Numbers that steering.onnx makes of an embedding, once as long as that stays the same; the
+    predictor takes them in its place. 0: it takes the embedding itself."""
     band: Band | None = None
     state: tuple[StateTable, ...] = Field(min_length=1, max_length=64)
     files: dict[
         Annotated[str, Field(pattern=FILE)], Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     ] = Field(max_length=5000)
     training: dict[str, Any] = {}
+
+    @property
+    def graphs(self) -> tuple[str, ...]:
+        """The graphs' files, in this order: GRAPHS, and STEERING where there is one."""
+        return (*GRAPHS, STEERING) if self.steering else GRAPHS
 
     @property
     def frame_shape(self) -> tuple[int, int, int]:
@@ -129,14 +138,14 @@ def _flaw(manifest: Manifest) -> str:
     for name in names:
         if names.count(name) > 1:
             return f"state {name} is there twice"
-        if name in CONTROLS or name == "frame":
+        if name in CONTROLS or name in ("frame", "steering"):
             return f"state {name} has the name of an input"
     for state in manifest.state:
         if state.size_bytes > MOST_TENSOR_BYTES:
             return f"state {state.name} is larger than {MOST_TENSOR_BYTES >> 20} MB"
     if math.prod(manifest.noise.shape) * 4 > MOST_TENSOR_BYTES:
         return f"noise is larger than {MOST_TENSOR_BYTES >> 20} MB"
-    for name in (*GRAPHS, LOOKS):
+    for name in (*manifest.graphs, LOOKS):
         if name not in manifest.files:
             return f"files: {name} is not listed"
     if MANIFEST in manifest.files:

@@ -12,8 +12,7 @@ from typing import Any
 
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle
-from trainjourney.inference.graph import GIVE_STATES, Port, Ports, check_ports
-from trainjourney.inference.manifest import GRAPHS
+from trainjourney.inference.graph import STAY, Port, Ports, check_ports
 from trainjourney.inference.plan import PLANS, plan_path, read_plan, write_plan, write_whole
 
 try:
@@ -94,7 +93,7 @@ def build(
     A show that plays an old plan is not disturbed. Raises BackendError, BundleError.
     """
     card = card or this_card()
-    for name in GRAPHS:
+    for name in bundle.manifest.graphs:
         path, since = bundle.folder / name, time.monotonic()
         options = {"structure": structure_of(path), "options": f"level {level}, refit"}
         facts = {**facts_of(bundle, name, card), **options}
@@ -195,7 +194,7 @@ class TensorRt:
                     context.set_tensor_address(one, tensor.data_ptr())
                 return lambda: _enqueue(context, self._card.device)
 
-            stays = name in GIVE_STATES
+            stays = name in STAY
             return DeviceGraph(inputs, outputs, stays, self._card.device, begin)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from trainjourney.errors import BackendError, BundleError
 from trainjourney.inference.bundle import Bundle, cure
-from trainjourney.inference.graph import GIVE_STATES, wanted_ports
+from trainjourney.inference.graph import STAY, wanted_ports
 
 try:
     import torch
@@ -56,7 +56,7 @@ class Torch:
             module = self._modules[name.removesuffix(".onnx")]
             if self._compiled:
                 module = torch.compile(module, mode="max-autotune-no-cudagraphs", dynamic=False)
-            (inputs, outputs), stays = wanted_ports(bundle.manifest, name), name in GIVE_STATES
+            (inputs, outputs), stays = wanted_ports(bundle.manifest, name), name in STAY
             if name == "decoder.onnx":
                 inputs = {one.name: inputs[one.name] for one in bundle.manifest.state}
 

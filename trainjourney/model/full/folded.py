@@ -2,8 +2,8 @@
 
 Attention to a single token is no attention: the softmax over one key is 1 whatever the query, so
 every layer adds one vector, the same everywhere, linear in the embedding. Queries, keys and the
-norm before them fall away, and all layers' vectors come from one small matrix. The embedding of
-the sampler's steps is a constant each.
+norm before them fall away, and all layers' vectors come from one matrix, which stays outside: they
+are worked out once per embedding. The embedding of the sampler's steps is a constant each.
 """
 
 import copy
@@ -62,40 +62,43 @@ class FoldedNetwork(nn.Module):
         unet.time_proj = nn.Identity()
         unet.time_embedding = Constant(fixed.shape[1])
         self.layers: list[OneToken] = []
-        values, biases = [], []
-        blocks: list[Any] = [m for m in unet.modules() if isinstance(m, BasicTransformerBlock)]
-        for block in blocks:
-            one = block.attn2
-            with torch.no_grad():
-                values.append(one.to_out[0].weight.double() @ one.to_v.weight.double())
-            biases.append(one.to_out[0].bias.detach())
+        self.sizes: list[int] = []
+        for block in _blocks(unet):
+            self.sizes.append(len(block.attn2.to_out[0].bias))
             block.attn2, block.norm2 = OneToken(), nn.Identity()
             self.layers.append(block.attn2)
-        self.sizes = [len(bias) for bias in biases]
-        self.vectors = nn.Linear(values[0].shape[1], sum(self.sizes))
-        with torch.no_grad():
-            self.vectors.weight.copy_(torch.cat(values))
-            self.vectors.bias.copy_(torch.cat(biases))
-        self.vectors.to(_dtype(network))
 
-    def look(self, embedding: Tensor) -> Tensor:
-        """Every layer's vector, one after another, [B, sum]; once per embedding is enough."""
-        vectors: Tensor = self.vectors(embedding)
-        return vectors
-
-    def forward(self, x: Tensor, number: int, told: Tensor, look: Tensor) -> Tensor:
+    def forward(self, x: Tensor, number: int, told: Tensor, steering: Tensor) -> Tensor:
         """Velocity at the sampler's step `number`.
 
         x [B, CHANNELS, h, w] is noised latent, context and mask; told [B, width] what
-        FullNetwork.condition gives; look [B, sum] what `look` gives.
+        FullNetwork.condition gives; steering [B, sum] what `layer_vectors` gives.
         """
-        for layer, vector in zip(self.layers, torch.split(look, self.sizes, 1), strict=True):
+        for layer, vector in zip(self.layers, torch.split(steering, self.sizes, 1), strict=True):
             layer.vector = vector
         labels = told + self.steps[number : number + 1]
         none = torch.zeros(1, dtype=x.dtype, device=x.device)
-        token = look[:, None, :1]  # asked for by the signature, read by nobody
+        token = steering[:, None, :1]  # asked for by the signature, read by nobody
         said: Tensor = self.network.unet(x, none, token, class_labels=labels, return_dict=False)[0]
         return said
+
+
+def layer_vectors(network: FullNetwork) -> nn.Linear:
+    """From an embedding [B, D] to every layer's vector, one after another, [B, sum]."""
+    values, biases = [], []
+    with torch.no_grad():
+        for block in _blocks(network.unet):
+            value, out = block.attn2.to_v, block.attn2.to_out[0]
+            values.append(out.weight.double() @ value.weight.double())
+            biases.append(out.bias)
+        vectors = nn.Linear(values[0].shape[1], sum(len(bias) for bias in biases))
+        vectors.weight.copy_(torch.cat(values))
+        vectors.bias.copy_(torch.cat(biases))
+    return vectors.to(_dtype(network))
+
+
+def _blocks(unet: Any) -> list[Any]:
+    return [one for one in unet.modules() if isinstance(one, BasicTransformerBlock)]
 
 
 def _dtype(module: nn.Module) -> torch.dtype:

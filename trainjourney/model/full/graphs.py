@@ -1,4 +1,4 @@
-"""The four graphs of a full bundle. The state is the last two latents."""
+"""The graphs of a full bundle. The state is the last two latents."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from .denoiser import Road
-from .folded import FoldedNetwork
+from .folded import FoldedNetwork, layer_vectors
 from .network import CONTEXT, FullNetwork
 from .parts import DOWN, LATENT
 
@@ -31,33 +31,48 @@ class FullPredictor(nn.Module):
     data_share: Tensor  # [steps]
     noise_share: Tensor
 
-    def __init__(self, network: FullNetwork, steps: tuple[int, ...], embedding_norm: float) -> None:
-        """`embedding_norm` is what CLIP's embeddings measure; a bundle's measure 1."""
+    def __init__(self, network: FullNetwork, steps: tuple[int, ...]) -> None:
         super().__init__()
         self.folded = FoldedNetwork(network, steps)
-        self.count, self.norm = len(steps), embedding_norm
+        self.count = len(steps)
         road, at = Road(), torch.tensor(steps)
         self.register_buffer("data_share", road.data[at])
         self.register_buffer("noise_share", road.noise[at])
 
     def forward(
-        self, latents: Tensor, noise: Tensor, embedding: Tensor, speed: Tensor, dream: Tensor
+        self, latents: Tensor, noise: Tensor, steering: Tensor, speed: Tensor, dream: Tensor
     ) -> Tensor:
         """The next state from the last: consistency sampling (Song et al. 2023, algorithm 1)."""
-        kind = self.folded.vectors.weight.dtype
+        kind = self.folded.steps.dtype
         level = (CALM + (WILD - CALM) * dream).reshape(1)
         rough = (1.0 - level) * latents + level * noise[self.count :]
         context = rough.reshape(1, -1, *latents.shape[2:]).to(kind)
         told = self.folded.network.condition(level.to(kind), speed.reshape(1).to(kind))
-        look = self.folded.look((embedding * self.norm)[None].to(kind))
+        vectors = steering[None].to(kind)
         mask = torch.ones_like(context[:, :1])
         clean = latents[:1] * 0.0
         for i in range(self.count):
             noised = self.data_share[i] * clean + self.noise_share[i] * noise[i : i + 1]
             x = torch.cat([noised.to(kind), context, mask], 1)
-            velocity = self.folded(x, i, told, look).float()
+            velocity = self.folded(x, i, told, vectors).float()
             clean = self.data_share[i] * noised - self.noise_share[i] * velocity
         return torch.cat([latents[1:], clean.clamp(-8.0, 8.0)])
+
+
+class FullSteering(nn.Module):
+    """`steering.onnx`: embedding [D] -> all of the predictor that hangs on it alone, [sum]."""
+
+    def __init__(self, network: FullNetwork, embedding_norm: float) -> None:
+        """`embedding_norm` is what CLIP's embeddings measure; a bundle's measure 1."""
+        super().__init__()
+        self.vectors = layer_vectors(network)
+        self.norm = embedding_norm
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """The vector that every layer adds, one after another."""
+        whole = (embedding * self.norm)[None].to(self.vectors.weight.dtype)
+        vectors: Tensor = self.vectors(whole)[0].float()
+        return vectors
 
 
 class FullEncoder(nn.Module):

@@ -21,6 +21,7 @@ from ...model.full.graphs import (
     FullEmbedder,
     FullEncoder,
     FullPredictor,
+    FullSteering,
     noise_of,
     state_of,
 )
@@ -42,7 +43,7 @@ Graphs = dict[str, nn.Module]
 def build_full(
     run: Path, precision: Literal["f16", "f32"], count: int | None = None
 ) -> tuple[Graphs, dict[str, Any]]:
-    """The four graphs of a run as torch modules, and its facts. Raises TrainingError.
+    """The graphs of a run as torch modules, and its facts. Raises TrainingError.
 
     `count` is how many steps a frame is sampled in; None: as many as the preset was distilled to.
     """
@@ -58,7 +59,8 @@ def build_full(
     network = load_student(preset, parts, run)
     graphs: Graphs = {
         "encoder": FullEncoder(parts.codec),
-        "predictor": FullPredictor(network, steps, facts["embedding_norm"]),
+        "steering": FullSteering(network, facts["embedding_norm"]),
+        "predictor": FullPredictor(network, steps),
         "decoder": FullDecoder(parts.display),
         "embedder": FullEmbedder(parts.vision),
     }
@@ -87,12 +89,14 @@ def sample_full(
     picture = picture.permute(1, 2, 0).round().byte()
     with torch.no_grad():
         latents, embedding = graphs["encoder"](frame), graphs["embedder"](picture)
-    controls = {"embedding": embedding, "speed": torch.tensor(1.0), "dream": torch.tensor(0.1)}
+        steering = graphs["steering"](embedding)
+    controls = {"steering": steering, "speed": torch.tensor(1.0), "dream": torch.tensor(0.1)}
     return {
         "encoder": {"frame": frame},
         "predictor": {"latents": latents, "noise": torch.randn(noise, generator=rng), **controls},
         "decoder": {"latents": latents},
         "embedder": {"picture": picture},
+        "steering": {"embedding": embedding},
     }
 
 
@@ -112,6 +116,7 @@ OUTPUTS = {
     "predictor": "next.latents",
     "decoder": "frame",
     "embedder": "embedding",
+    "steering": "steering",
 }
 
 
@@ -156,6 +161,7 @@ def export_full(
             "noise": {
                 "shape": list(noise_of(facts["width"], facts["height"], tuple(facts["steps"])))
             },
+            "steering": int(inputs["predictor"]["steering"].numel()),
             "ranges": {
                 "speed": [-2.0, 2.0],
                 "dream": [0.0, 1.0],
