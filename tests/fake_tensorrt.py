@@ -106,7 +106,8 @@ class Builder:
         return Config()
 
     def build_serialized_network(self, network: Network, config: Config) -> bytes | None:
-        assert network.typed and BuilderFlag.REFIT in config.flags
+        rounded = any(node.op_type == "QuantizeLinear" for node in network.model.graph.node)
+        assert network.typed and (BuilderFlag.REFIT in config.flags) is not rounded
         Builder.built += 1
         return bytes(network.model.SerializeToString()) if Builder.room else None
 
@@ -160,7 +161,9 @@ class Engine:
         return int(self._find(name)[0].type.tensor_type.elem_type)
 
     def get_tensor_shape(self, name: str) -> list[int]:
-        return [d.dim_value for d in self._find(name)[0].type.tensor_type.shape.dim]
+        session = Context(self.model.SerializeToString()).session  # it works out what is not said
+        ports = [*session.get_inputs(), *session.get_outputs()]
+        return next(list(port.shape) for port in ports if port.name == name)
 
     def create_execution_context(self) -> Context:
         return Context(self.model.SerializeToString())

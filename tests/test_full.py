@@ -11,11 +11,11 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from filmed import sliding, write_film
 from onnxruntime import InferenceSession
 from safetensors.torch import load_file as safe_file
 from small_disk import files_in, small_disk
 from small_tensors import rng
+from tiny_full import SHAPE, train_tiny, write_ride
 
 from trainjourney.errors import TrainingError
 from trainjourney.inference import load_bundle, open_engine
@@ -26,11 +26,10 @@ from trainjourney.inference.onnxruntime_backend import OnnxRuntime
 from trainjourney.journey.melt import slerp
 from trainjourney.model.full.parts import fresh_parts
 from trainjourney.rides.dataset import open_ride
-from trainjourney.rides.importer import import_rides
 from trainjourney.rides.video import look_at
 from trainjourney.settings import Config, EngineConfig
 from trainjourney.training.checkpoint import save_weights
-from trainjourney.training.full.base import load_base, save_base
+from trainjourney.training.full.base import load_base
 from trainjourney.training.full.clips import Clips
 from trainjourney.training.full.export import (
     build_full,
@@ -46,27 +45,15 @@ from trainjourney.training.runner import run_stage
 from trainjourney.training.share import WEIGHTS, lend_weights
 from trainjourney.training.stage import Schedule
 
-SHAPE = (128, 64)
-
 
 @pytest.fixture(scope="module")
 def ride(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("ride")
-    film = write_film(folder / "ride.mp4", sliding(2, 40, 5.0, SHAPE))
-    look = np.ones(3, np.float32) / np.sqrt(3.0, dtype=np.float32)
-    import_rides([film], folder / "mine", SHAPE, "test", lambda _: look, lambda f, t: None, 1)
-    return folder / "mine"
+    return write_ride(tmp_path_factory.mktemp("ride"))
 
 
 @pytest.fixture(scope="module")
 def run(ride: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model taught, tuned and rolled out, from a base on disk."""
-    folder = tmp_path_factory.mktemp("full")
-    torch.manual_seed(5)
-    save_base(fresh_parts(tiny=True), folder / "base")
-    train_full(ride, folder / "run", "tiny", folder / "base")
-    distill(folder / "run")
-    return folder / "run"
+    return train_tiny(ride, tmp_path_factory.mktemp("full"))
 
 
 @pytest.fixture(scope="module")

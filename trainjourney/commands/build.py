@@ -1,6 +1,6 @@
 """`trainjourney build`: a bundle compiled for this GPU."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -12,6 +12,10 @@ def build(
     level: Annotated[
         int, typer.Option(metavar="N", min=0, max=5, help="Effort: 5 builds longest.")
     ] = 3,
+    precision: Annotated[
+        Literal["auto", "int8", "fp8"],
+        typer.Option(help="Of the predictor, where the card has it; auto: as exported."),
+    ] = "auto",
 ) -> None:
     """Compile a bundle for this GPU with TensorRT, beside a playing one if need be."""
     from trainjourney.inference import find_bundle, load_bundle
@@ -19,4 +23,4 @@ def build(
     bundle = load_bundle(find_bundle(engine))
     from trainjourney.inference.tensorrt_backend import build as run
 
-    run(bundle, level, print)
+    run(bundle, level, print, precision=precision)

@@ -51,6 +51,7 @@ class Baseline:
         tiny, device = bool(facts.get("tiny")), torch.device("cpu")
         if torch.cuda.is_available():
             device = torch.device("cuda")
+        precision = precision if precision in KINDS else "f16"  # the recipe has no eight bits
         kind, compiled = KINDS[precision], backend == "torch-compile"
         with opening(bundle.folder):
             make = _recipe(tiny, kind, device, frame.width, frame.height)

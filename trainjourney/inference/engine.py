@@ -21,6 +21,17 @@ PRECISIONS = ("bf16", "f16", "f32")
 EVERY_FRAME = ("predictor.onnx", "decoder.onnx")
 
 
+class Opener(Protocol):
+    """A backend."""
+
+    @property
+    def precision(self) -> str:
+        """That it runs in; of plans, that of those it has opened."""
+        ...
+
+    def open(self, bundle: Bundle, name: str) -> Graph: ...
+
+
 class Engine(Protocol):
     """Runs a bundle.
 
@@ -66,16 +77,16 @@ def open_engine(
     chosen = choose_backend(backend)
     if precision not in ("auto", *PRECISIONS):
         raise BackendError(f"no precision '{precision}'; give auto, bf16, f16 or f32")
-    opener, told = _OPENERS[chosen](precision, threads)
+    opener = _OPENERS[chosen](precision, threads)
     apart = chosen not in ON_GPU  # compiling leaves Python's lock alone; a GPU is one
     half = (threads or core_count()) // 2 if apart and bundle.manifest.looks_ahead else 0
     names = bundle.manifest.graphs
     openers = dict.fromkeys(names, opener)
     if half:
-        openers |= dict.fromkeys(EVERY_FRAME, _OPENERS[chosen](precision, half)[0])
+        openers |= dict.fromkeys(EVERY_FRAME, _OPENERS[chosen](precision, half))
     with ThreadPoolExecutor(len(names) if apart else 1) as pool:
-        graphs = pool.map(lambda name: openers[name](bundle, name), names)
-        return GraphEngine(bundle.manifest, chosen, told, *graphs, side_by_side=half > 0)
+        graphs = list(pool.map(lambda name: openers[name].open(bundle, name), names))
+    return GraphEngine(bundle.manifest, chosen, opener.precision, *graphs, side_by_side=half > 0)
 
 
 def open_embedder(bundle: Bundle, backend: str = "auto") -> Callable[[Frame], Embedding]:
@@ -83,8 +94,8 @@ def open_embedder(bundle: Bundle, backend: str = "auto") -> Callable[[Frame], Em
 
     Raises BackendError, BundleError.
     """
-    opener, _ = _OPENERS[choose_backend(backend)]("f32", 1)
-    graph = opener(bundle, "embedder.onnx")
+    opener = _OPENERS[choose_backend(backend)]("f32", 1)
+    graph = opener.open(bundle, "embedder.onnx")
 
     def embed(picture: Frame) -> Embedding:
         embedding = graph.outputs["embedding"].empty()
@@ -222,49 +233,43 @@ class GraphEngine:
         return given
 
 
-def _open_openvino(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+def _open_openvino(precision: str, threads: int) -> Opener:
     from trainjourney.inference.openvino_backend import OpenVino
 
-    opener = OpenVino(precision, threads)
-    return opener.open, opener.precision
+    return OpenVino(precision, threads)
 
 
-def _open_onnxruntime(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+def _open_onnxruntime(precision: str, threads: int) -> Opener:
     from trainjourney.inference.onnxruntime_backend import OnnxRuntime
 
-    opener = OnnxRuntime(precision, threads)
-    return opener.open, opener.precision
+    return OnnxRuntime(precision, threads)
 
 
-def _open_cuda(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+def _open_cuda(precision: str, threads: int) -> Opener:
     from trainjourney.inference.onnxruntime_backend import OnnxRuntime
 
-    opener = OnnxRuntime(precision, threads, "CUDAExecutionProvider")
-    return opener.open, opener.precision
+    return OnnxRuntime(precision, threads, "CUDAExecutionProvider")
 
 
-def _open_torch(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+def _open_torch(precision: str, threads: int) -> Opener:
     from trainjourney.inference.torch_backend import Torch
 
-    opener = Torch(precision, threads)
-    return opener.open, opener.precision
+    return Torch(precision, threads)
 
 
-def _open_compiled(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+def _open_compiled(precision: str, threads: int) -> Opener:
     from trainjourney.inference.torch_backend import Torch
 
-    opener = Torch(precision, threads, compiled=True)
-    return opener.open, opener.precision
+    return Torch(precision, threads, compiled=True)
 
 
-def _open_tensorrt(precision: str, threads: int) -> tuple[Callable[[Bundle, str], Graph], str]:
+def _open_tensorrt(precision: str, threads: int) -> Opener:
     from trainjourney.inference.tensorrt_backend import TensorRt
 
-    opener = TensorRt(precision)
-    return opener.open, opener.precision
+    return TensorRt(precision)
 
 
-_OPENERS = {
+_OPENERS: dict[str, Callable[[str, int], Opener]] = {
     "openvino": _open_openvino,
     "onnxruntime": _open_onnxruntime,
     "onnxruntime-cuda": _open_cuda,

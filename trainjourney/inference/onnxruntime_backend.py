@@ -1,5 +1,6 @@
 """onnxruntime on the processor: one session a graph, bound to the caller's own memory."""
 
+from pathlib import Path
 from typing import Any
 
 from trainjourney.errors import BackendError, BundleError
@@ -44,11 +45,15 @@ class OnnxRuntime:
         self._options.intra_op_num_threads = threads
         self._options.log_severity_level = 4  # what goes wrong is raised
 
+    def session(self, path: Path) -> Any:
+        """Any ONNX file as a session; raises one of FAILURES."""
+        return ort.InferenceSession(path, self._options, providers=[self._provider])
+
     def open(self, bundle: Bundle, name: str) -> "OnnxRuntimeGraph":
         """One graph of a bundle. Raises BundleError."""
         path, _ = bundle.graph(name)
         try:
-            session = ort.InferenceSession(path, self._options, providers=[self._provider])
+            session = self.session(path)
         except FAILURES as err:
             raise BundleError(
                 f"{bundle.folder}/{name}: onnxruntime cannot read it ({_short(err)}); "

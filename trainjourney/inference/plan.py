@@ -9,6 +9,7 @@ import json
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from trainjourney.errors import BackendError
 from trainjourney.files import replacing
@@ -16,7 +17,9 @@ from trainjourney.inference.bundle import Bundle
 
 PLANS = "plans"  # beside the bundle's files; never in git
 MOST_SIDECAR_BYTES = 1 << 16
-Facts = Mapping[str, str]  # gpu, compute, tensorrt, cuda, driver, graph; structure, options
+Facts = Mapping[
+    str, str
+]  # gpu, compute, tensorrt, cuda, driver, graph; precision, structure, options
 
 
 def plan_path(bundle: Bundle, graph: str) -> Path:
@@ -48,20 +51,34 @@ def write_whole(path: Path, data: bytes) -> None:
 
 def read_plan(bundle: Bundle, graph: str, facts: Facts) -> bytes:
     """The plan of a graph, if it was made for just these facts. Raises BackendError."""
-    path = plan_path(bundle, graph)
-    cure = f"type: trainjourney build --engine {bundle.folder}"
+    path, cure = plan_path(bundle, graph), _cure(bundle)
+    found = read_sidecar(bundle, graph)
     try:
-        side = path.with_suffix(".json").read_bytes()[:MOST_SIDECAR_BYTES]
-        found = json.loads(side)
         plan = path.read_bytes()
+    except FileNotFoundError as err:
+        raise BackendError(f"{path}: is not built yet; {cure}") from err
+    except OSError as err:
+        raise BackendError(f"{path}: cannot be read ({err.strerror}); {cure}") from err
+    for name, wanted in {**facts, "bytes": str(len(plan))}.items():
+        if found.get(name) != wanted:
+            was = str(found.get(name, "not told"))[:60]
+            raise BackendError(f"{path}: was built for {name} {was}, here it is {wanted}; {cure}")
+    return plan
+
+
+def read_sidecar(bundle: Bundle, graph: str) -> dict[str, Any]:
+    """All that is told of the plan of a graph. Raises BackendError."""
+    path, cure = plan_path(bundle, graph), _cure(bundle)
+    try:
+        found = json.loads(path.with_suffix(".json").read_bytes()[:MOST_SIDECAR_BYTES])
     except FileNotFoundError as err:
         raise BackendError(f"{path}: is not built yet; {cure}") from err
     except (OSError, ValueError) as err:
         raise BackendError(f"{path}: its sidecar cannot be read ({err}); {cure}") from err
     if not isinstance(found, dict):
         raise BackendError(f"{path}: its sidecar tells nothing; {cure}")
-    for name, wanted in {**facts, "bytes": str(len(plan))}.items():
-        if found.get(name) != wanted:
-            was = str(found.get(name, "not told"))[:60]
-            raise BackendError(f"{path}: was built for {name} {was}, here it is {wanted}; {cure}")
-    return plan
+    return found
+
+
+def _cure(bundle: Bundle) -> str:
+    return f"type: trainjourney build --engine {bundle.folder}"

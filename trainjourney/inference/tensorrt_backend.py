@@ -13,7 +13,14 @@ from typing import Any
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle
 from trainjourney.inference.graph import STAY, Port, Ports, check_ports
-from trainjourney.inference.plan import PLANS, plan_path, read_plan, write_plan, write_whole
+from trainjourney.inference.plan import (
+    PLANS,
+    plan_path,
+    read_plan,
+    read_sidecar,
+    write_plan,
+    write_whole,
+)
 
 try:
     import onnx
@@ -21,6 +28,7 @@ try:
     import torch
 
     from trainjourney.inference.device import DeviceGraph, Tensors, opening
+    from trainjourney.inference.eight_bits import PREDICTOR, in_eight_bits
 except ImportError as err:
     raise BackendError(
         f"TensorRT cannot be loaded ({err}); type: pip install '.[tensorrt]', "
@@ -30,6 +38,8 @@ except ImportError as err:
 MAJOR = "10"
 WORKSPACE_BYTES = 4 << 30
 CACHE = "timing.cache"
+OWN = "auto"  # the precision that a graph has
+LEAST = {"int8": (7, 5), "fp8": (8, 9)}  # compute capability of the cards that have it
 
 
 @dataclass(frozen=True)
@@ -70,6 +80,21 @@ def driver_version() -> str:
     return numbers[0] if numbers else "unknown"
 
 
+def check_precision(card: Card, precision: str) -> None:
+    """Hold a precision against what a card has. Raises BackendError."""
+    if precision == OWN:
+        return
+    if precision not in LEAST:
+        raise BackendError(f"no precision '{precision}'; give {', '.join((OWN, *LEAST))}")
+    least, compute = LEAST[precision], card.facts["compute"]
+    if tuple(int(part) for part in compute.split(".")) < least:
+        there = [name for name in LEAST if LEAST[name] < least]
+        raise BackendError(
+            f"{precision}: {card.facts['gpu']} has compute capability {compute}, "
+            f"{least[0]}.{least[1]} is wanted; give --precision {', or '.join((*there, OWN))}"
+        )
+
+
 def facts_of(bundle: Bundle, name: str, card: Card) -> dict[str, str]:
     """All that must be as it was for a plan of a graph to run. Raises BundleError."""
     return {**card.facts, "graph": bundle.graph(name)[1]}
@@ -85,25 +110,41 @@ def structure_of(path: Path) -> str:
 
 
 def build(
-    bundle: Bundle, level: int, show: Callable[[str], None], card: Card | None = None
+    bundle: Bundle,
+    level: int,
+    show: Callable[[str], None],
+    card: Card | None = None,
+    precision: str = OWN,
 ) -> None:
     """Have a plan of every graph of a bundle, for a card; what is there and fits is left.
 
-    A plan of the same graph with other weights is given the new ones, which takes seconds.
-    A show that plays an old plan is not disturbed. Raises BackendError, BundleError.
+    The predictor in "int8" or "fp8" where that is asked for, all else in its own precision.
+    A plan of the same graph with other weights is given the new ones, which takes seconds; not in
+    eight bits, whose scales hang on the weights. A show that plays an old plan is not disturbed.
+    Raises BackendError, BundleError.
     """
     card = card or this_card()
+    check_precision(card, precision)
     for name in bundle.manifest.graphs:
         path, since = bundle.folder / name, time.monotonic()
-        options = {"structure": structure_of(path), "options": f"level {level}, refit"}
+        kind = precision if name == PREDICTOR else OWN
+        refits = kind == OWN
+        how = f"level {level}{', refit' if refits else ''}"
+        options = {"structure": structure_of(path), "options": how, "precision": kind}
         facts = {**facts_of(bundle, name, card), **options}
         if _old_plan(bundle, name, facts):
             show(f"{name}: is built")
             continue
         old = _old_plan(bundle, name, {**card.facts, **options})
+        cache = bundle.folder / PLANS / CACHE
         with opening(bundle.folder):
-            refitted = _refit(path, old) if old else None
-            plan = refitted or _compile(path, level, bundle.folder / PLANS / CACHE)
+            refitted = _refit(path, old) if old and refits else None
+            if refits:
+                plan = refitted or _compile(path, level, cache)
+            else:
+                show(f"{name}: {kind}, measuring on the processor")
+                with in_eight_bits(bundle, kind) as rounded:
+                    plan = _compile(rounded, level, cache, refits=False)
         how = "given new weights" if refitted else "built"
         took = f"{time.monotonic() - since:.0f} s"
         told = {"how": how, "took": took, "at": time.strftime("%Y-%m-%d %H:%M:%S %z")}
@@ -136,7 +177,7 @@ def _refit(path: Path, plan: bytes) -> bytes | None:
     return bytes(engine.serialize_with_config(config))
 
 
-def _compile(path: Path, level: int, cache: Path) -> bytes:
+def _compile(path: Path, level: int, cache: Path, refits: bool = True) -> bytes:
     """One graph to a plan. Its precision is the graph's own: nothing is made less exact unasked."""
     logger = trt.Logger(trt.Logger.ERROR)
     builder = trt.Builder(logger)
@@ -151,7 +192,8 @@ def _compile(path: Path, level: int, cache: Path) -> bytes:
     config = builder.create_builder_config()
     config.builder_optimization_level = level
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE_BYTES)
-    config.set_flag(trt.BuilderFlag.REFIT)
+    if refits:
+        config.set_flag(trt.BuilderFlag.REFIT)
     timing = config.create_timing_cache(cache.read_bytes() if cache.is_file() else b"")
     if not config.set_timing_cache(timing, ignore_mismatch=False):  # of another card: begin anew
         timing = config.create_timing_cache(b"")
@@ -178,6 +220,8 @@ class TensorRt:
     def open(self, bundle: Bundle, name: str) -> DeviceGraph:
         """One graph's plan. Raises BackendError, BundleError."""
         plan = read_plan(bundle, name, facts_of(bundle, name, self._card))
+        built = read_sidecar(bundle, name).get("precision", OWN)
+        self.precision = self.precision if built == OWN else str(built)
         with opening(bundle.folder):
             engine = self._runtime.deserialize_cuda_engine(plan)
             context = engine.create_execution_context() if engine else None
