@@ -22,11 +22,16 @@ def euler(tile: Tensor, velocity: Tensor, time: Tensor, stride: Tensor) -> Tenso
     return tile + pace[:, :, None, None] * velocity
 
 
-def sample(field: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int = STEPS) -> Tensor:
-    """A whole tile from noise [B, DREAMT, ...]: field(tile, time [B]) is the velocity."""
+def sample(
+    field: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int = STEPS, until: int = STEPS
+) -> Tensor:
+    """A whole tile from noise [B, DREAMT, ...]: field(tile, time [B]) is the velocity.
+
+    `until` so many steps have been made, it is a tile on its way.
+    """
     tile = noise
     stride = torch.full((len(noise),), 1.0 / steps)
-    for i in range(steps):
+    for i in range(min(steps, until)):
         time = stride * i
         tile = euler(tile, field(tile, time), time, stride)
     return tile

@@ -16,9 +16,10 @@ from ..model.denoiser import between, lead, roughen
 from ..model.network import Network
 from ..model.sampler import STEPS, euler
 from .dream_stage import DreamStage
-from .few_losses import guided
+from .few_losses import Says, guided
 
 GUIDANCE = 1.7
+Told = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # context, mask, level, plane, embedding
 
 
 class FewStage:
@@ -38,20 +39,14 @@ class FewStage:
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch, each at the beginning of one of the sampler's steps."""
-        context, tile, plane, embedding = self.dream.batch_of(rng, self.dream.batch)
+        tile, told = draw_told(self.dream, rng)
         b = len(tile)
-        u = torch.rand(b, 3, generator=rng)
-        level = torch.where(u[:, 0] < 0.7, 0.6 * torch.rand(b, generator=rng), torch.zeros(b))
-        mask = (u[:, 1] >= 0.1).float()
-        embedding = embedding * (u[:, 2] >= 0.05).float()[:, None]
-        context = roughen(context, level, torch.randn(context.shape, generator=rng))
         noise = torch.randn(tile.shape, generator=rng)
         time = torch.randint(STEPS, (b,), generator=rng) / STEPS
         stride = torch.full((b,), 1.0 / STEPS)
         z = between(tile[:, :LATENT], noise[:, :LATENT], time)
         signs = between(tile[:, LATENT:], noise[:, LATENT:], lead(time))
         start = torch.cat([z, signs], 1)
-        told = (context, mask, level, plane, embedding)
         with torch.no_grad():
             goal = self.arrive(start, time, stride, *told)
         torch.clear_autocast_cache()
@@ -66,18 +61,40 @@ class FewStage:
         level: Tensor, plane: Tensor, embedding: Tensor,
     ) -> Tensor:  # fmt: skip
         """Where two guided steps of the teacher lead from `start`, [B, DREAMT, TALL, TILE]."""
-        twice = [torch.cat([x, x]) for x in (context, mask, level, plane)]
-        looks = torch.cat([embedding, torch.zeros_like(embedding)])
-        place = start
+        told = (context, mask, level, plane, embedding)
+        says, place = guided_field(self.teacher, told, self.guidance), start
         for i in range(2):
             now = time + 0.5 * stride * i
-            both = self.teacher(torch.cat([place, place]), torch.cat([now, now]), *twice, looks)
-            told, free = both.float().chunk(2)
-            strength = torch.full_like(now, self.guidance)
-            place = euler(place, guided(told, free, strength), now, 0.5 * stride)
+            place = euler(place, says(place, now), now, 0.5 * stride)
         return place
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
         """The dream stage's sheet, with the student."""
         assert isinstance(ema["network"], Network)
         self.dream.sample(path, ema)
+
+
+def draw_told(dream: DreamStage, rng: torch.Generator) -> tuple[Tensor, Told]:
+    """A batch of tiles, and what is told of each: a context that is noisy or absent, any look."""
+    context, tile, plane, embedding = dream.batch_of(rng, dream.batch)
+    b = len(tile)
+    u = torch.rand(b, 3, generator=rng)
+    level = torch.where(u[:, 0] < 0.7, 0.6 * torch.rand(b, generator=rng), torch.zeros(b))
+    mask = (u[:, 1] >= 0.1).float()
+    embedding = embedding * (u[:, 2] >= 0.05).float()[:, None]
+    context = roughen(context, level, torch.randn(context.shape, generator=rng))
+    return tile, (context, mask, level, plane, embedding)
+
+
+def guided_field(network: nn.Module, told: Told, guidance: float) -> Says:
+    """What a network says of a batch, guided on the look."""
+    *rest, embedding = told
+    twice = [torch.cat([x, x]) for x in rest]
+    looks = torch.cat([embedding, torch.zeros_like(embedding)])
+
+    def says(place: Tensor, time: Tensor) -> Tensor:
+        both = network(torch.cat([place, place]), torch.cat([time, time]), *twice, looks)
+        with_look, free = both.float().chunk(2)
+        return guided(with_look, free, torch.full_like(time, guidance))
+
+    return says

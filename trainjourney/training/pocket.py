@@ -1,5 +1,6 @@
 """The pocket from nothing: render, then six stages in order, each resuming where it stood."""
 
+import copy
 import logging
 import shutil
 from collections.abc import Collection
@@ -29,10 +30,13 @@ from .progress import Bar
 from .runner import run_stage
 from .stage import Stage
 from .taught_stage import TaughtStage, open_teacher
+from .tune_stage import RolloutStage, TuneStage
 
 log = logging.getLogger(__name__)
 
 STAGES = ("look", "codec", "decoder", "dream", "few", "encoder")
+ASKED = ("tune", "rollout")  # trained only where they are named: few's other way
+FEW = ("few", *ASKED)  # of whose networks the one is taken that was taught last
 STAGE_OF = {"embedder": "look", "codec": "codec", "decoder": "decoder", "network": "dream"} | {
     "encoder": "encoder"
 }  # the stage in which each network of a bundle is trained
@@ -56,8 +60,8 @@ def train_pocket(
     steps of that one's dream network instead of its own.
     Raises TrainingError. Killed at any time, the same call goes on.
     """
-    if unknown := [name for name in only if name not in STAGES]:
-        raise TrainingError(f"no stage '{unknown[0]}': choose of {', '.join(STAGES)}")
+    if unknown := [name for name in only if name not in (*STAGES, *ASKED)]:
+        raise TrainingError(f"no stage '{unknown[0]}': choose of {', '.join((*STAGES, *ASKED))}")
     if device != "cpu":
         raise TrainingError(f"training on '{device}' is not there yet; give --device cpu")
     options = find_preset(preset)
@@ -67,12 +71,12 @@ def train_pocket(
     if warm is not None:
         set_out_from(warm, run)
     shards = _render(options, run / "data")
-    for name in STAGES:
+    for name in (*STAGES, *ASKED):
         if name not in only:
             continue
-        schedule = options.schedules[name]
+        schedule = options.schedules[_like(name)]
         if minutes is not None:
-            share = options.share[name] / sum(options.share[n] for n in only)
+            share = options.share[_like(name)] / sum(options.share[_like(n)] for n in only)
             schedule = replace(schedule, steps=10**7, warmup=60, minutes=minutes * share)
         stage = build_stage(name, options, shards, run)
         if name == "few" and teacher is not None:
@@ -82,7 +86,8 @@ def train_pocket(
         before = _written(stage_weights(run, name))
         result = run_stage(stage, schedule, run, device, progress=Bar(), threads=threads)
         if name == "dream" and _written(stage_weights(run, name)) != before:
-            shutil.rmtree(run / "few", ignore_errors=True)  # taught by what the network was
+            for later in FEW:  # taught by what the network was
+                shutil.rmtree(run / later, ignore_errors=True)
         if result.ended != "done":
             return
 
@@ -127,8 +132,14 @@ def set_out_from(bundle: Path, run: Path) -> None:
 
 def network_weights(run: Path, name: str) -> Path:
     """What a bundle takes a network from; the dream network from its few steps, once taught."""
-    few = stage_weights(run, "few")
-    return few if name == "network" and few.exists() else stage_weights(run, STAGE_OF[name])
+    last = max((stage_weights(run, stage) for stage in FEW), key=_written)
+    few = name == "network" and last.exists()
+    return last if few else stage_weights(run, STAGE_OF[name])
+
+
+def _like(name: str) -> str:
+    """The stage by whose schedule and share a stage is trained."""
+    return "few" if name in ASKED else name
 
 
 def _written(path: Path) -> float:
@@ -175,4 +186,11 @@ def build_stage(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
     if name == "few":
         load_weights(stage_weights(run, "dream"), dream.modules())
         return FewStage(dream)
+    if name in ASKED:
+        load_weights(stage_weights(run, "dream"), dream.modules())
+        teacher = copy.deepcopy(dream.network)
+        if name == "tune":
+            return TuneStage(dream, teacher)
+        load_weights(stage_weights(run, "tune"), dream.modules())
+        return RolloutStage(dream, teacher)
     return dream

@@ -31,6 +31,10 @@ class Road(nn.Module):
         self.register_buffer("data", share.float(), persistent=False)
         self.register_buffer("noise", (1.0 - share**2).clamp(min=0.0).sqrt().float(), False)
 
+    def place(self, share: Tensor) -> Tensor:
+        """The step [B] where so much of the road has been gone: 0 at the first, 1 at LAST."""
+        return (share * LAST).round().long()
+
     def shares(self, step: Tensor, like: Tensor) -> tuple[Tensor, Tensor]:
         """Shares at `step` [B] int64, shaped to multiply `like` [B, ...]."""
         shape = (-1, *[1] * (like.dim() - 1))

@@ -4,26 +4,24 @@ Guidance on the embedding is baked into what the tuning aims at, so none is need
 Guidance on the context is never given: it freezes the train.
 """
 
-import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from ...model.full.denoiser import LAST, STEPS, Road
+from ...model.full.denoiser import STEPS, Road
 from ...model.full.network import FullNetwork
-from ..few_losses import consistency_loss, guided, matching_loss
+from ..critic import TURNS, Critic, judged
+from ..few_losses import guided, tuning_loss
 from .clips import Batch, Clips
 from .teacher import draw_sheet, few_steps, on_processor, roughened
 from .travel import Brake, travel
 
 GUIDANCE = (1.0, 4.0)
-HALVINGS = 1500  # steps of training after which the two points of the road lie twice as close
 FIRST_K, LAST_K, GROWS = 4, 16, 100  # own frames in a row, and steps of training for one more
 LOOKED, SEEN = 100, 6  # steps of training from one look at the travel to the next; own frames
-CRITIC = 5  # updates of the fake score for one of the student (Yin et al. 2024 b)
-CRITIC_RATE = 2e-6
 
 
 class TuneStage:
@@ -45,44 +43,26 @@ class TuneStage:
         return {"network": self.taught}
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
-        """One batch: half of it from pure noise, where the student will mostly stand."""
+        """One batch."""
         rng = on_processor(rng)
         batch, level = roughened(self.clips.draw(self.batch, rng), rng)
         count, device = len(batch.target), batch.target.device
-        u = torch.rand(count, 3, generator=rng).to(device)
-        far = torch.where(u[:, 0] < 0.5, torch.ones_like(u[:, 1]), u[:, 1])
-        far = (far * LAST).long().clamp(min=1)
-        near = (far.float() * (1.0 - 0.5 ** (1 + index // HALVINGS))).long()
-        near = torch.where(u[:, 2] < 0.25, torch.zeros_like(near), near)
         noise = torch.randn(batch.target.shape, generator=rng).to(device)
-        x = self.road.between(batch.target, noise, far)
         strength = GUIDANCE[0] + (GUIDANCE[1] - GUIDANCE[0]) * torch.rand(count, generator=rng)
-        with torch.no_grad():
-            y = self._step(batch, level, x, far, near, strength.to(device))
+        strength = strength.to(device)
+        bare = replace(batch, embedding=torch.zeros_like(batch.embedding))
 
-        def student(at: Tensor) -> Tensor:
-            return self.road.clean(at, said(self.call, at, far, batch, level), far)
+        def teacher(x: Tensor, at: Tensor) -> Tensor:
+            with_look = said(self.teacher, x, at, batch, level)
+            return guided(with_look, said(self.teacher, x, at, bare, level), strength)
 
-        def target(at: Tensor) -> Tensor:
-            clean = self.road.clean(at, said(self.network, at, near, batch, level), near)
-            ends = (near == 0).view(-1, 1, 1, 1)
-            return torch.where(ends, batch.target, clean)
-
-        weight = (STEPS / (far - near).clamp(min=1).float()).clamp(max=8.0).sqrt()
-        torch.clear_autocast_cache()
-        return {"loss": consistency_loss(student, target, x, y, weight)}
-
-    def _step(
-        self, batch: Batch, level: Tensor, x: Tensor, far: Tensor, near: Tensor, strength: Tensor
-    ) -> Tensor:
-        """Along the guided teacher's road from `far` to `near` (DDIM, Song et al. 2021)."""
-        with_look = said(self.teacher, x, far, batch, level)
-        bare = Batch(
-            batch.target, batch.context, batch.mask, batch.speed, torch.zeros_like(batch.embedding)
-        )
-        v = guided(with_look, said(self.teacher, x, far, bare, level), strength)
-        clean, stray = self.road.clean(x, v, far), self.road.stray(x, v, far)
-        return self.road.between(clean, stray, near)
+        loss = tuning_loss(
+            self.road,
+            lambda x, at: said(self.call, x, at, batch, level),
+            lambda x, at: said(self.network, x, at, batch, level),
+            teacher, batch.target, noise, index, rng,
+        )  # fmt: skip
+        return {"loss": loss}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
         """As the teacher's sheet, in the student's steps."""
@@ -96,13 +76,12 @@ class RolloutStage(TuneStage):
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
-        self.fake = copy.deepcopy(self.teacher).requires_grad_(True)
-        self.optimizer = torch.optim.AdamW(self.fake.parameters(), lr=CRITIC_RATE)
+        self.critic = Critic(self.teacher)
         self.brake = Brake()
 
     def modules(self) -> dict[str, nn.Module]:
         """What is taught, and the score of the student's own pictures, which learns by itself."""
-        return {"network": self.taught, "fake": _Kept(self.fake)}
+        return {"network": self.taught, "fake": self.critic.kept()}
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Some own frames without gradient, then one with; its look is the distribution's."""
@@ -122,16 +101,21 @@ class RolloutStage(TuneStage):
         level = torch.full((len(made),), 0.02, device=made.device)
         if index % LOOKED == 0:
             self.brake.note(self._travelled(rolled, made.detach(), rng))
-        if index % CRITIC:  # its turn
-            return {"loss": 0.0 * made.mean(), "fake": self._critic(made.detach(), rolled, rng)}
-        step = torch.randint(STEPS // 50, STEPS, (len(made),), generator=rng).to(made.device)
+        least = 0 if index % TURNS else STEPS // 50
+        step = torch.randint(least, STEPS, (len(made),), generator=rng).to(made.device)
         noise = torch.randn(made.shape, generator=rng).to(made.device)
-        with torch.no_grad():
-            x = self.road.between(made, noise, step)
-            real = self.road.clean(x, said(self.teacher, x, step, rolled, level), step)
-            fake = self.road.clean(x, said(self.fake, x, step, rolled, level), step)
-        torch.clear_autocast_cache()
-        loss = matching_loss(made, real, fake)
+
+        def critic(x: Tensor, at: Tensor) -> Tensor:
+            return said(self.critic.network, x, at, rolled, level)
+
+        if index % TURNS:  # its turn
+            learnt = self.critic.learn(self.road, critic, made.detach(), noise, step)
+            return {"loss": 0.0 * made.mean(), "fake": learnt}
+
+        def teacher(x: Tensor, at: Tensor) -> Tensor:
+            return said(self.teacher, x, at, rolled, level)
+
+        loss = judged(self.road, teacher, critic, made, noise, step)
         return {"loss": loss, "match": loss.detach()}
 
     @torch.no_grad()
@@ -150,27 +134,6 @@ class RolloutStage(TuneStage):
         torch.clear_autocast_cache()
         return travel(frames, self.clips.cruising * float(way))
 
-    def _critic(self, made: Tensor, batch: Batch, rng: torch.Generator) -> Tensor:
-        """One update of the score of the student's pictures."""
-        step = torch.randint(STEPS, (len(made),), generator=rng).to(made.device)
-        noise = torch.randn(made.shape, generator=rng).to(made.device)
-        level = torch.full((len(made),), 0.02, device=made.device)
-        v = said(self.fake, self.road.between(made, noise, step), step, batch, level)
-        loss = (v - self.road.velocity(made, noise, step)).square().mean()
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        self.optimizer.step()
-        return loss.detach()
-
-
-class _Kept(nn.Module):
-    """Holds a network so that it is saved with a stage and is not taught by the stage's loss."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        for name, value in network.state_dict().items():
-            self.register_buffer(name.replace(".", "/"), value)  # the same memory
-
 
 def said(network: Any, x: Tensor, step: Tensor, batch: Batch, level: Tensor) -> Tensor:
     """The velocity a network says of a batch, in float32."""
@@ -181,4 +144,4 @@ def said(network: Any, x: Tensor, step: Tensor, batch: Batch, level: Tensor) -> 
 
 
 def _with(batch: Batch, context: Tensor) -> Batch:
-    return Batch(batch.target, context, batch.mask, batch.speed, batch.embedding)
+    return replace(batch, context=context)
