@@ -1,4 +1,4 @@
-"""From a train video to the screen by five commands, as typed: the full model, tiny and at random."""
+"""From a train video to the screen by five commands, as typed: the full model, tiny, at random."""
 
 import subprocess
 import sys
