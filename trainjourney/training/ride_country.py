@@ -75,6 +75,8 @@ def ratios_of(ride: Ride) -> NDArray[np.float64]:
     empty = [top == end for top, end in bands]
     found[empty] = 0.0
     found = np.maximum.accumulate(found)  # what is lower in the picture is nearer
+    if bands == WHOLE:
+        found[:] = 1.0
     found[empty] = IDLE / MID
     return np.asarray(found)
 
@@ -122,6 +124,8 @@ def lay_out(ride: Ride, frames: NDArray[np.int64]) -> Sheet:
     rows = (np.arange(ways.shape[1]) + 0.5) * VIEW_H / ways.shape[1]
     at = np.zeros((len(frames), len(PLANES)))
     bands = bands_of(ride)
+    if bands == WHOLE:  # so that what is cut in two goes on meeting
+        ways = np.repeat(np.median(ways, axis=1, keepdims=True), ways.shape[1], axis=1)
     for p, (top, end) in enumerate(bands):
         if end > top:
             at[:, p] = [np.interp((top + end) / 2.0, rows, way) for way in ways]
