@@ -186,6 +186,7 @@ def test_a_show_learns_what_was_turned_last_from_what_moves_next(config: MidiCon
         until(lambda: "look is on" in midi.learner.words)
         midi.learner.switch()
         assert midi.learner.words == ""
+        until(lambda: len(read_maps(Path(config.map))[NAME]) == 2)  # written once it is said
         learnt = read_maps(Path(config.map))[NAME]
         assert [(one.parameter, one.message, one.number) for one in learnt] == [
             ("contrast", "cc", 21), ("look", "note", 50),

@@ -124,11 +124,11 @@ def test_a_frame_is_begun_early_when_a_control_was_turned_but_no_more_are_made()
         return frame in turned_s and clock.now_s >= 50.0 + (frame - 1) / 30 + turned_s[frame]
 
     travel(
-        scripted_world(clock, 0.020), board(), (), (watcher,), Meter(),
+        scripted_world(clock, 0.010), board(), (), (watcher,), Meter(),
         fps=30, frames=90, pacer=Pacer(30), turned=turned, now=clock.now, sleep=clock.sleep,
     )  # fmt: skip
-    early = np.arange(90) / 30 + 0.020 - (np.array(watcher.times) - 50.0)
-    assert early[[20, 60]] == pytest.approx(1 / 90, abs=2e-3)
+    early = np.arange(90) / 30 + 0.010 - (np.array(watcher.times) - 50.0)
+    assert early[[20, 60]] == pytest.approx(1 / 60, abs=2e-3)
     assert early[40] == pytest.approx(1 / 30 - 0.030, abs=2e-3)
     assert np.delete(early, [20, 40, 60]) == pytest.approx(0.0, abs=1e-5)
 
