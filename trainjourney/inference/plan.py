@@ -17,9 +17,8 @@ from trainjourney.inference.bundle import Bundle
 
 PLANS = "plans"  # beside the bundle's files; never in git
 MOST_SIDECAR_BYTES = 1 << 16
-Facts = Mapping[
-    str, str
-]  # gpu, compute, tensorrt, cuda, driver, graph; precision, structure, options
+# gpu, compute, tensorrt, cuda, driver, graph; precision, structure, options
+Facts = Mapping[str, str]
 
 
 def plan_path(bundle: Bundle, graph: str) -> Path:

@@ -37,6 +37,8 @@ def all_embeddings(pictures: Tensor, embedder: Embedder) -> Tensor:
 
 OFTEN = (1.0, 1.0, 1.0, 2.0, 3.0, 3.0, 2.0, 1.0)  # how often a plane is drawn
 CHOOSY = 0.5  # share of the tiles that are the fuller of two
+SPOILT = (0.5, 0.7, 0.08)  # of the batch: noisy contexts, most noise of one, and any look
+Told = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # context, mask, level, plane, embedding
 SIGNED = 0.5  # weight of the signs' error beside the latent's
 
 
@@ -104,22 +106,29 @@ class DreamStage:
         column = cell // DOWN
         return np.array(self.shards.signs[s][i, plane, :, :, column : column + CONTEXT + TILE])
 
-    def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
-        """One batch: context noise U(0, 0.7) on half, no context 10 %, any look 8 %."""
+    def draw_told(
+        self, rng: torch.Generator, noisy: float, most: float, any_look: float
+    ) -> tuple[Tensor, Told]:
+        """A batch of tiles, and what is told of each: a share has a `noisy` context, of level
+        U(0, `most`), a tenth none; a share `any_look`."""
         context, tile, plane, embedding = self.batch_of(rng, self.batch)
         b = len(tile)
         u = torch.rand(b, 3, generator=rng)
-        level = torch.where(u[:, 0] < 0.5, 0.7 * torch.rand(b, generator=rng), torch.zeros(b))
+        level = most * torch.rand(b, generator=rng) * (u[:, 0] < noisy).float()
         mask = (u[:, 1] >= 0.1).float()
-        embedding = embedding * (u[:, 2] >= 0.08).float()[:, None]
+        embedding = embedding * (u[:, 2] >= any_look).float()[:, None]
         context = roughen(context, level, torch.randn(context.shape, generator=rng))
+        return tile, (context, mask, level, plane, embedding)
+
+    def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
+        """One batch."""
+        tile, told = self.draw_told(rng, *SPOILT)
+        plane = told[3]
         noise = torch.randn(tile.shape, generator=rng)
-        time = draw_times(b, rng)
+        time = draw_times(len(tile), rng)
         parts = [tile[:, :LATENT], tile[:, LATENT:]], [noise[:, :LATENT], noise[:, LATENT:]]
         paths = [between(x, z, t) for x, z, t in zip(*parts, (time, lead(time)), strict=True)]
-        said = self.network(
-            torch.cat(paths, 1), time, context, mask, level, plane, embedding
-        ).float()
+        said = self.network(torch.cat(paths, 1), time, *told).float()
         error = (said - velocity(tile, noise)).square()
         error, open_ = error.mean((2, 3)), (lead(time) < 1.0).float()  # signs already certain
         latent, signs = error[:, :LATENT].mean(1), error[:, LATENT:].mean(1) * open_

@@ -12,14 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from ..model.codec import LATENT
-from ..model.denoiser import between, lead, roughen
+from ..model.denoiser import between, lead
 from ..model.network import Network
 from ..model.sampler import STEPS, euler
-from .dream_stage import DreamStage
+from .dream_stage import DreamStage, Told
 from .few_losses import Says, guided
 
 GUIDANCE = 1.7
-Told = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # context, mask, level, plane, embedding
+SPOILT = (0.7, 0.6, 0.05)  # of the batch: noisy contexts, most noise of one, and any look
 
 
 class FewStage:
@@ -39,7 +39,7 @@ class FewStage:
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch, each at the beginning of one of the sampler's steps."""
-        tile, told = draw_told(self.dream, rng)
+        tile, told = self.dream.draw_told(rng, *SPOILT)
         b = len(tile)
         noise = torch.randn(tile.shape, generator=rng)
         time = torch.randint(STEPS, (b,), generator=rng) / STEPS
@@ -72,18 +72,6 @@ class FewStage:
         """The dream stage's sheet, with the student."""
         assert isinstance(ema["network"], Network)
         self.dream.sample(path, ema)
-
-
-def draw_told(dream: DreamStage, rng: torch.Generator) -> tuple[Tensor, Told]:
-    """A batch of tiles, and what is told of each: a context that is noisy or absent, any look."""
-    context, tile, plane, embedding = dream.batch_of(rng, dream.batch)
-    b = len(tile)
-    u = torch.rand(b, 3, generator=rng)
-    level = torch.where(u[:, 0] < 0.7, 0.6 * torch.rand(b, generator=rng), torch.zeros(b))
-    mask = (u[:, 1] >= 0.1).float()
-    embedding = embedding * (u[:, 2] >= 0.05).float()[:, None]
-    context = roughen(context, level, torch.randn(context.shape, generator=rng))
-    return tile, (context, mask, level, plane, embedding)
 
 
 def guided_field(network: nn.Module, told: Told, guidance: float) -> Says:

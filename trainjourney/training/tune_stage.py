@@ -17,9 +17,9 @@ from ..model.denoiser import lead
 from ..model.network import CONTEXT, Network
 from ..model.sampler import STEPS, sample
 from .critic import TURNS, Critic, judged
-from .dream_stage import DreamStage
+from .dream_stage import DreamStage, Told
 from .few_losses import Says, tuning_loss
-from .few_stage import GUIDANCE, Told, draw_told, guided_field
+from .few_stage import GUIDANCE, SPOILT, guided_field
 
 FIRST_K, LAST_K, GROWS = 1, 4, 100  # own tiles in a row, and steps of training for one more
 LEAST = 0.02  # of the road: nearer to the data there is nothing to match
@@ -68,7 +68,7 @@ class TuneStage:
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch."""
-        tile, told = draw_told(self.dream, rng)
+        tile, told = self.dream.draw_told(rng, *SPOILT)
         noise = torch.randn(tile.shape, generator=rng)
         student = field(self.network, told)
         teacher = guided_field(self.teacher, told, self.guidance)
@@ -98,7 +98,7 @@ class RolloutStage(TuneStage):
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Some own tiles without gradient, then a step of one with; its look is the critic's."""
-        tile, (context, mask, level, plane, embedding) = draw_told(self.dream, rng)
+        tile, (context, mask, level, plane, embedding) = self.dream.draw_told(rng, *SPOILT)
         count = min(LAST_K, FIRST_K + index // GROWS)
         own = int(torch.randint(count, (1,), generator=rng))
         until = int(torch.randint(STEPS, (1,), generator=rng))
