@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainjourney.errors import BackendError
-from trainjourney.inference import Manifest
+from trainjourney.inference import GaveWay, Manifest, Overtaken, never
 from trainjourney.types import Embedding, Frame, State
 
 WIDTH, HEIGHT, SIZE = 64, 32, 4
@@ -36,6 +36,7 @@ class ScriptedEngine:
     """A picture that rolls by 6 px a frame at speed 1, lit by the noise.
 
     `script` is asked before each predict, with its number from 0: "" to do well, "nan", "fail".
+    Overtaken, it gives way at the end of a predict or a decode.
     """
 
     backend, precision = "scripted", "f32"
@@ -62,6 +63,7 @@ class ScriptedEngine:
         embedding: Embedding,
         speed: float,
         dream: float,
+        overtaken: Overtaken = never,
     ) -> State:
         told = self.script(self.predicts)
         self.predicts += 1
@@ -70,11 +72,17 @@ class ScriptedEngine:
         self.dreams.append(dream)
         if told == "fail":
             raise BackendError("the script says so")
+        if overtaken():
+            raise GaveWay
         place = state["place"] + np.float32(np.nan if told == "nan" else 6.0 * speed)
         return {"place": place, "picture": state["picture"]}
 
-    def decode(self, state: State, embedding: Embedding, speed: float) -> Frame:
+    def decode(
+        self, state: State, embedding: Embedding, speed: float, overtaken: Overtaken = never
+    ) -> Frame:
         self.decodes += 1
+        if overtaken():
+            raise GaveWay
         place = float(state["place"][0]) + (6.0 * speed if self.looks_ahead else 0.0)
         return np.roll(state["picture"], -round(place), axis=1)
 

@@ -123,3 +123,25 @@ def test_light_that_is_turned_while_a_frame_is_made_acts_on_it_as_if_turned_befo
         np.testing.assert_array_equal(lit, meanwhile.finish(picture))
         assert bool((lit < 200).any()) == (number >= 2)
         np.testing.assert_array_equal(lit, before.finish(picture))  # it moves once a step
+
+
+def test_a_step_can_be_taken_back_with_all_that_it_moved() -> None:
+    plain, undone = board(), board()
+    changes = {
+        1: [Change("weight.1", 1.0, 0.0), Change("weight.2", 0.5, 0.0), Change("speed", 2.0, 0.0)],
+        4: [Change("pad_x", 0.9, 0.0), Change("bpm", 200.0, 0.0), Change("beat", 1.0, 0.0)],
+        8: [Change("on_beat", 1.0, 0.0), Change("look", 2.0, 0.0), Change("departure", 1.0, 0.0)],
+    }
+    for number in range(40):
+        for change in changes.get(number, ()):
+            plain.apply(change)
+            undone.apply(change)
+        back = undone.keep()
+        undone.step(1 / 30)
+        undone.departure()
+        back()
+        one, other = plain.step(1 / 30), undone.step(1 / 30)
+        np.testing.assert_array_equal(one.embedding, other.embedding)
+        assert (one.speed, one.dream) == (other.speed, other.dream)
+        assert plain.departure() == undone.departure()
+        assert plain.progress == undone.progress

@@ -104,8 +104,10 @@ def test_the_light_can_be_read_before_the_rest() -> None:
     desk.turn(Change("brightness", 0.5, 2.0))
     assert [change.parameter for change in source.poll_light()] == ["brightness"]
     assert source.serial == 1 and not source.turned()
-    desk.turn(Change("look", "dusk", 2.0))
     desk.turn(Change("blackout", 1.0, 2.0))
+    assert source.turned() and not source.steered()
+    desk.turn(Change("look", "dusk", 2.0))
+    assert source.steered()
     assert [change.parameter for change in source.poll_light()] == ["blackout"]
     assert source.serial == 1 and source.turned()  # the look is still to be read
     assert [change.parameter for change in source.poll()] == ["look"]

@@ -21,7 +21,7 @@ from trainjourney.errors import TrainingError
 from trainjourney.inference import load_bundle, open_engine
 from trainjourney.inference.bench import bench
 from trainjourney.inference.engine import GraphEngine
-from trainjourney.inference.graph import Arrays, Graph
+from trainjourney.inference.graph import Arrays, Graph, Overtaken, never
 from trainjourney.inference.onnxruntime_backend import OnnxRuntime
 from trainjourney.journey.melt import slerp
 from trainjourney.model.full.parts import fresh_parts
@@ -40,7 +40,7 @@ from trainjourney.training.full.export import (
 from trainjourney.training.full.presets import PRESETS
 from trainjourney.training.full.student import load_student, make_student
 from trainjourney.training.full.teacher import TeacherStage, roughened
-from trainjourney.training.full.train import distill, find_device, train_full, within_memory
+from trainjourney.training.full.train import distill, find_place, train_full, within_memory
 from trainjourney.training.runner import run_stage
 from trainjourney.training.share import WEIGHTS, lend_weights
 from trainjourney.training.stage import Schedule
@@ -139,9 +139,9 @@ class Counted:
     def __init__(self, graph: Graph) -> None:
         self.graph, self.inputs, self.outputs, self.runs = graph, graph.inputs, graph.outputs, 0
 
-    def run(self, inputs: Arrays, outputs: Arrays) -> None:
+    def run(self, inputs: Arrays, outputs: Arrays, overtaken: Overtaken = never) -> None:
         self.runs += 1
-        self.graph.run(inputs, outputs)
+        self.graph.run(inputs, outputs, overtaken)
 
 
 def test_the_embedding_is_worked_on_when_it_changes_and_a_melt_is_followed(bundle: Path) -> None:
@@ -270,7 +270,7 @@ def test_what_cannot_be_trained_is_one_line(ride: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no such file"):
         distill(tmp_path / "nowhere")
     with pytest.raises(TrainingError, match="no device 'tpu'"):
-        find_device("tpu")
+        find_place("tpu")
     with (
         pytest.raises(TrainingError, match=r"too little memory .*\(8 at a time\); take --pre"),
         within_memory(tmp_path, 8),

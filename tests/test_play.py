@@ -1,4 +1,4 @@
-"""The loop: under a fake clock, into a film, into a window on a real screen."""
+"""Playing: into a film, into a window on a real screen."""
 
 import os
 import signal
@@ -6,7 +6,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import av
@@ -14,22 +13,15 @@ import numpy as np
 import pygame
 import pytest
 from PIL import Image
-from scripted import ScriptedEngine, scripted_manifest
-from test_board import board
 from tiny_bundle import write_tiny_bundle
 from xvfb import needs_xvfb, screen
 
 from trainjourney.config import load
 from trainjourney.errors import ConfigError, OutputError, PictureError
-from trainjourney.journey.pacing import Pacer
-from trainjourney.journey.world import DreamWorld
-from trainjourney.outputs.null import NullOutput
 from trainjourney.settings import Config
-from trainjourney.show.meter import Meter
 from trainjourney.show.play import play
 from trainjourney.show.slot import Slot
-from trainjourney.show.travel import travel
-from trainjourney.types import Change, Frame
+from trainjourney.types import Frame
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -48,135 +40,6 @@ def configured(tiny: Path, **journey: object) -> Config:
     options = {f"journey.{key}": value for key, value in journey.items()}
     # One thread: the tests may share two cores with a training.
     return load(None, ["engine.threads=1"], {"engine.name": str(tiny), **options})
-
-
-class Clock:
-    """A clock that moves when it is slept on, or when the world works."""
-
-    def __init__(self) -> None:
-        self.now_s = 50.0
-        self.slept: list[float] = []
-
-    def now(self) -> float:
-        return self.now_s
-
-    def sleep(self, wait_s: float) -> None:
-        self.slept.append(wait_s)
-        self.now_s += wait_s
-
-
-class Watcher(NullOutput):
-    """Notes when it was shown what."""
-
-    def __init__(self, clock: Clock) -> None:
-        super().__init__()
-        self.clock, self.times, self.seen = clock, list[float](), list[Frame]()
-
-    def show(self, frame: Frame) -> None:
-        super().show(frame)
-        self.times.append(self.clock.now_s)
-        self.seen.append(frame)
-
-
-class ScriptedSource:
-    """Changes at polls of given numbers."""
-
-    def __init__(self, script: dict[int, Change]) -> None:
-        self.script, self.polls = script, -1
-
-    def poll(self) -> Iterator[Change]:
-        self.polls += 1
-        if self.polls in self.script:
-            yield self.script[self.polls]
-
-
-def scripted_world(clock: Clock, work_s: float) -> DreamWorld:
-    def work(number: int) -> str:
-        clock.now_s += work_s
-        return ""
-
-    world = DreamWorld(ScriptedEngine(work), scripted_manifest(), 0)
-    world.reset(np.zeros((32, 64, 3), np.uint8))
-    return world
-
-
-def test_with_a_pacer_frames_are_shown_evenly_and_late_by_none() -> None:
-    clock = Clock()
-    watcher, meter = Watcher(clock), Meter()
-    world = scripted_world(clock, 0.012)
-    travel(
-        world, board(), (), (watcher,), meter,
-        fps=30, frames=90, pacer=Pacer(30), now=clock.now, sleep=clock.sleep,
-    )  # fmt: skip
-    np.testing.assert_allclose(np.diff(watcher.times), 1 / 30, atol=1e-9)
-    assert meter.fps == pytest.approx(30.0)
-    assert meter.p99_ms == pytest.approx(12.0)
-    assert meter.summary().frames == 90
-
-
-def test_a_frame_is_begun_early_when_a_control_was_turned_but_no_more_are_made() -> None:
-    clock = Clock()
-    watcher = Watcher(clock)
-    turned_s = {20: 0.001, 40: 0.030, 60: 0.0}  # after its due time, by frame
-
-    def turned() -> bool:
-        frame = len(watcher.times)
-        return frame in turned_s and clock.now_s >= 50.0 + (frame - 1) / 30 + turned_s[frame]
-
-    travel(
-        scripted_world(clock, 0.010), board(), (), (watcher,), Meter(),
-        fps=30, frames=90, pacer=Pacer(30), turned=turned, now=clock.now, sleep=clock.sleep,
-    )  # fmt: skip
-    early = np.arange(90) / 30 + 0.010 - (np.array(watcher.times) - 50.0)
-    assert early[[20, 60]] == pytest.approx(1 / 60, abs=2e-3)
-    assert early[40] == pytest.approx(1 / 30 - 0.030, abs=2e-3)
-    assert np.delete(early, [20, 40, 60]) == pytest.approx(0.0, abs=1e-5)
-
-
-def test_without_a_pacer_nothing_waits() -> None:
-    clock = Clock()
-    watcher = Watcher(clock)
-    travel(
-        scripted_world(clock, 0.005), board(), (), (watcher,), Meter(),
-        fps=30, frames=10, now=clock.now, sleep=clock.sleep,
-    )  # fmt: skip
-    assert not clock.slept
-    np.testing.assert_allclose(np.diff(watcher.times), 0.005)
-
-
-def test_a_change_acts_on_the_very_next_frame() -> None:
-    clock = Clock()
-    world = scripted_world(clock, 0.0)
-    engine = world.engine
-    assert isinstance(engine, ScriptedEngine)
-    source = ScriptedSource({5: Change("speed", 2.0, 0.0)})
-    travel(world, board(), (source,), (), Meter(), fps=30, frames=9, now=clock.now)
-    assert engine.speeds[:5] == [1.0] * 5
-    assert engine.speeds[5] > 1.0
-
-
-def test_a_change_of_light_acts_on_the_frame_that_is_made_meanwhile() -> None:
-    clock, turned = Clock(), iter([[], [Change("blackout", 1.0, 0.0)]])
-    watcher, heard = Watcher(clock), list[tuple[int, str]]()
-    world, the_board = scripted_world(clock, 0.01), board()
-    the_board.cut("contrast", 0.0)  # all grey, whatever the world makes
-    travel(
-        world, the_board, (), (watcher,), Meter(), fps=30, frames=4, now=clock.now,
-        light=lambda: next(turned, []),
-        heard=lambda number, change: heard.append((number, change.parameter)),
-    )  # fmt: skip
-    assert heard == [(1, "blackout")]
-    grey = [int(frame.max()) for frame in watcher.seen]
-    assert grey[0] == 128 > grey[1] > grey[2]
-
-
-def test_stopped_ends_the_loop() -> None:
-    clock, meter = Clock(), Meter()
-    travel(
-        scripted_world(clock, 0.0), board(), (), (), meter,
-        fps=30, stopped=lambda: meter.frames == 7, now=clock.now,
-    )  # fmt: skip
-    assert meter.frames == 7
 
 
 def test_the_slot_keeps_the_newest_frame_and_gives_it_once() -> None:

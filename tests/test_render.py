@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from test_play import ScriptedSource
+from test_travel import ScriptedSource
 from tiny_bundle import write_tiny_bundle
 from typer.testing import CliRunner
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from trainjourney.inference import Bundle, Engine, find_bundle, load_bundle, open_engine
+from trainjourney.inference import Bundle, Engine, GaveWay, find_bundle, load_bundle, open_engine
 from trainjourney.inference.band import figures
 from trainjourney.journey.noise import draw_noise
 from trainjourney.journey.picture import load_picture
@@ -110,3 +110,26 @@ def test_a_look_that_is_no_landscape_is_a_landscape_too(
         ODD, after(pocket, [(start, e) for e in looks], TEN_S // 3), strict=True
     ):
         assert (low <= found).all() and (found <= high).all(), (name, found)
+
+
+def test_what_is_overtaken_gives_way_at_once_and_nothing_is_lost() -> None:
+    bundle = load_bundle(POCKET)
+    engine, look = open_engine(bundle, "openvino"), bundle.looks[0].embedding
+    noise = draw_noise(1, 0, bundle.manifest.noise.shape)
+    state = engine.predict(
+        engine.encode(load_picture(bundle.looks[0].picture, 512, 256)), noise, look, 1.0, 0.2
+    )
+    frame, following = (
+        engine.decode(state, look, 1.0),
+        engine.predict(state, noise, look, 1.0, 0.2),
+    )
+    following = {name: array.copy() for name, array in following.items()}
+    for _ in range(3):
+        with pytest.raises(GaveWay):
+            engine.decode(state, look, -1.0, lambda: True)
+        with pytest.raises(GaveWay):
+            engine.predict(state, noise, look, -1.0, 0.2, lambda: True)
+        np.testing.assert_array_equal(engine.decode(state, look, 1.0), frame)
+    again = engine.predict(state, noise, look, 1.0, 0.2)
+    for name, array in following.items():
+        np.testing.assert_array_equal(again[name], array)

@@ -1,6 +1,6 @@
 """The contract on one screen: what passes between the rooms."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -36,7 +36,9 @@ class World(Protocol):
 
     def reset(self, start: Frame | None) -> None: ...
 
-    def step(self, controls: Controls) -> Frame: ...
+    def step(
+        self, controls: Controls, drawn: bool = True, overtaken: Callable[[], bool] = ...
+    ) -> Frame: ...
 
     def get_ready(self) -> None:
         """Do now what the next step would have to do first; the last frame is out."""

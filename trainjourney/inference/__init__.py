@@ -2,15 +2,19 @@
 
 from trainjourney.inference.bundle import Bundle, Look, Manifest, find_bundle, load_bundle
 from trainjourney.inference.engine import Engine, open_embedder, open_engine
+from trainjourney.inference.graph import GaveWay, Overtaken, never
 from trainjourney.inference.write import write_bundle
 
 __all__ = [
     "Bundle",
     "Engine",
+    "GaveWay",
     "Look",
     "Manifest",
+    "Overtaken",
     "find_bundle",
     "load_bundle",
+    "never",
     "open_embedder",
     "open_engine",
     "write_bundle",

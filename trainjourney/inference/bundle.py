@@ -40,6 +40,9 @@ class Look:
     embedding: Embedding  # [D], norm 1
     picture: Path  # looks/NAME.jpg
 
+    def __deepcopy__(self, memo: object) -> "Look":
+        return self  # nobody changes it
+
 
 @dataclass(frozen=True)
 class Bundle:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainjourney.errors import BackendError
-from trainjourney.inference.graph import Arrays, Port, Ports
+from trainjourney.inference.graph import Arrays, Overtaken, Port, Ports, never
 
 WARM_UPS = 3  # runs before a CUDA graph is captured, so that all kernels have been chosen
 Tensors = dict[str, Tensor]
@@ -81,8 +81,9 @@ class DeviceGraph:
         self._launch = begin(self._given, self._made)  # kept: it holds the weights
         self._replay = _captured(self._launch) if self._on_gpu else self._launch
 
-    def run(self, inputs: Arrays, outputs: Arrays) -> None:
+    def run(self, inputs: Arrays, outputs: Arrays, overtaken: Overtaken = never) -> None:
         """Read and write the given arrays in place; twins are read on the device, and kept there.
+        What was handed to it runs to its end.
 
         Raises BackendError.
         """

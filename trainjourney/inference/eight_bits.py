@@ -21,7 +21,7 @@ from PIL import Image
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle
 from trainjourney.inference.engine import GraphEngine
-from trainjourney.inference.graph import Arrays, Graph, Ports
+from trainjourney.inference.graph import Arrays, Graph, Overtaken, Ports, never
 from trainjourney.inference.onnxruntime_backend import OnnxRuntime, OnnxRuntimeGraph
 
 try:
@@ -145,9 +145,9 @@ class Watched:
         self.most = {name.removesuffix("/most"): 0.0 for name in names}
         self._graph, self._told = graph, {name: graph.outputs[name].empty() for name in names}
 
-    def run(self, inputs: Arrays, outputs: Arrays) -> None:
+    def run(self, inputs: Arrays, outputs: Arrays, overtaken: Overtaken = never) -> None:
         """As the graph does."""
-        self._graph.run(inputs, {**outputs, **self._told})
+        self._graph.run(inputs, {**outputs, **self._told}, overtaken)
         for name, size in self._told.items():
             name = name.removesuffix("/most")
             self.most[name] = max(self.most[name], float(size))

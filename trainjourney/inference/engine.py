@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle
-from trainjourney.inference.graph import Graph
+from trainjourney.inference.graph import Graph, Overtaken, never
 from trainjourney.inference.manifest import Manifest
 from trainjourney.types import Embedding, Frame, State
 
@@ -38,7 +38,7 @@ class Engine(Protocol):
     A state that `predict` gives stands in the engine's own memory until the next but one
     `predict`; copy it to keep it longer, or to write to it. Frames, embeddings and encoded states
     are the caller's. `decode` of a state may run in one thread while `predict` goes on from it in
-    another.
+    another. Both raise GaveWay when `overtaken` before their end, where the backend can stop.
     """
 
     backend: str
@@ -54,9 +54,12 @@ class Engine(Protocol):
         embedding: Embedding,
         speed: float,
         dream: float,
+        overtaken: Overtaken = never,
     ) -> State: ...
 
-    def decode(self, state: State, embedding: Embedding, speed: float) -> Frame: ...
+    def decode(
+        self, state: State, embedding: Embedding, speed: float, overtaken: Overtaken = never
+    ) -> Frame: ...
 
     def embed(self, picture: Frame) -> Embedding: ...
 
@@ -168,6 +171,7 @@ class GraphEngine:
         embedding: Embedding,
         speed: float,
         dream: float,
+        overtaken: Overtaken = never,
     ) -> State:
         """The next state, in the engine's own memory until the next but one call."""
         given = self._fitted(
@@ -184,16 +188,19 @@ class GraphEngine:
         following = self._turns[self._turn]
         if self._shared(given, following):  # a state put together from both turns
             given = {name: array.copy() for name, array in given.items()}
-        self._predictor.run(given, {f"next.{name}": following[name] for name in self._names})
+        made = {f"next.{name}": following[name] for name in self._names}
+        self._predictor.run(given, made, overtaken)
         return dict(following)
 
-    def decode(self, state: State, embedding: Embedding, speed: float) -> Frame:
+    def decode(
+        self, state: State, embedding: Embedding, speed: float, overtaken: Overtaken = never
+    ) -> Frame:
         """The frame [H, W, 3] that a state shows; or the one after it, in that look and at that
         speed, if the bundle's decoder looks ahead."""
         frame = self._decoder.outputs["frame"].empty()
         given = {**state, "embedding": embedding, "speed": np.array(speed, np.float32)}
         seen = {name: given[name] for name in self._decoder.inputs}
-        self._decoder.run(self._fitted(self._decoder, **seen), {"frame": frame})
+        self._decoder.run(self._fitted(self._decoder, **seen), {"frame": frame}, overtaken)
         return frame
 
     def embed(self, picture: Frame) -> Embedding:

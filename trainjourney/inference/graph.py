@@ -1,6 +1,6 @@
 """What a backend gives for one graph of a bundle, and the check that it fits the manifest."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,6 +13,7 @@ from trainjourney.inference.bundle import cure
 from trainjourney.inference.manifest import CONTROLS, STEERING, Manifest
 
 Arrays = Mapping[str, NDArray[Any]]
+Overtaken = Callable[[], bool]  # whether what is being made is to be made anew
 STAY = ("encoder.onnx", "predictor.onnx", STEERING)  # what they give is read by the predictor
 
 
@@ -37,14 +38,26 @@ class Port:
 Ports = Mapping[str, Port]
 
 
+class GaveWay(Exception):  # noqa: N818  nothing is wrong
+    """A run ended before its time because it was overtaken; what it has written is of no use."""
+
+
+def never() -> bool:
+    """Not overtaken."""
+    return False
+
+
 class Graph(Protocol):
     """One graph, compiled. One caller at a time; other graphs may run beside it."""
 
     inputs: Ports
     outputs: Ports
 
-    def run(self, inputs: Arrays, outputs: Arrays) -> None:
-        """Read `inputs` and write `outputs` in place: whole, C-contiguous, of the ports' types."""
+    def run(self, inputs: Arrays, outputs: Arrays, overtaken: Overtaken = never) -> None:
+        """Read `inputs` and write `outputs` in place: whole, C-contiguous, of the ports' types.
+
+        Raises GaveWay when `overtaken` meanwhile; a backend that cannot stop does not ask.
+        """
         ...
 
 

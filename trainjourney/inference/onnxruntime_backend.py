@@ -5,7 +5,7 @@ from typing import Any
 
 from trainjourney.errors import BackendError, BundleError
 from trainjourney.inference.bundle import Bundle, cure
-from trainjourney.inference.graph import Arrays, Port, Ports, check_ports
+from trainjourney.inference.graph import Arrays, Overtaken, Port, Ports, check_ports, never
 
 try:
     import onnxruntime as ort
@@ -72,8 +72,8 @@ class OnnxRuntimeGraph:
         self.inputs: Ports = {port.name: _port(port) for port in session.get_inputs()}
         self.outputs: Ports = {port.name: _port(port) for port in session.get_outputs()}
 
-    def run(self, inputs: Arrays, outputs: Arrays) -> None:
-        """Read and write the given arrays in place. Raises BackendError."""
+    def run(self, inputs: Arrays, outputs: Arrays, overtaken: Overtaken = never) -> None:
+        """Read and write the given arrays in place, to the end. Raises BackendError."""
         for name, array in inputs.items():
             place = ("cpu", 0, array.dtype.type, array.shape, array.ctypes.data)
             self._binding.bind_input(name, *place)

@@ -5,6 +5,7 @@ import io
 import logging
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,16 @@ from trainjourney.errors import BackendError, BundleError
 from trainjourney.files import replacing
 from trainjourney.folders import cache_folder
 from trainjourney.inference.bundle import Bundle, cure
-from trainjourney.inference.graph import Arrays, Port, Ports, check_ports, wanted_ports
+from trainjourney.inference.graph import (
+    Arrays,
+    GaveWay,
+    Overtaken,
+    Port,
+    Ports,
+    check_ports,
+    never,
+    wanted_ports,
+)
 
 try:
     import openvino as ov
@@ -27,6 +37,7 @@ log = logging.getLogger(__name__)
 
 DTYPES = {"u8": "uint8", "f32": "float32", "i32": "int32"}
 HEAD = 64  # bytes before the compiled graph in a file of the cache: its sha256, and room
+ASKED_MS = 1  # between looks whether a run is overtaken
 MOST_KEPT = 16  # compiled graphs in the cache; the one longest unused goes first
 
 
@@ -115,8 +126,8 @@ class OpenVinoGraph:
         self._request = compiled.create_infer_request()
         self._memory = memory  # its weights stand there
 
-    def run(self, inputs: Arrays, outputs: Arrays) -> None:
-        """Read and write the given arrays in place. Raises BackendError."""
+    def run(self, inputs: Arrays, outputs: Arrays, overtaken: Overtaken = never) -> None:
+        """Read and write the given arrays in place. Raises BackendError, GaveWay."""
         # openvino takes none that is read-only, and keeps no array alive: the copies must last
         given = {name: a if a.flags.writeable else a.copy() for name, a in inputs.items()}
         for name, i in self._in_order.items():
@@ -124,11 +135,21 @@ class OpenVinoGraph:
         for name, i in self._out_order.items():
             self._request.set_output_tensor(i, ov.Tensor(outputs[name], shared_memory=True))
         try:
-            self._request.infer()
+            self._request.start_async()
+            while not self._request.wait_for(ASKED_MS):
+                if overtaken():
+                    self._stop()
+                    raise GaveWay
         except RuntimeError as err:
             raise BackendError(
                 f"openvino failed ({_short(err)}); try --set engine.backend=onnxruntime"
             ) from err
+
+    def _stop(self) -> None:
+        """End the run at the next layer, in a third of a millisecond; its arrays are free then."""
+        self._request.cancel()
+        with suppress(RuntimeError):  # that it was
+            self._request.wait()
 
 
 def _named(found: list[Any], wanted: Ports) -> tuple[Ports, dict[str, int]]:

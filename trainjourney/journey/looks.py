@@ -26,6 +26,9 @@ class Looks:
         bank._slots = dict(sorted(slots.items()))
         return bank
 
+    def __deepcopy__(self, memo: object) -> "Looks":
+        return self  # nobody changes it
+
     def __len__(self) -> int:
         return len(self._slots)
 

@@ -13,11 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 
 from trainjourney.errors import BackendError, PictureError
-from trainjourney.inference import Engine, Manifest
+from trainjourney.inference import Engine, GaveWay, Manifest, Overtaken, never
 from trainjourney.journey.guard import Guard
 from trainjourney.journey.noise import draw_noise
 from trainjourney.journey.picture import blend, load_picture
@@ -115,11 +116,12 @@ class DreamWorld:
         self._state, self._frame, self._left = state, frame, None
         self.seed, self.number, self._in_a_row, self._unseen = seed, number, 0, 0
 
-    def step(self, controls: Controls, drawn: bool = True) -> Frame:
+    def step(self, controls: Controls, drawn: bool = True, overtaken: Overtaken = never) -> Frame:
         """The next frame; or the last good one, if this step had to be thrown away.
 
         One that need not be `drawn` is so only for the guard: it may be the frame before, and the
-        journey is the same. Raises BackendError after `PATIENCE` such steps in a row.
+        journey is the same. Raises BackendError after `PATIENCE` such steps in a row; GaveWay, and
+        all is as it was before, when it was `overtaken` by other controls while it was made.
         """
         assert self._frame is not None, "step before reset"
         if self._unseen:
@@ -127,16 +129,23 @@ class DreamWorld:
         self.get_ready()
         self.number += 1
         controls = self._within(controls)
-        drawn = drawn or self.guard.looks
+        drawn, gone = drawn or self.guard.looks, Event()
         try:
             if self.manifest.looks_ahead:
-                predict = partial(self._predict, self.number - 1, controls)
+                predict = partial(self._predict, self.number - 1, controls, gone.is_set)
                 self._due = self._beside.submit(predict).result if self._beside else predict
-                self._frame = self._decode(self._state, controls) if drawn else self._frame
+                self._frame = (
+                    self._decode(self._state, controls, overtaken) if drawn else self._frame
+                )
             else:
-                state = self._predict(self.number - 1, controls)
-                self._frame = self._decode(state, controls) if drawn else self._frame
+                state = self._predict(self.number - 1, controls, overtaken)
+                self._frame = self._decode(state, controls, overtaken) if drawn else self._frame
                 self._state, self._in_a_row = state, 0
+        except GaveWay:
+            gone.set()
+            self._let_go()
+            self.number -= 1
+            raise
         except BackendError as err:
             self._let_go()
             self._throw_away(err)
@@ -161,7 +170,7 @@ class DreamWorld:
         """Do without the state that is being predicted; an engine predicts one at a time."""
         due, self._due = self._due, None
         if due is not None and self._beside:
-            with suppress(BackendError):
+            with suppress(BackendError, GaveWay):
                 due()
 
     def _within(self, controls: Controls) -> Controls:
@@ -170,14 +179,14 @@ class DreamWorld:
         speed = _clip(controls.speed, ranges.speed)
         return Controls(controls.embedding, speed, _clip(dream, ranges.dream))
 
-    def _decode(self, state: State, controls: Controls) -> Frame:
-        return self.engine.decode(state, controls.embedding, controls.speed)
+    def _decode(self, state: State, controls: Controls, overtaken: Overtaken) -> Frame:
+        return self.engine.decode(state, controls.embedding, controls.speed, overtaken)
 
-    def _predict(self, number: int, controls: Controls) -> State:
-        """The state after this one, with the noise of that number. Raises BackendError."""
+    def _predict(self, number: int, controls: Controls, overtaken: Overtaken = never) -> State:
+        """The state after this one, with the noise of that number. Raises BackendError, GaveWay."""
         noise = draw_noise(self.seed, number, self.manifest.noise.shape)
         state = self.engine.predict(
-            self._state, noise, controls.embedding, controls.speed, controls.dream
+            self._state, noise, controls.embedding, controls.speed, controls.dream, overtaken
         )
         if bad := _not_finite(state):
             raise BackendError(f"state '{bad}' is not finite")

@@ -138,6 +138,10 @@ class BlockSource:
         """Whether there is something to read."""
         return self._block.serial > self.serial
 
+    def steered(self) -> bool:
+        """Whether there is something besides the light."""
+        return self.turned() and bool(((self._block.serials() > self._seen) & ~_OF_LIGHT).any())
+
     def poll(self) -> Iterator[Change]:
         """The last change of each control since the last poll, in their order."""
         return self._read(_ALL)

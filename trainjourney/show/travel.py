@@ -3,16 +3,35 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
+from typing import Protocol
 
+from trainjourney.inference import GaveWay, Overtaken, never
 from trainjourney.journey.board import Board
 from trainjourney.journey.pacing import Pacer
 from trainjourney.show.meter import Meter
-from trainjourney.types import Change, Output, Source, World
+from trainjourney.types import Change, Frame, Output, Source, World
 
 Stopped = Callable[[], bool]
 EARLY = 0.5  # of a frame
+LATE = 0.5  # of a frame
 LOOK_S = 0.001  # between looks whether a control was turned
 Heard = Callable[[int, Change], None]  # the frame, from 0, that a change first acts on
+
+
+class Live(Source, Protocol):
+    """A source that can be asked at any time whether there is something to poll."""
+
+    def turned(self) -> bool:
+        """Whether a control was turned since the last poll."""
+        ...
+
+    def steered(self) -> bool:
+        """Whether one was that a frame cannot obey any more once it is made."""
+        ...
+
+    def poll_light(self) -> Iterable[Change]:
+        """Only what a frame can still obey once it is made."""
+        ...
 
 
 def travel(
@@ -27,37 +46,45 @@ def travel(
     pacer: Pacer | None = None,
     stopped: Stopped = lambda: False,
     heard: Heard = lambda number, change: None,
-    turned: Callable[[], bool] = lambda: False,
-    light: Callable[[], Iterable[Change]] = tuple,
+    live: Live | None = None,
     now: Callable[[], float] = time.perf_counter,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Changes to the board, the board to the world, the world's frame to the outputs.
 
     Ends after `frames` frames, or when `stopped`. With a pacer every frame is begun when it is
-    due and shown as soon as it is made; when a control was `turned`, up to half a frame
-    before it is due, so that no change waits longer than it must. Changes of the `light` alone are
-    asked for once more when the frame is made, and act on it too. Either way the board moves by
-    1/fps a frame, so that the same seed makes the same journey at any speed. What the world can do
-    once a frame is out counts as making it too.
+    due and shown as soon as it is made. So that no change waits longer than it must, a frame is
+    begun up to half a frame before it is due when a control of the `live` source was turned; one
+    that is being made is begun anew, once, when a control is turned in its first half; and the
+    light is asked for once more when it is made. Either way the board moves by 1/fps a frame, so
+    that the same seed makes the same journey at any speed. What the world can do once a frame is
+    out counts as making it too.
     """
-    frame = None
+    frame, begun_s = None, 0.0
+
+    def overtaken() -> bool:
+        return live is not None and live.steered() and now() < begun_s + LATE / fps
+
     for number in count() if frames is None else range(frames):
         if pacer:
-            _wait(pacer, turned, now, sleep)
+            _wait(pacer, live.turned if live else never, now, sleep)
             pacer.shown(now())
         if stopped():
             break
         begun_s = now()
-        for source in sources:
+        for source in (*sources, live) if live else sources:
             _turn(board, source.poll(), number, heard)
-        controls = board.step(1.0 / fps)
-        seed = board.departure()
-        if seed is not None:
-            world.depart(seed, board.look.picture)
-        if frame is None or not board.hold:
-            frame = world.step(controls)
-        _turn(board, light(), number, heard)
+        if live is None:
+            frame = _make(world, board, frame, fps)
+        else:
+            back = board.keep()
+            try:
+                frame = _make(world, board, frame, fps, overtaken)
+            except GaveWay:
+                back()
+                _turn(board, live.poll(), number, heard)
+                frame = _make(world, board, frame, fps)
+            _turn(board, live.poll_light(), number, heard)
         finished = board.finish(frame)
         made_s = now() - begun_s
         for output in outputs:
@@ -65,6 +92,19 @@ def travel(
         shown_s = now()
         world.get_ready()
         meter.add(made_s + now() - shown_s, begun_s, shown_s)
+
+
+def _make(
+    world: World, board: Board, last: Frame | None, fps: float, overtaken: Overtaken = never
+) -> Frame:
+    """The next frame as the board has it; the last one where that is held."""
+    controls, seed = board.step(1.0 / fps), board.departure()
+    if seed is not None:
+        world.depart(seed, board.look.picture)
+        overtaken = never  # there is no way back
+    if last is not None and board.hold:
+        return last
+    return world.step(controls, overtaken=overtaken)
 
 
 def _turn(board: Board, changes: Iterable[Change], number: int, heard: Heard) -> None:

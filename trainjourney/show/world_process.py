@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from io import RawIOBase
 from typing import Any, TypedDict
 
@@ -32,7 +33,7 @@ from trainjourney.show.meter import Meter
 from trainjourney.show.retrace import go_on
 from trainjourney.show.signals import let_through
 from trainjourney.show.travel import travel
-from trainjourney.types import Frame
+from trainjourney.types import Change, Frame
 
 KEPT_EVERY_S = 0.5
 _DEATH_OF_PARENT = 1  # PR_SET_PDEATHSIG
@@ -82,9 +83,9 @@ def _travel(order: Order, ended: threading.Event) -> None:
     if start := board.looks.get(0):
         _tell(start=start.name, embedding=start.embedding.tolist())
     journal = begin_journal(config, bundle, world, departure, resumed)
-    bank, source = Bank(block, board, journal), BlockSource(block)
+    source = Instruments(block, board, journal)
     if order["arrive"]:
-        for change in (*bank.poll(), *source.poll()):
+        for change in source.poll():
             board.apply(change)
             if journal:
                 journal.heard(0, change)
@@ -96,9 +97,9 @@ def _travel(order: Order, ended: threading.Event) -> None:
     gc.freeze()  # what was loaded stays; to look through it now and then would cost frames
     with journalled(journal) as (first, heard):
         travel(
-            world, board, (*first, bank, source), (shelf,), meter,
+            world, board, first, (shelf,), meter,
             fps=fps, frames=order["frames"], pacer=Pacer(fps), stopped=ended.is_set, heard=heard,
-            turned=source.turned, light=source.poll_light,
+            live=source,
         )  # fmt: skip
 
 
@@ -113,15 +114,16 @@ def _go_on(world: DreamWorld, how: How, ring: FrameRing, kept: KeptState) -> Res
     return Resumed(how, ring.latest, place.frames if how == "state" and place else 0)
 
 
-class Bank:
-    """A Source of no changes that lays the block's looks on the board whenever they are others."""
+class Instruments(BlockSource):
+    """The block's changes; before them, its looks are laid on the board when they are others."""
 
     def __init__(self, block: Block, board: Board, journal: Journal | None) -> None:
-        self._block, self._board, self._journal, self._number = block, board, journal, 0
+        super().__init__(block)
+        self._board, self._journal, self._number = board, journal, 0
         self._own = board.looks.get(0)  # the start picture's
 
-    def poll(self) -> tuple[()]:
-        """Look after the bank."""
+    def poll(self) -> Iterator[Change]:
+        """Look after the bank, then read the changes."""
         if found := self._block.bank(self._number):
             self._number, looks = found
             if self._own:
@@ -130,7 +132,7 @@ class Bank:
                 self._board.lay(Looks.in_slots(looks))
                 if self._journal:
                     self._journal.lay(looks)
-        return ()
+        return super().poll()
 
 
 class Shelf:
