@@ -44,6 +44,19 @@ def pocket_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of the tiny preset, rendered and trained as far as the dream network: not few.
+
+    For all to read: copy it to train on.
+    """
+    from trainjourney.training.pocket import STAGES, train_pocket
+
+    folder = tmp_path_factory.mktemp("tiny") / "run"
+    train_pocket("tiny", folder, threads=1, only=[name for name in STAGES if name != "few"])
+    return folder
+
+
+@pytest.fixture(scope="session")
 def pocket_bundle(pocket_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That run, exported with one world's look."""
     from trainjourney.scenery.worlds import WORLDS

@@ -21,15 +21,13 @@ from trainjourney.training.dream_stage import DreamStage, all_embeddings
 from trainjourney.training.export import load_networks
 from trainjourney.training.full import few_steps
 from trainjourney.training.look_stage import small_pictures
-from trainjourney.training.pocket import STAGES, network_weights, stage_weights, train_pocket
+from trainjourney.training.pocket import network_weights, stage_weights, train_pocket
 from trainjourney.training.tune_stage import RolloutStage, TileRoad, TuneStage
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("tune") / "run"
-    train_pocket("tiny", folder, threads=1, only=[name for name in STAGES if name != "few"])
-    return folder
+def run(tiny_run: Path) -> Path:
+    return tiny_run
 
 
 @pytest.fixture(scope="module")

@@ -172,9 +172,7 @@ def train(
     minutes: Annotated[
         float | None, typer.Option(metavar="X", min=0, help="Stop after this long; go on later.")
     ] = None,
-    device: Annotated[
-        str, typer.Option(metavar="NAME", help="cpu; the full model knows cuda too.")
-    ] = "cpu",
+    device: Annotated[str, typer.Option(metavar="NAME", help="cpu or cuda.")] = "cpu",
     warm: Annotated[
         Path | None,
         typer.Option("--from", metavar="FOLDER", help="Set out from a bundle, or base weights."),

@@ -35,9 +35,8 @@ def train_any(
         from trainjourney.inference import find_bundle
         from trainjourney.training.ride_pocket import train_on_ride
 
-        if device != "cpu":
-            raise TrainingError(f"training on '{device}' is not there yet; give --device cpu")
-        train_on_ride(ride, warm or find_bundle("pocket"), run, minutes, preset)
+        bundle = warm or find_bundle("pocket")
+        train_on_ride(ride, bundle, run, minutes, preset, device=device)
         return
     from trainjourney.training.full.train import train_full
 

@@ -30,7 +30,7 @@ def sample(
     `until` so many steps have been made, it is a tile on its way.
     """
     tile = noise
-    stride = torch.full((len(noise),), 1.0 / steps)
+    stride = torch.full((len(noise),), 1.0 / steps, device=noise.device)
     for i in range(min(steps, until)):
         time = stride * i
         tile = euler(tile, field(tile, time), time, stride)

@@ -14,6 +14,7 @@ from ..model.planes import PLANES, ROWS, VIEW_W
 from ..scenery.view import textures
 from .dataset import Shards
 from .look_stage import vary
+from .stage import Device
 
 NUDGES = (0.5, 1.0)  # cells; half a cell is a pixel. Every strip has a cell to spare
 MARGIN = 16  # px at either side where a nudged picture shows other country
@@ -35,9 +36,11 @@ class DecoderStage:
         embedder: Embedder,
         paint: tuple[int, int, int] = (16, 48, 2),
         batch: int = 3,
+        device: Device = "cpu",
     ) -> None:
-        self.decoder = Decoder(*paint)
-        self.decoder.grain.copy_(grain_cells(torch.from_numpy(textures())))
+        self.decoder, self.device = Decoder(*paint), torch.device(device)
+        self.grain = grain_cells(torch.from_numpy(textures()))
+        self.decoder.grain.copy_(self.grain)
         self.embedder = embedder.eval().requires_grad_(False)
         self.shards, self.pictures, self.batch = shards, pictures, batch
 
@@ -73,7 +76,8 @@ class DecoderStage:
             "residual": torch.zeros(2 * count, len(PLANES), 3, ROWS, VIEW_W),
             "embedding": torch.cat([looked, looked]),
         }
-        pictures = torch.stack(truth).permute(0, 3, 1, 2).float() / 255.0
+        arguments = {name: given.to(self.device) for name, given in arguments.items()}
+        pictures = torch.stack(truth).to(self.device).permute(0, 3, 1, 2).float() / 255.0
         return arguments, pictures, [round(2.0 * NUDGES[c]) for c in which]
 
     def _view(self, style: int, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -85,7 +89,7 @@ class DecoderStage:
         sheet = torch.from_numpy(np.stack(cut)).float() / 255.0
         phase = start - whole
         halves = pixels(sheet[..., :-1], sheet[..., 1:], phase[:, None, None, None])
-        return halves, phase, weave(self.decoder.grain, (2.0 * start).int())
+        return halves, phase, weave(self.grain, (2.0 * start).int())
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch of pictures."""
@@ -107,4 +111,4 @@ class DecoderStage:
         made = ema["decoder"](**{name: given[:8] for name, given in arguments.items()})
         both = torch.cat([truth, made.float().clamp(0, 1)], 3)
         sheet = torch.cat(list(both), 1).permute(1, 2, 0)
-        Image.fromarray((sheet * 255.0).round().byte().numpy()).save(path)
+        Image.fromarray((sheet * 255.0).round().byte().cpu().numpy()).save(path)

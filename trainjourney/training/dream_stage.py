@@ -22,6 +22,7 @@ from ..model.sampler import sample
 from .codec_stage import draw_masks
 from .dataset import BORDER, CELLS, Shards
 from .film import draw_film
+from .stage import Device
 
 
 @torch.no_grad()
@@ -49,12 +50,13 @@ class DreamStage:
 
     def __init__(
         self, shards: Shards, embeddings: Tensor, codec: Codec, batch: int = 48, width: int = 64,
-        blocks: int = 2, decoder: Decoder | None = None, film: int = 120,
+        blocks: int = 2, decoder: Decoder | None = None, film: int = 120, device: Device = "cpu",
     ) -> None:  # fmt: skip
-        self.decoder, self.film = decoder, film
+        self.decoder, self.film, self.device = decoder, film, torch.device(device)
         self.network = Network(width, blocks)
         self.shards, self.embeddings = shards, embeddings
-        self.codec, self.batch = codec.eval().requires_grad_(False), batch
+        self.codec = codec.to(self.device).eval().requires_grad_(False)
+        self.batch = batch
         self.melts = torch.from_numpy(shards.melts)
         self.often = torch.tensor(OFTEN)
 
@@ -89,16 +91,17 @@ class DreamStage:
             crops.append(np.array(self.shards.strips[s][i, p, :, :, x : x + cells]))
         signs = torch.from_numpy(np.stack([told[k] for k in kept])).float() / 127.0
         signs = torch.where(mirrored[:, None, None, None], signs.flip(3), signs)[..., CONTEXT:]
-        masks = torch.from_numpy(np.stack(crops)).float() / 255.0
-        masks = torch.where(mirrored[:, None, None, None], masks.flip(3), masks)
-        with torch.autocast("cpu", enabled=False):
-            latent = self.codec.encode(masks, plane)
+        masks = torch.from_numpy(np.stack(crops))
+        masks = torch.where(mirrored[:, None, None, None], masks.flip(3), masks).to(self.device)
+        plane = plane.to(self.device)
+        with torch.autocast(self.device.type, enabled=False):
+            latent = self.codec.encode(masks.float() / 255.0, plane)
         moment = torch.randint(4, (count,), generator=rng)
         embedding = self.embeddings[n, moment]
         stray = torch.randn(embedding.shape, generator=rng) / SIZE**0.5
         embedding = embedding + 0.3 * torch.rand(count, 1, generator=rng) * stray
-        tile = torch.cat([latent[..., CONTEXT:], signs], 1)
-        return latent[..., :CONTEXT], tile, plane, F.normalize(embedding)
+        tile = torch.cat([latent[..., CONTEXT:], signs.to(self.device)], 1)
+        return latent[..., :CONTEXT], tile, plane, F.normalize(embedding).to(self.device)
 
     def _signs(self, n: int, plane: int, cell: int) -> np.ndarray:
         """Signs of a context and a tile that begin at a cell, [SIGNS, TALL, CONTEXT + TILE]."""
@@ -114,18 +117,22 @@ class DreamStage:
         context, tile, plane, embedding = self.batch_of(rng, self.batch)
         b = len(tile)
         u = torch.rand(b, 3, generator=rng)
-        level = most * torch.rand(b, generator=rng) * (u[:, 0] < noisy).float()
-        mask = (u[:, 1] >= 0.1).float()
-        embedding = embedding * (u[:, 2] >= any_look).float()[:, None]
-        context = roughen(context, level, torch.randn(context.shape, generator=rng))
+        level = (most * torch.rand(b, generator=rng) * (u[:, 0] < noisy).float()).to(self.device)
+        mask = (u[:, 1] >= 0.1).float().to(self.device)
+        embedding = embedding * (u[:, 2] >= any_look).float()[:, None].to(self.device)
+        context = roughen(context, level, self.noise(context, rng))
         return tile, (context, mask, level, plane, embedding)
+
+    def noise(self, like: Tensor, rng: torch.Generator) -> Tensor:
+        """Normal noise of that shape, the same on every device."""
+        return torch.randn(like.shape, generator=rng).to(self.device)
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch."""
         tile, told = self.draw_told(rng, *SPOILT)
         plane = told[3]
-        noise = torch.randn(tile.shape, generator=rng)
-        time = draw_times(len(tile), rng)
+        noise = self.noise(tile, rng)
+        time = draw_times(len(tile), rng).to(self.device)
         parts = [tile[:, :LATENT], tile[:, LATENT:]], [noise[:, :LATENT], noise[:, LATENT:]]
         paths = [between(x, z, t) for x, z, t in zip(*parts, (time, lead(time)), strict=True)]
         said = self.network(torch.cat(paths, 1), time, *told).float()
@@ -155,10 +162,11 @@ class DreamStage:
         context, tile, plane, embedding = (
             part[order] for part in (context, tile, plane, embedding)
         )
-        seen, told, calm = [context], torch.ones(48), torch.zeros(48)
+        seen = [context]
+        told, calm = (torch.full((48,), x, device=self.device) for x in (1.0, 0.0))
         for _ in range(2):
             last = seen[-1][:, :LATENT, :, -CONTEXT:]
-            noise = torch.randn(tile.shape, generator=rng)
+            noise = self.noise(tile, rng)
 
             def field(x: Tensor, t: Tensor, last: Tensor = last) -> Tensor:
                 velocity: Tensor = network(x, t, last, told, calm, plane, embedding)

@@ -14,6 +14,7 @@ from ..model.encoder import Encoder
 from ..model.planes import DOWN, MATERIALS, PLANES, VIEW_W, pool_rows
 from .codec_stage import draw_masks
 from .dataset import Shards
+from .stage import Device
 
 
 class EncoderStage:
@@ -21,10 +22,14 @@ class EncoderStage:
 
     name = "encoder"
 
-    def __init__(self, shards: Shards, codec: Codec, embedder: Embedder, batch: int = 8) -> None:
-        self.encoder = Encoder()
-        self.embedder = embedder.eval().requires_grad_(False)
-        self.codec, self.shards, self.batch = codec.eval().requires_grad_(False), shards, batch
+    def __init__(
+        self, shards: Shards, codec: Codec, embedder: Embedder, batch: int = 8,
+        device: Device = "cpu",
+    ) -> None:  # fmt: skip
+        self.encoder, self.device = Encoder(), torch.device(device)
+        self.embedder = embedder.to(self.device).eval().requires_grad_(False)
+        self.codec = codec.to(self.device).eval().requires_grad_(False)
+        self.shards, self.batch = shards, batch
 
     def modules(self) -> dict[str, nn.Module]:
         """The encoder."""
@@ -51,7 +56,7 @@ class EncoderStage:
         target = torch.from_numpy(np.stack(masks)).float() / 255.0
         if torch.rand((), generator=rng) < 0.5:
             small, target = small.flip(3), target.flip(4)
-        return small.clamp(0, 1), target
+        return small.clamp(0, 1).to(self.device), target.to(self.device)
 
     def embed(self, pictures: Tensor) -> Tensor:
         """What the show's encoder graph will be told of these pictures, [B, SIZE]."""
@@ -68,16 +73,17 @@ class EncoderStage:
         b, n = target.shape[:2]
         weight = visibility(target) * 0.8 + 0.2
         latent = self.encoder(pictures, self.embed(pictures))
-        every = torch.arange(n).repeat(b)
-        with torch.autocast("cpu", enabled=False):
+        every = torch.arange(n, device=self.device).repeat(b)
+        with torch.autocast(self.device.type, enabled=False):
             wanted = self.codec.encode(target.flatten(0, 1), every).view_as(latent)
         cells = F.avg_pool2d(weight, DOWN)[:, :, None]
         code = (F.smooth_l1_loss(latent.float(), wanted, reduction="none") * cells).mean()
-        rows, one = torch.arange(b), torch.randint(n, (b,), generator=rng)
+        rows = torch.arange(b, device=self.device)
+        one = torch.randint(n, (b,), generator=rng).to(self.device)
         logits = self.codec.logits(latent[rows, one], one).float()
         masks = target[rows, one]
         nothing = (1 - masks.sum(1, keepdim=True)).clamp(0, 1)
-        rare = torch.ones(1, MATERIALS + 1, 1, 1)
+        rare = torch.ones(1, MATERIALS + 1, 1, 1, device=self.device)
         rare[:, 2:MATERIALS] = 2.0  # what stands on the ground
         cross = -(rare * torch.cat([masks, nothing], 1) * logits.log_softmax(1)).sum(1)
         cross = (cross * weight[rows, one]).mean()
@@ -87,12 +93,12 @@ class EncoderStage:
         """Four pictures; below each its planes as found, nearest last."""
         pictures, target = self.batch_of(torch.Generator().manual_seed(4), 4)
         latent = ema["encoder"](pictures, self.embed(pictures))
-        plane = torch.arange(len(PLANES)).repeat(4)
+        plane = torch.arange(len(PLANES), device=self.device).repeat(4)
         found = self.codec.decode(latent.flatten(0, 1).float(), plane)
         found = found.reshape(4, len(PLANES), *found.shape[1:])
         columns = []
         for i in range(4):
-            top = (pictures[i].permute(1, 2, 0) * 255).byte().numpy()
+            top = (pictures[i].permute(1, 2, 0) * 255).byte().cpu().numpy()
             sheets = [
                 np.concatenate([draw_masks(target[i, p]), draw_masks(found[i, p])], 1)[:, ::2]
                 for p in range(len(PLANES))
@@ -105,13 +111,13 @@ def visibility(masks: Tensor) -> Tensor:
     """How much of every plane's every cell is seen past nearer planes, [B, planes, 64, VIEW_W]."""
     b, n, _, rows, width = masks.shape
     assert masks.shape[2] == MATERIALS
-    clear = torch.ones(b, 2 * rows, width)
+    clear = torch.ones(b, 2 * rows, width, device=masks.device)
     seen = []
     for p in reversed(range(n)):
         plane = PLANES[p]
         cover = masks[:, p].sum(1)
-        pool = torch.tensor(pool_rows(plane))
-        tall = cover.repeat_interleave(torch.tensor(plane.heights), 1)
+        pool = torch.tensor(pool_rows(plane)).to(masks.device)
+        tall = cover.repeat_interleave(torch.tensor(plane.heights).to(masks.device), 1)
         here = clear[:, plane.top : plane.top + tall.shape[1]]
         seen.append(pool @ here)
         below = tall[:, -1:].expand(b, 2 * rows - plane.top - tall.shape[1], width) * (p > 0)

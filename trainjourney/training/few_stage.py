@@ -31,7 +31,7 @@ class FewStage:
         """`dream` with the network that its own stage has trained."""
         self.dream, self.guidance = dream, guidance
         self.network = dream.network
-        self.teacher = copy.deepcopy(dream.network).eval().requires_grad_(False)
+        self.teacher = copy.deepcopy(dream.network).to(dream.device).eval().requires_grad_(False)
 
     def modules(self) -> dict[str, nn.Module]:
         """The student."""
@@ -41,9 +41,9 @@ class FewStage:
         """One batch, each at the beginning of one of the sampler's steps."""
         tile, told = self.dream.draw_told(rng, *SPOILT)
         b = len(tile)
-        noise = torch.randn(tile.shape, generator=rng)
-        time = torch.randint(STEPS, (b,), generator=rng) / STEPS
-        stride = torch.full((b,), 1.0 / STEPS)
+        noise = self.dream.noise(tile, rng)
+        time = (torch.randint(STEPS, (b,), generator=rng) / STEPS).to(tile.device)
+        stride = torch.full_like(time, 1.0 / STEPS)
         z = between(tile[:, :LATENT], noise[:, :LATENT], time)
         signs = between(tile[:, LATENT:], noise[:, LATENT:], lead(time))
         start = torch.cat([z, signs], 1)

@@ -1,5 +1,6 @@
 """A short film of the model as it is now: the very graphs of the show, run in torch."""
 
+import copy
 from pathlib import Path
 
 import torch
@@ -58,7 +59,9 @@ def draw_film(
 
     Half way the look changes at once from the first of `embeddings` [2, SIZE] to the second.
     """
-    predictor, view = PredictorGraph(network, codec).eval(), DecoderGraph(decoder).eval()
+    # on the processor, wherever they are trained: it is one frame after the other
+    predictor = copy.deepcopy(PredictorGraph(network, codec)).cpu().eval()
+    view = copy.deepcopy(DecoderGraph(decoder)).cpu().eval()
     state = start_state(masks, embeddings[0])
     rng = torch.Generator().manual_seed(11)
     pictures = []

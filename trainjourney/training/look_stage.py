@@ -12,6 +12,7 @@ from ..model.embedder import PICTURE_H, PICTURE_W, SIZE, Embedder
 from ..scenery.style import NAMES
 from .checkpoint import replacing
 from .dataset import Shards
+from .stage import Device
 
 
 def small_pictures(shards: Shards, cache: Path) -> Tensor:
@@ -56,7 +57,10 @@ class LookStage:
 
     name = "look"
 
-    def __init__(self, shards: Shards, pictures: Tensor, batch: int = 128) -> None:
+    def __init__(
+        self, shards: Shards, pictures: Tensor, batch: int = 128, device: Device = "cpu"
+    ) -> None:
+        self.device = torch.device(device)
         self.embedder, self.tell = Embedder(), nn.Linear(SIZE, len(NAMES))
         self.pictures, self.batch = pictures, batch
         styles = torch.from_numpy(shards.styles)
@@ -69,7 +73,8 @@ class LookStage:
 
     def _draw(self, n: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         pair = self.pictures[n].float() / 255.0
-        return vary(pair[:, 0], rng), vary(pair[:, 1], rng)
+        one, other = (vary(pair[:, i], rng).to(self.device) for i in (0, 1))
+        return one, other
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch of pairs of moments."""
@@ -77,19 +82,18 @@ class LookStage:
         n = torch.randperm(last, generator=rng)[: self.batch]
         a, b = (self.embedder(x) for x in self._draw(n, rng))
         alike = (a.float() @ b.float().T) / 0.1
-        own = torch.arange(len(n))
+        own = torch.arange(len(n), device=self.device)
         nce = (F.cross_entropy(alike, own) + F.cross_entropy(alike.T, own)) / 2
         told = self.tell(torch.cat([a, b]) * SIZE**0.5).float()
-        style = F.smooth_l1_loss(told, self.styles[n].repeat(2, 1))
+        style = F.smooth_l1_loss(told, self.styles[n].repeat(2, 1).to(self.device))
         return {"loss": 0.25 * nce + style, "nce": nce, "style": style}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
         """Validation pictures, each beside the three of 400 whose embeddings are nearest."""
         shown = self.pictures[-8:, 0]
-        mine = shown.float() / 255.0
         others = self.pictures[:400, 1]
-        embed = ema["embedder"]
-        near = (embed(mine) @ embed(others.float() / 255.0).T).topk(3).indices
+        mine, theirs = (ema["embedder"](x.to(self.device).float() / 255.0) for x in (shown, others))
+        near = (mine @ theirs.T).topk(3).indices.cpu()
         rows = [
             torch.cat([shown[i], *(others[j] for j in near[i])], dim=2) for i in range(len(mine))
         ]

@@ -20,6 +20,7 @@ from .checkpoint import load_fitting, load_weights, save_weights
 from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard, shard_name
 from .decoder_stage import DecoderStage
+from .device import find_device
 from .dream_stage import DreamStage, all_embeddings
 from .encoder_stage import EncoderStage
 from .few_stage import FewStage
@@ -28,7 +29,7 @@ from .options import read_options, remember_options
 from .presets import Preset, find_preset
 from .progress import Bar
 from .runner import run_stage
-from .stage import Stage
+from .stage import Device, Stage
 from .taught_stage import TaughtStage, open_teacher
 from .tune_stage import RolloutStage, TuneStage
 
@@ -62,8 +63,7 @@ def train_pocket(
     """
     if unknown := [name for name in only if name not in (*STAGES, *ASKED)]:
         raise TrainingError(f"no stage '{unknown[0]}': choose of {', '.join((*STAGES, *ASKED))}")
-    if device != "cpu":
-        raise TrainingError(f"training on '{device}' is not there yet; give --device cpu")
+    where = find_device(device)
     options = find_preset(preset)
     run.mkdir(parents=True, exist_ok=True)
     free = ("steps", "minutes", "lr", "film")
@@ -78,13 +78,13 @@ def train_pocket(
         if minutes is not None:
             share = options.share[_like(name)] / sum(options.share[_like(n)] for n in only)
             schedule = replace(schedule, steps=10**7, warmup=60, minutes=minutes * share)
-        stage = build_stage(name, options, shards, run)
+        stage = build_stage(name, options, shards, run, where)
         if name == "few" and teacher is not None:
             assert isinstance(stage, FewStage)
             stage = TaughtStage(stage.dream, open_teacher(teacher))
             schedule = replace(schedule, lr=options.schedules["dream"].lr)
         before = _written(stage_weights(run, name))
-        result = run_stage(stage, schedule, run, device, progress=Bar(), threads=threads)
+        result = run_stage(stage, schedule, run, where, progress=Bar(), threads=threads)
         if name == "dream" and _written(stage_weights(run, name)) != before:
             for later in FEW:  # taught by what the network was
                 shutil.rmtree(run / later, ignore_errors=True)
@@ -157,21 +157,23 @@ def fresh_networks(preset: Preset) -> dict[str, nn.Module]:
     }
 
 
-def build_stage(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
+def build_stage(
+    name: str, options: Preset, shards: Shards, run: Path, device: Device = "cpu"
+) -> Stage:
     """A stage with what it needs of the earlier ones."""
     pictures = small_pictures(shards, run / "pictures.npy")
     if name == "look":
-        return LookStage(shards, pictures, batch=min(56, len(shards) - 1))
+        return LookStage(shards, pictures, min(56, len(shards) - 1), device)
     if name == "codec":
-        return CodecStage(shards)
+        return CodecStage(shards, device=device)
     look = LookStage(shards, pictures)
     load_weights(stage_weights(run, "look"), {"embedder": look.embedder})
     if name == "decoder":
-        return DecoderStage(shards, pictures, look.embedder, options.paint)
+        return DecoderStage(shards, pictures, look.embedder, options.paint, device=device)
     codec = Codec()
     load_weights(stage_weights(run, "codec"), {"codec": codec})
     if name == "encoder":
-        return EncoderStage(shards, codec, look.embedder)
+        return EncoderStage(shards, codec, look.embedder, device=device)
     decoder = Decoder(*options.paint)
     load_weights(stage_weights(run, "decoder"), {"decoder": decoder})
     dream = DreamStage(
@@ -182,6 +184,7 @@ def build_stage(name: str, options: Preset, shards: Shards, run: Path) -> Stage:
         blocks=options.blocks,
         decoder=decoder.eval(),
         film=options.film,
+        device=device,
     )
     if name == "few":
         load_weights(stage_weights(run, "dream"), dream.modules())

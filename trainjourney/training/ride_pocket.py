@@ -14,6 +14,7 @@ from ..rides.dataset import Ride, open_ride
 from .checkpoint import load_weights, save_weights, writing
 from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard
+from .device import find_device
 from .options import remember_options
 from .pocket import build_stage, set_out_from, stage_weights
 from .presets import find_preset
@@ -36,6 +37,7 @@ def train_on_ride(
     minutes: float | None = None,
     preset: str | None = None,
     threads: int = 0,
+    device: str = "cpu",
 ) -> None:
     """Teach the weights of `bundle` the ride in `folder`; `trainjourney export` makes a bundle.
 
@@ -43,7 +45,7 @@ def train_on_ride(
     stages together, MINUTES where it is not told. Killed at any time, the same call goes on.
     Raises RideError, BundleError, TrainingError.
     """
-    ride = open_ride(folder)
+    ride, where = open_ride(folder), find_device(device)
     if not (bundle / "weights.safetensors").is_file():
         raise TrainingError(f"{bundle}: has no weights.safetensors; give --from engines/pocket")
     preset = preset or str(load_bundle(bundle).manifest.training.get("preset", "s"))
@@ -83,8 +85,9 @@ def train_on_ride(
         if preset != "tiny":
             time = (MINUTES if minutes is None else minutes) * share
             schedule = replace(schedule, steps=10**7, warmup=60, minutes=time, lr=RATE[name])
-        stage = build_stage(name, options, shards, run)
-        if run_stage(stage, schedule, run, progress=Bar(), threads=threads).ended != "done":
+        stage = build_stage(name, options, shards, run, where)
+        result = run_stage(stage, schedule, run, where, progress=Bar(), threads=threads)
+        if result.ended != "done":
             return
 
 

@@ -197,7 +197,7 @@ class _Run:
     def step(self, lr: float) -> dict[str, float]:
         """One batch and, where all is finite, one update; gives what to show."""
         tally = self.tally
-        rng = seeded(self.seed, tally.step, self.device)
+        rng = seeded(self.seed, tally.step)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.schedule.bf16):
             losses = self.stage.losses(tally.step, rng)
         loss = losses["loss"]

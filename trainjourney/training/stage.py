@@ -10,6 +10,10 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
+Device = (
+    str | torch.device
+)  # where a stage's networks and losses are; its chance is the processor's
+
 
 class Stage(Protocol):
     """One part of a training: its networks, its loss, its sample sheet. Owns no loop, no files."""
@@ -24,9 +28,9 @@ class Stage(Protocol):
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """The scalar losses of batch `index`: "loss" is differentiated, the rest are shown.
 
-        Runs under the runner's autocast. All chance must come from `rng` (seeded from the run's
-        seed and `index`, so a resumed run sees the same batches) or from torch's global
-        generator. After no-grad work with a module that is trained, call
+        Runs under the runner's autocast. All chance must come from `rng` (the processor's on any
+        device, seeded from the run's seed and `index`, so a resumed run sees the same batches) or
+        from torch's global generator. After no-grad work with a module that is trained, call
         `torch.clear_autocast_cache()`: otherwise its casts without gradient are used again.
         """
         ...

@@ -23,7 +23,7 @@ class TaughtStage(FewStage):
 
     def __init__(self, dream: DreamStage, teacher: Network) -> None:
         super().__init__(dream, guidance=1.0)
-        self.teacher = teacher.eval().requires_grad_(False)
+        self.teacher = teacher.to(dream.device).eval().requires_grad_(False)
 
     def arrive(
         self, start: Tensor, time: Tensor, stride: Tensor, context: Tensor, mask: Tensor,

@@ -59,7 +59,7 @@ class TuneStage:
     def __init__(self, dream: DreamStage, teacher: Network, guidance: float = GUIDANCE) -> None:
         """`dream` with the network to be tuned; `teacher` the one of many steps."""
         self.dream, self.network, self.guidance = dream, dream.network, guidance
-        self.teacher = copy.deepcopy(teacher).eval().requires_grad_(False)
+        self.teacher = copy.deepcopy(teacher).to(dream.device).eval().requires_grad_(False)
         self.road = TileRoad()
 
     def modules(self) -> dict[str, nn.Module]:
@@ -69,7 +69,7 @@ class TuneStage:
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch."""
         tile, told = self.dream.draw_told(rng, *SPOILT)
-        noise = torch.randn(tile.shape, generator=rng)
+        noise = self.dream.noise(tile, rng)
         student = field(self.network, told)
         teacher = guided_field(self.teacher, told, self.guidance)
         loss = tuning_loss(self.road, student, student, teacher, tile, noise, index, rng)
@@ -105,17 +105,18 @@ class RolloutStage(TuneStage):
         with torch.no_grad():
             for _ in range(own):
                 told = (context, mask, level, plane, embedding)
-                made = sample(field(self.network, told), torch.randn(tile.shape, generator=rng))
+                made = sample(field(self.network, told), self.dream.noise(tile, rng))
                 context = made[:, :LATENT, :, -CONTEXT:]
                 mask, level = torch.ones_like(mask), torch.zeros_like(level)
             told = (context, mask, level, plane, embedding)
             says = field(self.network, told)
-            x = sample(says, torch.randn(tile.shape, generator=rng), STEPS, until)
+            x = sample(says, self.dream.noise(tile, rng), STEPS, until)
         torch.clear_autocast_cache()
-        time = torch.full((len(tile),), until / STEPS)
+        time = torch.full_like(level, until / STEPS)
         made = self.road.clean(x, says(x, time), time)
-        at = self.road.place(LEAST + (1.0 - LEAST) * torch.rand(len(tile), generator=rng))
-        noise = torch.randn(tile.shape, generator=rng)
+        share = LEAST + (1.0 - LEAST) * torch.rand(len(tile), generator=rng)
+        at = self.road.place(share.to(tile.device))
+        noise = self.dream.noise(tile, rng)
         critic = field(self.critic.network, told)
         if index % TURNS:  # its turn
             learnt = self.critic.learn(self.road, critic, made.detach(), noise, at)

@@ -42,14 +42,17 @@ def average(ema: dict[str, nn.Module], modules: dict[str, nn.Module], decay: flo
     torch._foreach_lerp_(ours, theirs, 1.0 - decay)
 
 
-def seeded(seed: int, step: int, device: torch.device) -> torch.Generator:
-    """The chance of one step as a pure function of seed and step, torch's global one too."""
+def seeded(seed: int, step: int) -> torch.Generator:
+    """The chance of one step as a pure function of seed and step, torch's global one too.
+
+    It is the processor's, whatever device trains: the same batches everywhere.
+    """
     mixed = (seed * 0x9E3779B97F4A7C15 + step * 0xD1B54A32D192ED03 + 1) % 2**63
     torch.manual_seed(mixed)
-    return torch.Generator(device=device).manual_seed(mixed)
+    return torch.Generator().manual_seed(mixed)
 
 
 def numbers(losses: dict[str, Tensor]) -> dict[str, float]:
     """Losses as plain numbers, fetched together."""
-    values = torch.stack([value.detach().float() for value in losses.values()]).tolist()
+    values = torch.stack([value.detach().float() for value in losses.values()]).cpu().tolist()
     return dict(zip(losses, values, strict=True))

@@ -16,7 +16,7 @@ from ...model.full.network import FullNetwork
 from ..critic import TURNS, Critic, judged
 from ..few_losses import guided, tuning_loss
 from .clips import Batch, Clips
-from .teacher import draw_sheet, few_steps, on_processor, roughened
+from .teacher import draw_sheet, few_steps, roughened
 from .travel import Brake, travel
 
 GUIDANCE = (1.0, 4.0)
@@ -44,7 +44,6 @@ class TuneStage:
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch."""
-        rng = on_processor(rng)
         batch, level = roughened(self.clips.draw(self.batch, rng), rng)
         count, device = len(batch.target), batch.target.device
         noise = torch.randn(batch.target.shape, generator=rng).to(device)
@@ -85,7 +84,6 @@ class RolloutStage(TuneStage):
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Some own frames without gradient, then one with; its look is the distribution's."""
-        rng = on_processor(rng)
         batch = self.clips.draw(self.batch, rng)
         count = min(LAST_K, FIRST_K + index // GROWS)
         own = int(torch.randint(count, (1,), generator=rng))

@@ -18,11 +18,6 @@ NO_COLUMNS = 0.1  # of the batch: some columns at one side are to be invented
 RECOLOURED = 0.25  # of the batch: the context's colours are off, the target's are not
 
 
-def on_processor(rng: torch.Generator) -> torch.Generator:
-    """Chance that is the same on every device."""
-    return torch.Generator().manual_seed(rng.initial_seed())
-
-
 def roughened(batch: Batch, rng: torch.Generator) -> tuple[Batch, Tensor]:
     """A batch as it is taught: context noised, recoloured, masked, dropped; and the levels [B]."""
     count, device = len(batch.target), batch.target.device
@@ -82,7 +77,6 @@ class TeacherStage:
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch."""
-        rng = on_processor(rng)
         batch, level = roughened(self.clips.draw(self.batch, rng), rng)
         return {"loss": teacher_loss(self.call, self.road, batch, level, rng)}
 

@@ -15,6 +15,7 @@ from torch import nn
 from ...errors import TrainingError
 from ...rides.dataset import open_ride
 from ..checkpoint import load_weights, replacing
+from ..device import find_device
 from ..options import read_options, remember_options
 from ..progress import Bar, Silent, Watcher
 from ..runner import WEIGHTS, run_stage
@@ -83,7 +84,7 @@ def _run(
     run: Path, preset: FullPreset, stages: Sequence[str], minutes: float | None, device: str
 ) -> None:
     table = read_options(run)
-    where, accelerator = find_device(device)
+    where, accelerator = find_place(device)
     base, stills = table["base_path"], table["stills_path"]
     parts = find_parts(preset, Path(base) if base else None)
     first = accelerator.is_main_process
@@ -140,14 +141,9 @@ def _stage(
     return RolloutStage(network, taught, clips, display, count, preset.steps, teacher, call)
 
 
-def find_device(device: str) -> tuple[torch.device, Accelerator]:
-    """The device of that name for this process. Raises TrainingError."""
-    if device not in ("cpu", "cuda"):
-        raise TrainingError(f"no device '{device}'; give --device cpu or --device cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise TrainingError(
-            "no CUDA device is seen by torch here; give --device cpu, or install torch for CUDA"
-        )
+def find_place(device: str) -> tuple[torch.device, Accelerator]:
+    """The device of that name for this process of maybe many. Raises TrainingError."""
+    find_device(device)
     if device == "cpu":
         os.environ.setdefault("ACCELERATE_USE_CPU", "true")
     accelerator = Accelerator(cpu=device == "cpu")
