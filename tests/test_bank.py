@@ -161,6 +161,8 @@ def test_a_picture_that_is_none_is_one_line_and_the_rest_goes_on(
     }.items():
         (folder / name).write_bytes(data)
         os.utime(folder / name, (NOW_S - 100, NOW_S - 100))
+    (folder / os.fsdecode(b"\xff.png")).write_bytes(whole)  # no UTF-8
+    os.utime(folder / os.fsdecode(b"\xff.png"), (NOW_S - 100, NOW_S - 100))
     (folder / "folder.jpg").mkdir()
     os.utime(folder / "folder.jpg", (NOW_S - 100, NOW_S - 100))
     (folder / ".part.jpg").write_bytes(b"x")
@@ -169,9 +171,9 @@ def test_a_picture_that_is_none_is_one_line_and_the_rest_goes_on(
     for _ in range(5):
         assert bank.scan(NOW_S) is None
     told = [record.message for record in caplog.records]
-    assert len(told) == 4 and not any("\n" in line for line in told)
+    assert len(told) == 5 and not any("\n" in line for line in told)
     assert {Path(line.split(": ")[0]).name for line in told} == {
-        "torn.png", "text.jpg", "empty.webp", "folder.jpg",
+        "torn.png", "text.jpg", "empty.webp", "folder.jpg", "\\udcff.png'",
     }  # fmt: skip
 
 

@@ -47,6 +47,7 @@ def test_what_is_meant_takes_effect(parameter: str, value: float | str, taken: o
         ("melt_curve", "square"),
         ("look", ""),
         ("look", "x" * 201),
+        ("look", "\ud800"),  # half a character, as JSON can say it
     ],
 )
 def test_what_cannot_be_meant_is_counted_and_let_go(parameter: str, value: float | str) -> None:

@@ -105,13 +105,15 @@ def test_the_light_can_be_read_before_the_rest() -> None:
     assert [change.parameter for change in source.poll_light()] == ["brightness"]
     assert source.serial == 1 and not source.turned()
     desk.turn(Change("blackout", 1.0, 2.0))
+    desk.turn(Change("still", 1.0, 2.0))  # no frame is another for it
     assert source.turned() and not source.steered()
     desk.turn(Change("look", "dusk", 2.0))
-    assert source.steered()
+    assert source.steered() and source.later("look", "blackout")
+    assert not source.later("blackout", "look")
     assert [change.parameter for change in source.poll_light()] == ["blackout"]
     assert source.serial == 1 and source.turned()  # the look is still to be read
-    assert [change.parameter for change in source.poll()] == ["look"]
-    assert source.serial == 3 and not source.turned()
+    assert [change.parameter for change in source.poll()] == ["still", "look"]
+    assert source.serial == 4 and not source.turned()
 
 
 @pytest.mark.parametrize("slots", [[1, 2], [0, 64]])

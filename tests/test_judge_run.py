@@ -18,12 +18,14 @@ from tiny_bundle import write_tiny_bundle
 from trainjourney.errors import BackendError, BundleError
 from trainjourney.inference.manifest import to_toml
 from trainjourney.judging.aims import MEASURES
+from trainjourney.judging.crew import film_plan
 from trainjourney.judging.eye import EYE, Eye, to_eye
 from trainjourney.judging.films import real_ride, to_bytes
 from trainjourney.judging.judge import Judgement, judge
 from trainjourney.judging.plan import Plan, Shot, plan_shots
 from trainjourney.judging.published import publish, published, worse
 from trainjourney.judging.report import last_line, summarise, write_report
+from trainjourney.training.progress import Silent
 
 LOOKS = ("red", "green", "blue")
 PLAN = Plan(
@@ -94,6 +96,17 @@ def test_a_crew_films_the_same_side_by_side(judged: Judgement, place: Path) -> N
     assert made == {f"{shot.name}.npz" for shot in PLAN.shots}
     with pytest.raises(BackendError, match="no backend 'none'"):
         judge(str(place / "tiny"), folder, backend="none", plan=PLAN, jobs=2)
+
+
+def test_a_film_that_fails_is_told_before_the_films_beside_it_end(place: Path) -> None:
+    folder = place / "failing"
+    shots = (Shot("endless", "red", 0, 10**7), Shot("short", "nowhere", 0, 40))
+    plan, tiny = Plan(shots, (), 1), str(place / "tiny")
+    began_s = time.monotonic()
+    with pytest.raises(KeyError, match="nowhere"):
+        film_plan(tiny, folder, "onnxruntime", "f32", plan, 2, Silent())
+    assert time.monotonic() - began_s < 60.0
+    assert not list(folder.rglob("endless*.npz"))
 
 
 def test_a_crew_goes_home_when_its_judge_is_killed(place: Path) -> None:

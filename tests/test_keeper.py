@@ -93,6 +93,28 @@ def test_a_killed_world_goes_on_from_the_state_it_kept(keeper: Keeper) -> None:
     assert blue[0] > 30 and blue[1] > blue[0] - 2 * 16
 
 
+def test_departures_after_a_kill_take_the_seeds_after_those_before_it(keeper: Keeper) -> None:
+    keeper.start(time.monotonic())
+    until(lambda: keeper.ring.latest >= 3, keeper)
+    keeper.block.turn(Change("seed", 5.0, 0.0))
+    for _ in range(3):  # 5, 6, 7
+        _depart(keeper)
+    place = keeper._kept.last()
+    assert place is not None and place.seed == 7
+    os.kill(keeper.pid, signal.SIGKILL)
+    until(lambda: keeper.restarts == 1 and keeper.health == "playing", keeper)
+    _depart(keeper)
+    place = keeper._kept.last()
+    assert place is not None and place.seed == 8
+
+
+def _depart(keeper: Keeper) -> None:
+    """Depart anew, and wait until the state is kept again."""
+    keeper.block.turn(Change("departure", 1.0, 0.0))
+    number = keeper.ring.latest
+    until(lambda: keeper.ring.latest > number + 20, keeper)
+
+
 def test_a_world_that_hangs_is_started_again(keeper: Keeper) -> None:
     hurried = keeper.config.show.model_copy(update={"hung_s": 1.0})
     keeper.config = keeper.config.model_copy(update={"show": hurried})
@@ -235,7 +257,7 @@ def test_the_kept_state_survives_a_writer_that_is_cut_off(tiny: Path) -> None:
 
     def place(value: int) -> Place:
         state = {table.name: np.full(table.shape, value, table.dtype) for table in tables}
-        return Place(state, 2**63 + value, 10 * value)
+        return Place(state, 2**63 + value, 10 * value, unseen=value)
 
     for value in (1, 2, 3):
         kept.keep(place(value))
@@ -243,7 +265,7 @@ def test_the_kept_state_survives_a_writer_that_is_cut_off(tiny: Path) -> None:
     kept.memory.view[slot] |= 1  # the third was being written
     read = KeptState(tables, os.dup(kept.memory.fd))
     last = read.last()
-    assert last is not None and (last.seed, last.number) == (2**63 + 2, 20)
+    assert last is not None and (last.seed, last.number, last.unseen) == (2**63 + 2, 20, 2)
     assert all((array == 2).all() for array in last.state.values())
     read.keep(place(4))
     last = kept.last()

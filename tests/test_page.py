@@ -283,8 +283,8 @@ def test_a_press_gives_weight_the_pad_mixes_and_a_stop_is_stored(
         pad = page.locator(".pad").bounding_box()
         assert pad is not None
         page.mouse.click(pad["x"] + 0.25 * pad["width"], pad["y"] + 0.25 * pad["height"])
-        for name, place in (("pad_x", 0.25), ("pad_y", 0.75)):  # they come one after the other
-            wait_for(lambda n=name, x=place: abs(float(desk.values()[n]) - x) < 0.02)
+        wait_for(lambda: abs(float(desk.values()["pad_x"]) - 0.25) < 0.02)
+        wait_for(lambda: abs(float(desk.values()["pad_y"]) - 0.75) < 0.02)  # after the other
         stop = page.locator(".stop").nth(2)
         stop.hover()
         page.mouse.down()

@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from trainjourney.inference import Bundle, Engine, GaveWay, find_bundle, load_bundle, open_engine
 from trainjourney.inference.band import figures
+from trainjourney.journey.melt import Melt
 from trainjourney.journey.noise import draw_noise
 from trainjourney.journey.picture import load_picture
+from trainjourney.journey.world import DreamWorld
 from trainjourney.judging.judge import judge
 from trainjourney.judging.published import published, worse
 from trainjourney.judging.report import summarise
-from trainjourney.types import Embedding, Frame
+from trainjourney.types import Controls, Embedding, Frame
 
 POCKET = Path(__file__).resolve().parent.parent / "engines" / "pocket"
 
@@ -133,3 +135,22 @@ def test_what_is_overtaken_gives_way_at_once_and_nothing_is_lost() -> None:
     again = engine.predict(state, noise, look, 1.0, 0.2)
     for name, array in following.items():
         np.testing.assert_array_equal(again[name], array)
+
+
+def test_a_slow_melt_has_no_jump() -> None:
+    """Ten seconds from meadow to winter: no frame of 300 takes more than nine shares of it."""
+    bundle = load_bundle(POCKET)
+    looks = {look.name: look for look in bundle.looks}
+    world = DreamWorld(open_engine(bundle), bundle.manifest, 4)
+    world.reset(None)
+    world.set_out(looks["meadow"].embedding)
+    melt = Melt(looks["meadow"].embedding)
+    for _ in range(60):
+        world.step(Controls(melt.step(1 / 30), 0.0, 0.2))  # it stands: what changes is the look
+    melt.to(looks["winter"].embedding, 10.0)
+    frames = [world.step(Controls(melt.step(1 / 30), 0.0, 0.2)) for _ in range(330)]
+    tints = np.stack([frame[:128:2, ::2].mean((0, 1)) for frame in frames])  # of the far country
+    steps = np.linalg.norm(np.diff(tints, axis=0), axis=1)
+    whole = np.linalg.norm(tints[-1] - tints[0])
+    assert whole > 10.0
+    assert steps.max() < 0.03 * whole

@@ -193,6 +193,24 @@ def test_a_world_resumes_as_if_nothing_had_been() -> None:
     np.testing.assert_array_equal(noises[0], noises[1])
 
 
+def test_a_departure_that_is_cut_off_is_gone_on_with() -> None:
+    worlds = [DreamWorld(ScriptedEngine(), scripted_manifest(departure=40), n) for n in (1, 2)]
+    for one in worlds:
+        one.reset(start())
+    first, other = worlds
+    first.depart(9, None)
+    frames = [first.step(CRUISE) for _ in range(5)]
+    assert first.unseen == 40 - 15
+    state = {name: array.copy() for name, array in first.state.items()}
+    other.resume(state, frames[-1], first.seed, first.number, first.unseen)
+    while first.unseen:
+        whole, resumed = first.step(CRUISE), other.step(CRUISE)
+        assert np.abs(whole.astype(int) - resumed).mean() < 40.0  # both in the fog
+    assert other.unseen == 0
+    for name, array in first.state.items():
+        np.testing.assert_array_equal(array, other.state[name])
+
+
 def test_a_bundle_that_can_departs_from_the_look_alone(tmp_path: Path) -> None:
     """Out of sight, standing, dreaming freely; the old picture goes into fog, nothing is read."""
     engine = ScriptedEngine()

@@ -46,7 +46,7 @@ class Desk:
                 if value not in parameter.choices:
                     return self._refuse(change)
                 value = float(parameter.choices.index(value))
-            elif not 0 < len(value) <= 200:
+            elif not (0 < len(value) <= 200 and is_text(value)):
                 return self._refuse(change)
         elif not math.isfinite(value):
             return self._refuse(change)
@@ -87,3 +87,8 @@ class Desk:
                 change.parameter, change.value, self.refused,
             )  # fmt: skip
         return False
+
+
+def is_text(name: str) -> bool:
+    """Whether it can be written in UTF-8: JSON and file names can hold halves of characters."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)

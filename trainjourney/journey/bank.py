@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from trainjourney.controls.desk import is_text
 from trainjourney.controls.parameters import SLOTS
 from trainjourney.errors import PictureError
 from trainjourney.files import replacing
@@ -127,6 +128,8 @@ class LooksFolder:
         return embed
 
     def _look(self, path: Path, embed: Embed | None) -> tuple[Look, Embed | None]:
+        if not is_text(path.name):
+            raise PictureError(f"{str(path)!a}: its name is not UTF-8; give it another")
         if path.stat().st_size > MOST_BYTES:
             raise PictureError(f"{path}: is above {MOST_BYTES >> 20} MB; give a smaller picture")
         with path.open("rb") as file:

@@ -126,7 +126,7 @@ class Board:
                 continue  # it stays the look that it was
 
     def keep(self) -> Callable[[], None]:
-        """All as it is now, to go back to: a frame is begun anew. A seventh of a millisecond."""
+        """All as it is now, to go back to: a frame is begun anew. It takes .1 ms or two."""
         kept = copy.deepcopy(self.__dict__)
         return lambda: self.__dict__.update(kept)
 

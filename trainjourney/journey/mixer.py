@@ -80,6 +80,11 @@ class Mixer:
         """The embedding of the next frame, `elapsed_s` after the last."""
         for glide, value in (*self._weights.values(), *self._place.values()):
             glide.step(value, elapsed_s)
+        self._weights = {  # but those that have none any more
+            slot: (glide, value)
+            for slot, (glide, value) in self._weights.items()
+            if value or glide.value
+        }
         if self.lead != "look" and (found := self._target()):
             target, fresh = found
             if self._handed or fresh:

@@ -46,7 +46,7 @@ class DreamWorld:
         self._beside = ThreadPoolExecutor(1) if engine.side_by_side else None
         self.guard = Guard(manifest.band, manifest.frame.fps)
         self._left: Frame | None = None  # the last picture before a departure, while it fades
-        self._unseen = 0  # steps of a departure until its country can be seen
+        self.unseen = 0  # steps of a departure until its country can be seen
 
     @property
     def state(self) -> State:
@@ -70,7 +70,7 @@ class DreamWorld:
                 "give --start another, or try --set engine.precision=f32"
             )
         self._state, self._frame, self._left = state, frame, None
-        self.number = self.thrown = self._in_a_row = self._unseen = 0
+        self.number = self.thrown = self._in_a_row = self.unseen = 0
         self.guard.reset()
 
     def depart(self, seed: int, picture: Path | None) -> None:
@@ -88,7 +88,7 @@ class DreamWorld:
         except (BackendError, PictureError) as err:
             log.warning("no new departure: %s", err)
             return
-        self.seed, self._left, self.thrown, self._unseen = seed, left, thrown, alone
+        self.seed, self._left, self.thrown, self.unseen = seed, left, thrown, alone
 
     def set_out(self, embedding: Embedding) -> None:
         """Before the first frame, dream what the window is to show from the look alone.
@@ -99,22 +99,23 @@ class DreamWorld:
         picture, alone = self._frame, self.manifest.departure
         if alone:
             self.depart(self.seed, None)
-            while self._unseen:
+            while self.unseen:
                 self._dream_unseen(Controls(embedding, 0.0, 0.0))
             self._left = picture
 
-    def resume(self, state: State, frame: Frame, seed: int, number: int) -> None:
+    def resume(self, state: State, frame: Frame, seed: int, number: int, unseen: int = 0) -> None:
         """Go on from a state that was kept, with the noise of frame `number`. Raises BackendError.
 
-        The state must be of this bundle; `frame` is the last that was seen.
+        The state must be of this bundle; `frame` is the last that was seen. Of a departure that
+        was cut off so many steps are still `unseen`.
         """
         wanted = {table.name: (table.shape, table.dtype) for table in self.manifest.state}
         assert wanted == {name: (one.shape, str(one.dtype)) for name, one in state.items()}
         if bad := _not_finite(state):
             raise BackendError(f"the kept state is not finite ({bad}); start anew")
         self._let_go()
-        self._state, self._frame, self._left = state, frame, None
-        self.seed, self.number, self._in_a_row, self._unseen = seed, number, 0, 0
+        self._state, self._frame, self._left = state, frame, frame if unseen else None
+        self.seed, self.number, self._in_a_row, self.unseen = seed, number, 0, unseen
 
     def step(self, controls: Controls, drawn: bool = True, overtaken: Overtaken = never) -> Frame:
         """The next frame; or the last good one, if this step had to be thrown away.
@@ -124,7 +125,7 @@ class DreamWorld:
         all is as it was before, when it was `overtaken` by other controls while it was made.
         """
         assert self._frame is not None, "step before reset"
-        if self._unseen:
+        if self.unseen:
             return self._dream_unseen(controls)
         self.get_ready()
         self.number += 1
@@ -196,20 +197,20 @@ class DreamWorld:
         """A frame of a departure: some steps on the country to come, the old picture in fog."""
         assert self._left is not None
         try:
-            for _ in range(min(AT_ONCE, self._unseen)):
+            for _ in range(min(AT_ONCE, self.unseen)):
                 freely = Controls(controls.embedding, 0.0, self.manifest.ranges.dream[1])
-                self._state = self._predict(_UNSEEN + self._unseen, freely)
+                self._state = self._predict(_UNSEEN + self.unseen, freely)
                 self._in_a_row = 0
-                self._unseen -= 1
+                self.unseen -= 1
         except BackendError as err:
-            self._unseen -= 1
+            self.unseen -= 1
             self._throw_away(err)
-        done = self.manifest.departure - self._unseen
+        done = self.manifest.departure - self.unseen
         fog = np.empty_like(self._left)
         fog[:] = self._left.mean((0, 1)).round()
         share = done / (AT_ONCE * FADE_S * self.manifest.frame.fps)
         shown = blend(self._left, fog, 0.9 * min(share, 1.0))
-        if not self._unseen:
+        if not self.unseen:
             self._left = shown
         return shown
 

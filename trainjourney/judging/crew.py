@@ -24,7 +24,7 @@ from .plan import Plan, Shot
 
 _POLL_S = 0.5
 _TELL = 50  # frames
-_mine: tuple[Studio, Any] | None = None  # of a process of the crew: its studio, and frames made
+_mine: tuple[Studio, Any, Any] | None = None  # a crew's process: studio, frames made, and all over
 
 
 def film_plan(
@@ -35,8 +35,8 @@ def film_plan(
     Raises TrainjourneyError.
     """
     spawn = multiprocessing.get_context("spawn")  # an engine has threads: it cannot be forked
-    made = spawn.Value("q", 0)
-    given = (name, report / "films", backend, precision, max(1, core_count() // jobs), made)
+    made, over = spawn.Value("q", 0), spawn.Event()
+    given = (name, report / "films", backend, precision, max(1, core_count() // jobs), made, over)
     longest_first = sorted(plan.shots, key=lambda shot: -shot.frames)
     frames = sum(shot.frames for shot in plan.shots)
     with ProcessPoolExecutor(jobs, spawn, _join, given) as crew:
@@ -55,18 +55,21 @@ def film_plan(
                 f"give --jobs {max(1, jobs - 1)}, and it goes on"
             ) from err
         finally:
+            over.set()  # one that failed is told of at once, not after the films beside it
             watcher.close()
             crew.shutdown(wait=False, cancel_futures=True)
 
 
-def _join(name: str, folder: Path, backend: str, precision: str, threads: int, made: Any) -> None:
+def _join(
+    name: str, folder: Path, backend: str, precision: str, threads: int, made: Any, over: Any
+) -> None:
     """In a new process of the crew."""
     global _mine
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     threading.Thread(target=_go_home, daemon=True).start()
     bundle = load_bundle(find_bundle(name))
     engine = open_engine(bundle, backend, precision, threads)
-    _mine = Studio(bundle, engine, Eye(), folder), made
+    _mine = Studio(bundle, engine, Eye(), folder), made, over
 
 
 def _go_home() -> None:
@@ -84,11 +87,13 @@ def _film_real(look: str, plan: Plan, folder: Path) -> None:
 
 def _film(shot: Shot) -> None:
     assert _mine is not None
-    studio, made = _mine
+    studio, made, over = _mine
     told = 0
 
     def tell(share: float, text: str) -> None:
         nonlocal told
+        if over.is_set():
+            raise TrainjourneyError(f"{shot.name}: given up, another film failed")
         number = round(share * shot.frames)
         if number - told >= _TELL or number == shot.frames:
             with made.get_lock():

@@ -25,6 +25,7 @@ _TABLE: dict[str, bool] = {  # every control by its full name, and whether it is
 _NAMES = list(_TABLE)
 _ALL = np.ones(len(_NAMES), np.bool_)
 _OF_LIGHT = np.isin(_NAMES, LIGHT)
+_OF_WORLD = ~np.isin(_NAMES, (*LIGHT, "seed", "tap", "still", "record", "preset", "store"))
 _ROWS = {name: row for row, name in enumerate(_NAMES)}
 _NUMBER = struct.Struct("<Q")
 _ROW = struct.Struct("<QQddH806s")  # sequence, serial, value, time_s, a name in the value's place
@@ -139,8 +140,13 @@ class BlockSource:
         return self._block.serial > self.serial
 
     def steered(self) -> bool:
-        """Whether there is something besides the light."""
-        return self.turned() and bool(((self._block.serials() > self._seen) & ~_OF_LIGHT).any())
+        """Whether there is something that a world has to make a frame anew for."""
+        return self.turned() and bool(((self._block.serials() > self._seen) & _OF_WORLD).any())
+
+    def later(self, one: str, other: str) -> bool:
+        """Whether a control was turned after another was."""
+        serials = self._block.serials()
+        return bool(serials[_ROWS[one]] > serials[_ROWS[other]])
 
     def poll(self) -> Iterator[Change]:
         """The last change of each control since the last poll, in their order."""

@@ -13,7 +13,7 @@ from trainjourney.inference.manifest import StateTable
 from trainjourney.show.memory import Memory
 from trainjourney.types import State
 
-_SLOT = struct.Struct("<QQQQQ")  # sequence, turn, seed, number, frames
+_SLOT = struct.Struct("<QQQQQQ")  # sequence, turn, seed, number, frames, unseen
 _SLOT_BYTES = 64
 
 
@@ -21,13 +21,14 @@ _SLOT_BYTES = 64
 class Place:
     """Where a journey is: its state, its seed, and the number of the next frame's noise.
 
-    `frames` is how many the show had by then.
+    `frames` is how many the show had by then; `unseen` how many steps of a departure are to come.
     """
 
     state: State
     seed: int
     number: int
     frames: int = 0
+    unseen: int = 0
 
 
 class KeptState:
@@ -49,24 +50,24 @@ class KeptState:
         struct.pack_into("<Q", self.memory.view, self._starts[slot], sequence)
         for name, array in self._states[slot].items():
             np.copyto(array, place.state[name])
-        whole = (sequence + 1, self._turn, place.seed, place.number, place.frames)
-        _SLOT.pack_into(self.memory.view, self._starts[slot], *whole)
+        numbers = (place.seed, place.number, place.frames, place.unseen)
+        _SLOT.pack_into(self.memory.view, self._starts[slot], sequence + 1, self._turn, *numbers)
 
     def last(self) -> Place | None:
         """The newest that is whole, a copy; None where there is none. Nobody may be writing."""
         whole = [
-            (turn, slot, seed, number, frames)
+            (turn, slot, numbers)
             for slot in (0, 1)
-            for sequence, turn, seed, number, frames in [self._slot(slot)]
+            for sequence, turn, *numbers in [self._slot(slot)]
             if turn and sequence % 2 == 0
         ]
         if not whole:
             return None
-        _, slot, seed, number, frames = max(whole)
+        _, slot, numbers = max(whole)
         state = {name: array.copy() for name, array in self._states[slot].items()}
-        return Place(state, seed, number, frames)
+        return Place(state, *numbers)
 
-    def _slot(self, slot: int) -> tuple[int, int, int, int, int]:
+    def _slot(self, slot: int) -> tuple[int, ...]:
         return _SLOT.unpack_from(self.memory.view, self._starts[slot])
 
     def _lay(self, at: int) -> State:

@@ -14,7 +14,7 @@ def go_on(world: DreamWorld, how: How, place: Place | None, last: Frame) -> None
     """Set a world at its start to a kept place, or to the last picture, or let it stand."""
     if how == "state":
         assert place is not None
-        world.resume(place.state, last, place.seed, place.number)
+        world.resume(place.state, last, place.seed, place.number, place.unseen)
     elif how == "picture":
         world.reset(last)
 
@@ -38,7 +38,8 @@ class Retrace:
         if self._frames in self._kept:
             world = self._world
             state = {name: array.copy() for name, array in world.state.items()}
-            self._places[self._frames] = Place(state, world.seed, world.number, self._frames)
+            numbers = world.seed, world.number, self._frames, world.unseen
+            self._places[self._frames] = Place(state, *numbers)
 
     def resume(self, how: How, kept: int) -> None:
         """Be as the world was that went on here: with a board as at departure, and no memory."""

@@ -89,6 +89,11 @@ def _travel(order: Order, ended: threading.Event) -> None:
             board.apply(change)
             if journal:
                 journal.heard(0, change)
+        if source.later("departure", "seed"):  # departures since have used it up
+            change = Change("seed", float(world.seed + 1), 0.0)
+            board.apply(change)
+            if journal:
+                journal.heard(0, change)
         board.arrive()
         if journal:
             journal.arrive()
@@ -171,7 +176,7 @@ class Shelf:
         frames = self._ring.write(frame, status)
         if frames % self._every == 0:
             world = self._world
-            self._kept.keep(Place(world.state, world.seed, world.number, frames))
+            self._kept.keep(Place(world.state, world.seed, world.number, frames, world.unseen))
 
     def close(self) -> None:
         """Nothing to close."""

@@ -36,7 +36,8 @@ def all_embeddings(pictures: Tensor, embedder: Embedder) -> Tensor:
     return torch.cat(out)
 
 
-OFTEN = (1.0, 1.0, 1.0, 2.0, 3.0, 3.0, 2.0, 1.0)  # how often a plane is drawn
+OFTEN = (1.0, 1.0, 1.0, 2.0, 3.0, 3.0, 2.5, 1.0)  # how often a plane is drawn
+WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.2, 1.4)  # of its error: wires and blades are thin
 CHOOSY = 0.5  # share of the tiles that are the fuller of two
 SPOILT = (0.5, 0.7, 0.08)  # of the batch: noisy contexts, most noise of one, and any look
 Told = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # context, mask, level, plane, embedding
@@ -58,7 +59,7 @@ class DreamStage:
         self.codec = codec.to(self.device).eval().requires_grad_(False)
         self.batch = batch
         self.melts = torch.from_numpy(shards.melts)
-        self.often = torch.tensor(OFTEN)
+        self.often, self.weights = torch.tensor(OFTEN), torch.tensor(WEIGHTS).to(self.device)
 
     def modules(self) -> dict[str, nn.Module]:
         """The network."""
@@ -141,7 +142,8 @@ class DreamStage:
         latent, signs = error[:, :LATENT].mean(1), error[:, LATENT:].mean(1) * open_
         land = latent[plane >= 3]
         near = land.mean() if len(land) else latent.mean()
-        loss = (latent + SIGNED * signs).mean()
+        weight = self.weights[plane]
+        loss = (weight * (latent + SIGNED * signs)).sum() / weight.sum()
         return {"loss": loss, "latent": latent.mean(), "signs": signs.mean(), "near": near}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
