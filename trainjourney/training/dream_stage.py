@@ -51,9 +51,11 @@ class DreamStage:
 
     def __init__(
         self, shards: Shards, embeddings: Tensor, codec: Codec, batch: int = 48, width: int = 64,
-        blocks: int = 2, decoder: Decoder | None = None, film: int = 120, device: Device = "cpu",
+        blocks: int = 2, decoder: Decoder | None = None, film: int = 120, sheet: int = 48,
+        device: Device = "cpu",
     ) -> None:  # fmt: skip
-        self.decoder, self.film, self.device = decoder, film, torch.device(device)
+        self.decoder, self.film, self.sheet = decoder, film, sheet
+        self.device = torch.device(device)
         self.network = Network(width, blocks)
         self.shards, self.embeddings = shards, embeddings
         self.codec = codec.to(self.device).eval().requires_grad_(False)
@@ -159,13 +161,13 @@ class DreamStage:
             looks = self.embeddings[[0, len(self.embeddings) // 2], 0]
             film = path.with_suffix(".webp")
             draw_film(film, network, self.codec, self.decoder, masks, looks, self.film)
-        context, tile, plane, embedding = self.batch_of(rng, 48)
+        context, tile, plane, embedding = self.batch_of(rng, self.sheet)
         order = plane.argsort()
         context, tile, plane, embedding = (
             part[order] for part in (context, tile, plane, embedding)
         )
         seen = [context]
-        told, calm = (torch.full((48,), x, device=self.device) for x in (1.0, 0.0))
+        told, calm = (torch.full((self.sheet,), x, device=self.device) for x in (1.0, 0.0))
         for _ in range(2):
             last = seen[-1][:, :LATENT, :, -CONTEXT:]
             noise = self.noise(tile, rng)
@@ -179,7 +181,7 @@ class DreamStage:
         masks = self.codec.decode(last, plane)
         true = self.codec.decode(torch.cat([context, tile[:, :LATENT]], 3), plane)
         rows = []
-        for i in range(0, 48, 2):
+        for i in range(0, self.sheet, 2):
             parts = [draw_masks(x) for j in (i, i + 1) for x in (true[j], masks[j])]
             rows.append(np.concatenate(parts, 1))
         Image.fromarray(np.concatenate(rows, 0)).save(path)

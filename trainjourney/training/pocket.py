@@ -66,7 +66,7 @@ def train_pocket(
     where = find_device(device)
     options = find_preset(preset)
     run.mkdir(parents=True, exist_ok=True)
-    free = ("steps", "minutes", "lr", "film")
+    free = ("steps", "minutes", "lr", "film", "sheet")
     remember_options(run, {"preset": preset, **asdict(options)}, free)
     if warm is not None:
         set_out_from(warm, run)
@@ -184,6 +184,7 @@ def build_stage(
         blocks=options.blocks,
         decoder=decoder.eval(),
         film=options.film,
+        sheet=options.sheet,
         device=device,
     )
     if name == "few":

@@ -22,6 +22,7 @@ class Preset:
     blocks: int
     paint: tuple[int, int, int]  # width, width at half resolution and blocks there of the decoder
     film: int  # frames of a sample film
+    sheet: int  # tiles on a sample sheet
     schedules: dict[str, Schedule]
     share: dict[str, float]  # of the whole training time, where it is given in minutes
 
@@ -52,13 +53,13 @@ _LONG = {
 _LONGER = {name: 4 * steps for name, steps in _LONG.items()}
 PRESETS = {
     "tiny": Preset(
-        1, 1, 2, 16, 1, (8, 8, 1), 6,
+        1, 1, 2, 16, 1, (8, 8, 1), 4, 6,
         _schedules({"look": 3, "codec": 3, "decoder": 2, "dream": 3, "few": 2, "encoder": 2}),
         _SHARE,
     ),
-    "xs": Preset(80, 30, 20, 32, 1, (8, 24, 1), 120, _schedules(_LONG), _SHARE),
-    "s": Preset(80, 30, 20, 64, 2, (16, 48, 2), 120, _schedules(_LONG), _SHARE),
-    "m": Preset(400, 150, 20, 128, 3, (32, 96, 4), 240, _schedules(_LONGER), _SHARE),
+    "xs": Preset(80, 30, 20, 32, 1, (8, 24, 1), 120, 48, _schedules(_LONG), _SHARE),
+    "s": Preset(80, 30, 20, 64, 2, (16, 48, 2), 120, 48, _schedules(_LONG), _SHARE),
+    "m": Preset(400, 150, 20, 128, 3, (32, 96, 4), 240, 48, _schedules(_LONGER), _SHARE),
 }  # fmt: skip
 
 
