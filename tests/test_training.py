@@ -298,7 +298,7 @@ def test_the_student_is_taught_to_arrive_where_the_guided_teacher_does(
     told = (context, torch.ones(4), torch.zeros(4), plane, embedding)
     with torch.no_grad():
         goal = stage.arrive(tile, time, stride, *told)
-        again = FewStage(stage.dream, guidance=1.0)
+        again = FewStage(stage.dream, guidance=(1.0,) * len(PLANES))
         again.teacher = stage.teacher
         plain = again.arrive(tile, time, stride, *told)
         half = 0.5 * stride

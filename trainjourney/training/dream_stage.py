@@ -144,9 +144,13 @@ class DreamStage:
         latent, signs = error[:, :LATENT].mean(1), error[:, LATENT:].mean(1) * open_
         land = latent[plane >= 3]
         near = land.mean() if len(land) else latent.mean()
-        weight = self.weights[plane]
-        loss = (weight * (latent + SIGNED * signs)).sum() / weight.sum()
+        loss = self.weighed(latent + SIGNED * signs, plane)
         return {"loss": loss, "latent": latent.mean(), "signs": signs.mean(), "near": near}
+
+    def weighed(self, error: Tensor, plane: Tensor) -> Tensor:
+        """The mean of errors [B], those of thin things counted more."""
+        weight = self.weights[plane]
+        return (weight * error).sum() / weight.sum()
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
         """Rows of one plane each: true context, dreamt tile, and a second tile that continues it.

@@ -22,7 +22,7 @@ class TaughtStage(FewStage):
     """Regression on where the larger network arrives; of the stage few in all else."""
 
     def __init__(self, dream: DreamStage, teacher: Network) -> None:
-        super().__init__(dream, guidance=1.0)
+        super().__init__(dream)
         self.teacher = teacher.to(dream.device).eval().requires_grad_(False)
 
     def arrive(

@@ -6,6 +6,7 @@ are the very same, only the road and the network are the pocket's. Taken where i
 """
 
 import copy
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,9 @@ class TuneStage:
 
     name = "tune"
 
-    def __init__(self, dream: DreamStage, teacher: Network, guidance: float = GUIDANCE) -> None:
+    def __init__(
+        self, dream: DreamStage, teacher: Network, guidance: Sequence[float] = GUIDANCE
+    ) -> None:
         """`dream` with the network to be tuned; `teacher` the one of many steps."""
         self.dream, self.network, self.guidance = dream, dream.network, guidance
         self.teacher = copy.deepcopy(teacher).to(dream.device).eval().requires_grad_(False)
