@@ -7,7 +7,7 @@ import pytest
 from scripted import ScriptedEngine, scripted_manifest
 from test_board import board
 
-from trainjourney.inference import Overtaken, never
+from trainjourney.inference import GaveWay, Overtaken, never
 from trainjourney.journey.finish import LIGHT
 from trainjourney.journey.pacing import Pacer
 from trainjourney.journey.world import DreamWorld
@@ -177,6 +177,32 @@ def test_a_frame_that_a_change_overtakes_is_begun_anew_once_and_made_again_the_s
     travel(world, board(), (Replayed({}),), (again,), Meter(), fps=30, frames=25, now=clock.now)
     assert len({frame.tobytes() for frame in watcher.seen}) > 15
     np.testing.assert_array_equal(np.stack(watcher.seen), np.stack(again.seen))
+
+
+class OftenAsking(SlowEyes):
+    """It asks in the midst of its work, too."""
+
+    def decode(
+        self, state: State, embedding: Embedding, speed: float, overtaken: Overtaken = never
+    ) -> Frame:
+        self.clock.now_s += self.work_s
+        if overtaken():
+            raise GaveWay
+        return super().decode(state, embedding, speed, overtaken)
+
+
+def test_a_fader_that_is_always_moving_costs_no_frames() -> None:
+    clock = Clock()
+    watcher, pacer = Watcher(clock), Pacer(30)
+    world = DreamWorld(OftenAsking(clock, 0.0125, False), scripted_manifest(looks_ahead=True), 0)
+    world.reset(np.zeros((32, 64, 3), np.uint8))
+    turns = [Change("speed", (n % 7) / 7, 50.0 + 0.003 * n) for n in range(700)]
+    travel(
+        world, board(), (), (watcher,), Meter(), fps=30, frames=60, pacer=pacer,
+        live=ScriptedLive(clock, turns), now=clock.now, sleep=clock.sleep,
+    )  # fmt: skip
+    assert watcher.times[0] - 50.0 > 0.034 and pacer.skipped == 0  # begun anew, longer than a frame
+    assert watcher.times[-1] - watcher.times[0] == pytest.approx(59 / 30, abs=0.03)
 
 
 @pytest.mark.parametrize("kind", KINDS)

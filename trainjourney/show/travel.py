@@ -55,15 +55,16 @@ def travel(
     Ends after `frames` frames, or when `stopped`. With a pacer every frame is begun when it is
     due and shown as soon as it is made. So that no change waits longer than it must, a frame is
     begun up to half a frame before it is due when a control of the `live` source was turned; one
-    that is being made is begun anew, once, when a control is turned in its first half; and the
-    light is asked for once more when it is made. Either way the board moves by 1/fps a frame, so
+    that is being made is begun anew, once, when a control is turned up to half a frame later, but
+    no two in a row, so that a fader which is always moving costs no frames; and the light is asked
+    for once more when it is made. Either way the board moves by 1/fps a frame, so
     that the same seed makes the same journey at any speed. What the world can do once a frame is
     out counts as making it too.
     """
-    frame, begun_s = None, 0.0
+    frame, begun_s, anew = None, 0.0, False
 
     def overtaken() -> bool:
-        return live is not None and live.steered() and now() < begun_s + LATE / fps
+        return live is not None and not anew and live.steered() and now() < begun_s + LATE / fps
 
     for number in count() if frames is None else range(frames):
         if pacer:
@@ -80,8 +81,10 @@ def travel(
             back = board.keep()
             try:
                 frame = _make(world, board, frame, fps, overtaken)
+                anew = False
             except GaveWay:
                 back()
+                anew = True
                 _turn(board, live.poll(), number, heard)
                 frame = _make(world, board, frame, fps)
             _turn(board, live.poll_light(), number, heard)
