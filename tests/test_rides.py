@@ -182,6 +182,15 @@ def test_an_import_goes_on_and_is_not_mixed_with_another(tmp_path: Path) -> None
         bring_in([film], tmp_path / "mine", (128, 64))
 
 
+def test_a_refused_film_is_in_no_others_way(tmp_path: Path) -> None:
+    good = write_film(tmp_path / "ride.mp4", sliding(14, 24, 8.0, (128, 64)))
+    bad = write_film(tmp_path / "still.mp4", [country(1, 128, 64)] * 24)
+    for films in ([bad], [bad, good]):
+        with pytest.raises(RideError, match=r"still\.mp4: none of its 24 frames can be used"):
+            bring_in(films, tmp_path / "mine", (128, 64))
+    assert len(bring_in([good], tmp_path / "mine", (128, 64))) == 24
+
+
 def test_segments_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     film = write_film(tmp_path / "ride.mp4", sliding(12, 75, 5.0))
     whole = bring_in([film], tmp_path / "whole")

@@ -35,6 +35,7 @@ from trainjourney.types import Embedding, Frame
 
 SEGMENT_S = 20.0
 MOST_SOURCES = 99
+OPTIONS = "options.json"
 Show = Callable[[float, str], None]  # fraction done, and what is being done
 
 
@@ -44,12 +45,18 @@ class Segment:
 
     source: int
     video: Path
+    mark: str  # of what the video holds
     number: int
     since_s: float
     until_s: float
 
-    def file(self, out: Path, kind: str) -> Path:
-        return out / WORK / f"{self.source:02d}_{self.number:04d}.{kind}"
+    def measured(self, out: Path) -> Path:
+        """Where its measures are kept: by the video, whichever import it is in."""
+        return out / WORK / f"{self.mark}_{self.number:04d}.npz"
+
+    def cut(self, out: Path) -> Path:
+        """What says that its frames are cut."""
+        return out / WORK / f"{self.source:02d}_{self.number:04d}.cut"
 
 
 def import_rides(
@@ -69,21 +76,22 @@ def import_rides(
     if not 1 <= len(videos) <= MOST_SOURCES:
         raise RideError(f"{len(videos)} videos; give 1 to {MOST_SOURCES}")
     sources = [look_at(path) for path in videos]
-    _remember(out, {"shape": list(shape), "embedder": embedder, "of": [_print(v) for v in videos]})
-    segments = [part for i, video in enumerate(sources) for part in _segments(i, video)]
+    marks = [_mark(path) for path in videos]
+    options = {"shape": list(shape), "embedder": embedder, "of": marks}
+    _hold_to(out, options)
+    segments = [part for i, video in enumerate(sources) for part in _segments(i, video, marks[i])]
     workers = workers or os.cpu_count() or 1
 
-    jobs = [
-        (measure_segment, (s.video, s.since_s, s.until_s, s.file(out, "npz"))) for s in segments
-    ]
+    jobs = [(measure_segment, (s.video, s.since_s, s.until_s, s.measured(out))) for s in segments]
     _share(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
     plans = []
     for i, video in enumerate(sources):
-        measures = measure.load([s.file(out, "npz") for s in segments if s.source == i])
+        measures = measure.load([s.measured(out) for s in segments if s.source == i])
         plan = make_plan(measures, shape[0])
         _hold(video.path, plan)
         plans.append(Told(video, measures, plan))
 
+    _remember(out, options)  # not before: an import that is refused is in no other's way
     (out / FRAMES).mkdir(exist_ok=True)
     cuts: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
     for s in segments:
@@ -102,7 +110,7 @@ def import_rides(
         "embedder": embedder,
         "sources": [_summary(told) for told in plans],
     }
-    _write_text(out / RIDE, json.dumps(table, indent=2) + "\n")
+    _write_text(out / RIDE, _text(table))
     return open_ride(out)
 
 
@@ -110,7 +118,7 @@ def cut_segment(
     segment: Segment, wanted: dict[int, int], shape: tuple[int, int], out: Path
 ) -> None:
     """Write the wanted frames (by time stamp) of a segment as JPEGs, unless that was done."""
-    done = segment.file(out, "cut")
+    done = segment.cut(out)
     if done.exists() and done.read_text(encoding="utf-8") == str(len(wanted)):
         return
     try:
@@ -127,13 +135,13 @@ def cut_segment(
         raise _unwritable(out, err) from err
 
 
-def _segments(source: int, video: Video) -> Iterable[Segment]:
+def _segments(source: int, video: Video, mark: str) -> Iterable[Segment]:
     count = max(1, round(video.seconds / SEGMENT_S))
     length = video.seconds / count
     for i in range(count):
         since = video.start_s + i * length if i else -1e9
         until = video.start_s + (i + 1) * length if i + 1 < count else 1e9
-        yield Segment(source, video.path, i, since, until)
+        yield Segment(source, video.path, mark, i, since, until)
 
 
 def _share(
@@ -241,11 +249,10 @@ def _summary(told: Told) -> dict[str, Any]:
     }
 
 
-def _remember(out: Path, options: dict[str, Any]) -> None:
-    """Note of what the dataset is made; another one is not written over it."""
-    path = out / WORK / "options.json"
-    text = json.dumps(options, indent=2) + "\n"
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+def _hold_to(out: Path, options: dict[str, Any]) -> None:
+    """Refuse to write a dataset over that of others."""
+    path = out / WORK / OPTIONS
+    if path.exists() and path.read_text(encoding="utf-8") != _text(options):
         raise RideError(
             f"{out}: holds an import of other videos or another shape; give a new --out"
         )
@@ -253,7 +260,15 @@ def _remember(out: Path, options: dict[str, Any]) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as err:
         raise _unwritable(out, err) from err
-    _write_text(path, text)
+
+
+def _remember(out: Path, options: dict[str, Any]) -> None:
+    """Note of what the dataset is made."""
+    _write_text(out / WORK / OPTIONS, _text(options))
+
+
+def _text(table: dict[str, Any]) -> str:
+    return json.dumps(table, indent=2) + "\n"
 
 
 def _write_text(path: Path, text: str) -> None:
@@ -271,7 +286,7 @@ def _unwritable(out: Path, err: OSError) -> RideError:
     return RideError(f"{out}: cannot be written ({reason}); free the disk, then import again")
 
 
-def _print(path: Path) -> str:
+def _mark(path: Path) -> str:
     """A fingerprint of a file: its size, its first and its last megabyte."""
     digest = hashlib.sha256(str(path.stat().st_size).encode())
     with path.open("rb") as file:
