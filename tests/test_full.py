@@ -11,11 +11,12 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from filmed import sliding, write_film
 from onnxruntime import InferenceSession
 from safetensors.torch import load_file as safe_file
 from small_disk import files_in, small_disk
 from small_tensors import rng
-from tiny_full import SHAPE, train_tiny, write_ride
+from tiny_full import LOOK, SHAPE, train_tiny, write_ride
 
 from trainjourney.errors import TrainingError
 from trainjourney.inference import load_bundle, open_engine
@@ -24,8 +25,9 @@ from trainjourney.inference.engine import GraphEngine
 from trainjourney.inference.graph import Arrays, Graph, Overtaken, never
 from trainjourney.inference.onnxruntime_backend import OnnxRuntime
 from trainjourney.journey.melt import slerp
-from trainjourney.model.full.parts import fresh_parts
+from trainjourney.model.full.parts import Parts, fresh_parts
 from trainjourney.rides.dataset import open_ride
+from trainjourney.rides.importer import import_rides
 from trainjourney.rides.video import look_at
 from trainjourney.settings import Config, EngineConfig
 from trainjourney.training.checkpoint import save_weights
@@ -82,6 +84,33 @@ def test_a_batch_is_made_of_frames_that_follow(ride: Path, tmp_path: Path) -> No
     assert float((rough.embedding.abs().sum(1) == 0).float().mean()) > 0.01
     again = Clips(open_ride(ride), parts, tmp_path / "data", torch.device("cpu"), stills)
     assert np.array_equal(again.latents, clips.latents)
+
+
+def test_what_was_encoded_is_kept_only_as_long_as_it_is_made_of_the_same(
+    ride: Path, tmp_path: Path
+) -> None:
+    parts, stills, mine = fresh_parts(tiny=True), tmp_path / "stills", tmp_path / "mine"
+    shutil.copytree(ride / "frames", stills)
+    for picture in sorted(stills.iterdir())[5:]:
+        picture.unlink()
+
+    def encoded(parts: Parts = parts) -> Clips:
+        return Clips(open_ride(mine), parts, tmp_path / "data", torch.device("cpu"), stills)
+
+    shutil.copytree(ride, mine)
+    first = encoded()
+    kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*.npy")}
+    assert np.array_equal(encoded().latents, first.latents)
+    assert kept == {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*.npy")}
+    shutil.copy(mine / "frames/00_000009.jpg", stills)
+    assert len(encoded().still_latents) == 6  # one picture more
+    other = encoded(fresh_parts(tiny=True))  # of another base
+    assert not np.array_equal(other.latents, first.latents)
+    film = write_film(tmp_path / "b.mp4", sliding(3, 24, 8.0, SHAPE))
+    shutil.rmtree(mine)
+    import_rides([film], mine, SHAPE, "test", lambda _: LOOK, lambda f, t: None, 1)
+    assert len(encoded().latents) == 24  # another ride of that name
+    assert len(list((tmp_path / "data").iterdir())) == 2
 
 
 def test_a_training_is_the_same_through_a_stop(ride: Path, tmp_path: Path) -> None:

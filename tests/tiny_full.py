@@ -12,13 +12,13 @@ from trainjourney.training.full.base import save_base
 from trainjourney.training.full.train import distill, train_full
 
 SHAPE = (128, 64)
+LOOK = np.ones(3, np.float32) / np.sqrt(3.0, dtype=np.float32)
 
 
 def write_ride(folder: Path) -> Path:
     """A ride of 40 frames."""
     film = write_film(folder / "ride.mp4", sliding(2, 40, 5.0, SHAPE))
-    look = np.ones(3, np.float32) / np.sqrt(3.0, dtype=np.float32)
-    import_rides([film], folder / "mine", SHAPE, "test", lambda _: look, lambda f, t: None, 1)
+    import_rides([film], folder / "mine", SHAPE, "test", lambda _: LOOK, lambda f, t: None, 1)
     return folder / "mine"
 
 

@@ -1,7 +1,8 @@
 """What the full model learns from: a ride's frames as latents, and stills, drawn by the batch."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +12,11 @@ from PIL import Image
 from torch import Tensor
 
 from ...errors import TrainingError
-from ...model.full.graphs import embed, encode
 from ...model.full.parts import DOWN, Parts
 from ...rides.dataset import Ride
 from ...types import Frame
-from ..checkpoint import replacing
+from .encoded import Encoded, facts, mark, mark_of_ride
 
-CHUNK = 64  # frames encoded and written at a time
 OTHER_S = 10.0  # an embedding is taken from a moment so near at most
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
 MOST_STILLS = 20_000
@@ -59,12 +58,13 @@ class Clips:
         if not len(self.next):
             raise TrainingError(f"{ride.folder}: has no three frames in a row; give a longer ride")
         self.cruising = float(np.median(np.abs(ride.speed[self.next[:, 2]])))
-        frames = (ride.frame(i) for i in range(len(ride)))
-        self.latents, self.looks = _encoded(frames, len(ride), parts, cache / "ride", device, show)
         paths = _stills(stills) if stills else []
-        pictures = (_picture(path, ride.shape) for path in paths)
-        self.still_latents, self.still_looks = _encoded(
-            pictures, len(paths), parts, cache / "stills", device, show
+        kept = Encoded(cache, parts, device, show)
+        frames = [partial(ride.frame, i) for i in range(len(ride))]
+        self.latents, self.looks = kept.of("ride", mark_of_ride(ride), frames)
+        pictures = [partial(_picture, path, ride.shape) for path in paths]
+        self.still_latents, self.still_looks = kept.of(
+            "stills", mark(str(ride.shape), *facts(paths)), pictures
         )
 
     @property
@@ -125,53 +125,6 @@ def _followers(ride: Ride) -> NDArray[np.int64]:
     fits = older >= 0
     fits[fits] = ride.stretch[older[fits]] == ride.stretch[now[fits]]
     return np.asarray(np.stack([older, now - strides, now], 1)[fits], np.int64)
-
-
-def _encoded(
-    frames: Iterator[Frame],
-    count: int,
-    parts: Parts,
-    folder: Path,
-    device: torch.device,
-    show: Callable[[float, str], None],
-) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-    """Latents [n, 4, h, w] and embeddings [n, D] of frames; chunks that are there are kept."""
-    latents, looks = [], []
-    for start in range(0, count, CHUNK):
-        some = min(CHUNK, count - start)
-        paths = [folder / f"{kind}{start:07d}.npy" for kind in ("latent", "look")]
-        if not all(path.exists() for path in paths):
-            for path, array in zip(
-                paths, _encode([next(frames) for _ in range(some)], parts, device), strict=True
-            ):
-                with replacing(path) as part, part.open("wb") as file:
-                    np.save(file, array)
-        else:
-            for _ in range(some):
-                next(frames)
-        latents.append(np.load(paths[0], mmap_mode="r"))
-        looks.append(np.load(paths[1]))
-        show((start + some) / count, "encoding frames")
-    if not latents:
-        return np.zeros((0, 4, 1, 1), np.float16), np.zeros((0, 1), np.float16)
-    return np.concatenate(latents), np.concatenate(looks)
-
-
-@torch.no_grad()
-def _encode(
-    frames: list[Frame], parts: Parts, device: torch.device
-) -> tuple[NDArray[np.float16], NDArray[np.float16]]:
-    size = int(parts.vision.config.image_size)
-    codec, vision = parts.codec.to(device), parts.vision.to(device)
-    latents, looks = [], []
-    for frame in frames:
-        x = torch.from_numpy(np.array(frame)).permute(2, 0, 1)[None].float().to(device)
-        small = torch.nn.functional.interpolate(
-            x / 255.0, (size, size), mode="bicubic", antialias=True
-        )
-        latents.append(encode(codec, x / 127.5 - 1.0).half().cpu())
-        looks.append(embed(vision, small.clamp(0.0, 1.0)).half().cpu())
-    return torch.cat(latents).numpy(), torch.cat(looks).numpy()
 
 
 def _stills(folder: Path) -> list[Path]:
