@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import torch
+from diffusers import AutoencoderTiny
 from filmed import sliding, write_film
 from onnxruntime import InferenceSession
 from safetensors.torch import load_file as safe_file
@@ -25,7 +26,7 @@ from trainjourney.inference.engine import GraphEngine
 from trainjourney.inference.graph import Arrays, Graph, Overtaken, never
 from trainjourney.inference.onnxruntime_backend import OnnxRuntime
 from trainjourney.journey.melt import slerp
-from trainjourney.model.full.parts import Parts, fresh_parts
+from trainjourney.model.full.parts import TINY_DISPLAY, Parts, fresh_parts
 from trainjourney.rides.dataset import open_ride
 from trainjourney.rides.importer import import_rides
 from trainjourney.rides.video import look_at
@@ -265,6 +266,16 @@ def another_kind(base: Path) -> None:
     shutil.copy(base / "vae/config.json", base / "unet/config.json")
 
 
+def no_table(base: Path) -> None:
+    (base / "unet/config.json").write_text("null")
+
+
+def wide_display(base: Path) -> None:
+    wide = AutoencoderTiny(**TINY_DISPLAY, latent_channels=16)  # as of a later model
+    shutil.rmtree(base / "taesd")
+    wide.save_pretrained(base / "taesd")
+
+
 def other_sizes(base: Path) -> None:
     config = base / "image_encoder/config.json"
     table = json.loads(config.read_text())
@@ -280,6 +291,8 @@ def other_sizes(base: Path) -> None:
         (pickled, "pickles are not read"),
         (another_kind, "is of AutoencoderKL, UNet2DConditionModel wanted"),
         (other_sizes, "image_encoder"),
+        (no_table, "is of nothing, UNet2DConditionModel wanted"),
+        (wide_display, "taesd: is made for latents of 16 channels, 4 wanted"),
     ],
 )
 def test_a_base_that_is_not_whole_is_one_line(spoil, words, run, tmp_path) -> None:  # type: ignore[no-untyped-def]

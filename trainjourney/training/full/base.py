@@ -38,10 +38,17 @@ def load_base(folder: Path) -> Parts:
     found = {name: _load(folder / name, kind) for name, kind in PARTS.items()}
     unet, codec, vision = found["unet"], found["vae"], found["image_encoder"]
     token, size = unet.config.cross_attention_dim, vision.config.projection_dim
-    if unet.config.in_channels != LATENT or codec.config.latent_channels != LATENT:
-        raise TrainingError(
-            f"{folder}/unet: takes {unet.config.in_channels} channels, {LATENT} wanted; {FETCH}"
-        )
+    channels = {
+        "unet": unet.config.in_channels,
+        "vae": codec.config.latent_channels,
+        "taesd": found["taesd"].config.latent_channels,
+    }
+    for name, count in channels.items():
+        if count != LATENT:
+            raise TrainingError(
+                f"{folder}/{name}: is made for latents of {count} channels, {LATENT} wanted; "
+                f"{FETCH}"
+            )
     if token != size:
         raise TrainingError(
             f"{folder}/unet: is steered by {token} numbers, image_encoder gives {size}; {FETCH}"
@@ -70,9 +77,9 @@ def _check(folder: Path, name: str) -> None:
     except (OSError, ValueError) as err:
         raise TrainingError(f"{config}: cannot be read ({err}); fetch it again") from err
     wanted = PARTS[name].__name__
-    kind = table.get("_class_name") or (table.get("architectures") or ["nothing"])[0]
+    kind = _kind(table)
     if kind != wanted:
-        raise TrainingError(f"{config}: is of {kind!s:.60}, {wanted} wanted; {FETCH}")
+        raise TrainingError(f"{config}: is of {kind:.60}, {wanted} wanted; {FETCH}")
     weights = [path for path in sorted(place.glob("*.safetensors")) if path.is_file()]
     if not weights:
         others = ", ".join(p.name for p in sorted(place.iterdir()) if p.suffix in (".bin", ".ckpt"))
@@ -86,6 +93,15 @@ def _check(folder: Path, name: str) -> None:
             raise TrainingError(
                 f"{path}: is damaged or only half fetched ({err}); fetch it again"
             ) from err
+
+
+def _kind(table: Any) -> str:
+    """The class that a config.json names, in diffusers' way or in transformers'."""
+    if not isinstance(table, dict):
+        return "nothing"
+    several = table.get("architectures")
+    first = several[0] if isinstance(several, list) and several else "nothing"
+    return str(table.get("_class_name") or first)
 
 
 def _load(place: Path, kind: Any) -> Any:
