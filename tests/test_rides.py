@@ -1,5 +1,6 @@
 """Rides: films of known motion are measured right, faults dropped by name, bad files refused."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from PIL import Image, ImageFilter
 from trainjourney.errors import RideError
 from trainjourney.rides.dataset import Ride, open_ride
 from trainjourney.rides.flow import shifts
-from trainjourney.rides.importer import import_rides
+from trainjourney.rides.importer import import_rides, share
 from trainjourney.rides.measure import load, measure_segment
 from trainjourney.rides.video import look_at, read
 from trainjourney.types import Embedding, Frame
@@ -178,6 +179,11 @@ def test_an_import_goes_on_and_is_not_mixed_with_another(tmp_path: Path) -> None
     after = [path.stat().st_mtime_ns for path in work if path.suffix in (".npz", ".cut")]
     assert before == after
     assert np.array_equal(first.position, second.position)
+    measured = next((tmp_path / "mine/work").glob("*.npz"))
+    whole = measured.read_bytes()
+    measured.write_bytes(whole[: len(whole) // 2])  # as a power cut leaves it
+    assert np.array_equal(bring_in([film], tmp_path / "mine").position, first.position)
+    assert len(measured.read_bytes()) == len(whole)
     with pytest.raises(RideError, match="other videos or another shape; give a new --out"):
         bring_in([film], tmp_path / "mine", (128, 64))
 
@@ -200,6 +206,12 @@ def test_segments_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.Monkey
     assert len(parts) == len(whole) == 75
     assert np.allclose(parts.position, whole.position, atol=2.0)
     assert np.array_equal(parts.frame(60), whole.frame(60))
+
+
+def test_a_worker_that_is_killed_is_one_line() -> None:
+    jobs = [(os._exit, (9,))] * 2
+    with pytest.raises(RideError, match=r"was killed, as where memory ends; .* --workers 1, and"):
+        share(jobs, 2, lambda fraction: None)
 
 
 def still(tmp_path: Path) -> Path:

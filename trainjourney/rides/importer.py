@@ -6,6 +6,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def import_rides(
     workers = workers or os.cpu_count() or 1
 
     jobs = [(measure_segment, (s.video, s.since_s, s.until_s, s.measured(out))) for s in segments]
-    _share(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
+    share(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
     plans = []
     for i, video in enumerate(sources):
         measures = measure.load([s.measured(out) for s in segments if s.source == i])
@@ -100,7 +101,7 @@ def import_rides(
         mine = (times >= s.since_s - 1e-6) & (times < s.until_s - 1e-6)
         wanted = dict(zip(_stamps(times[mine]), kept[mine].tolist(), strict=True))
         cuts.append((cut_segment, (s, wanted, shape, out)))
-    _share(cuts, workers, lambda f: show(0.5 + 0.35 * f, "cutting frames"))
+    share(cuts, workers, lambda f: show(0.5 + 0.35 * f, "cutting frames"))
     _write_index(out, plans, shape, embed, lambda f: show(0.85 + 0.15 * f, "embedding frames"))
     draw_report(out / REPORT, plans, shape)
     table = {
@@ -144,7 +145,7 @@ def _segments(source: int, video: Video, mark: str) -> Iterable[Segment]:
         yield Segment(source, video.path, mark, i, since, until)
 
 
-def _share(
+def share(
     jobs: list[tuple[Callable[..., Any], tuple[Any, ...]]],
     workers: int,
     show: Callable[[float], None],
@@ -164,6 +165,11 @@ def _share(
             for n, future in enumerate(as_completed(futures)):
                 future.result()
                 show((n + 1) / len(jobs))
+        except BrokenProcessPool as err:
+            raise RideError(
+                f"one of {workers} processes was killed, as where memory ends; import again with "
+                f"--workers {max(1, workers // 2)}, and it goes on"
+            ) from err
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 

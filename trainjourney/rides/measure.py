@@ -1,14 +1,18 @@
 """What is measured of every frame of a video, a segment of it at a time."""
 
 import os
+import zipfile
+import zlib
 from collections import deque
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trainjourney.errors import RideError
+from trainjourney.files import replacing
 from trainjourney.rides.flow import BANDS, LUMA_H, LUMA_W, SURE, TILES_X, TILES_Y, Motion, luma
 from trainjourney.rides.flow import measure as motion_between
 from trainjourney.rides.video import read
@@ -40,8 +44,8 @@ class Measures:
 
 
 def measure_segment(video: Path, since_s: float, until_s: float, cache: Path) -> Path:
-    """Measure the frames in [since_s, until_s) into the file `cache`, unless it is there."""
-    if cache.exists():
+    """Measure the frames in [since_s, until_s) into the file `cache`, unless it is there, whole."""
+    if cache.exists() and _columns(cache) is not None:
         return cache
     rows: list[tuple[float, float, float, Motion | None]] = []
     before: deque[NDArray[np.float32]] = deque(maxlen=FAR)
@@ -100,14 +104,13 @@ def _gather(rows: list[tuple[float, float, float, Motion | None]], broken: list[
 
 def save(path: Path, measures: Measures) -> None:
     """Write measures whole or not at all. Raises RideError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with part.open("wb") as file:
+        with replacing(path) as part, part.open("wb") as file:
             np.savez(file, **{f.name: getattr(measures, f.name) for f in fields(Measures)})
-        os.replace(part, path)
+            file.flush()
+            os.fsync(file.fileno())
     except OSError as err:
-        part.unlink(missing_ok=True)
         raise RideError(
             f"{path}: cannot be written ({err.strerror}); free the disk, then import again"
         ) from err
@@ -117,6 +120,18 @@ def load(paths: list[Path]) -> Measures:
     """The measures of all segments of a video, in order."""
     parts = []
     for path in paths:
-        with np.load(path) as kept:
-            parts.append([kept[f.name] for f in fields(Measures)])
+        columns = _columns(path)
+        if columns is None:
+            raise RideError(f"{path}: was damaged just now; see to the disk, then import again")
+        parts.append(columns)
     return Measures(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _columns(path: Path) -> list[NDArray[Any]] | None:
+    """What a file of measures holds; None where it is damaged."""
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as kept:
+            columns = [kept[f.name] for f in fields(Measures)]
+    except (OSError, KeyError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    return columns if len({len(column) for column in columns[:-1]}) == 1 else None
