@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -314,8 +315,13 @@ def test_what_cannot_be_trained_is_one_line(ride: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no device 'tpu'"):
         find_place("tpu")
     with (
-        pytest.raises(TrainingError, match=r"too little memory .*\(8 at a time\); take --pre"),
-        within_memory(tmp_path, 8),
+        pytest.raises(TrainingError, match=r"too little memory .*\(8 at a time\); train .* --pre"),
+        within_memory(tmp_path, PRESETS["full"]),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    with (
+        pytest.raises(TrainingError, match=r"\(4 at a time\); import the ride with a smaller"),
+        within_memory(tmp_path, PRESETS["lora"]),
     ):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
@@ -371,3 +377,19 @@ def test_a_base_that_was_missing_may_be_given_later(ride: Path, tmp_path: Path) 
         train_full(ride, tmp_path / "run", "lora")
     with pytest.raises(TrainingError, match="hf download"):  # not: started with another base
         train_full(ride, tmp_path / "run", "lora", tmp_path / "base")
+
+
+def test_adapters_go_all_the_way(
+    ride: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lora = replace(PRESETS["tiny"], taught="lora", frugal=True)
+    monkeypatch.setitem(PRESETS, "tiny", lora)
+    run = train_tiny(ride, tmp_path)
+    first = safe_file(run / "teacher/weights.safetensors")
+    assert first.keys() == safe_file(run / "rollout/weights.safetensors").keys()
+    assert any("lora_B" in key and bool(value.any()) for key, value in first.items())
+    parts = load_base(tmp_path / "base")
+    before = {name: value.clone() for name, value in parts.unet.state_dict().items()}
+    merged = load_student(lora, parts, run)
+    assert not [name for name in merged.state_dict() if "lora" in name]
+    assert all(torch.equal(before[name], value) for name, value in parts.unet.state_dict().items())

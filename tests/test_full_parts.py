@@ -187,8 +187,8 @@ def test_a_student_that_stops_travelling_is_stopped() -> None:
     brake = Brake()
     for travelled, stops in ((0.9, False), (0.8, False), (0.5, True)):
         brake.note(travelled)
-        assert brake() is stops
+        assert brake.stops() is stops
     still = Brake()
     still.note(0.0)
     still.note(0.0)
-    assert not still()  # it never travelled: nothing is lost
+    assert not still.stops()  # it never travelled: nothing is lost

@@ -162,6 +162,14 @@ def test_a_deadline_checkpoints_and_stops(tmp_path: Path) -> None:
     assert not (tmp_path / "tiny" / "done.json").exists()
 
 
+def test_what_has_learnt_enough_is_done(tmp_path: Path) -> None:
+    seen: list[int] = []
+    result = run_stage(Tiny(seen.append), SCHEDULE, tmp_path, enough=lambda: len(seen) >= 5)
+    assert (result.ended, result.step) == ("done", 5)
+    again = run_stage(Tiny(seen.append), replace(SCHEDULE, steps=90), tmp_path)
+    assert (again.ended, again.step, len(seen)) == ("done", 5, 5)
+
+
 def test_a_budget_of_minutes_is_kept_over_resumes(tmp_path: Path) -> None:
     schedule = replace(SCHEDULE, steps=10**6, minutes=1.0)
     now = 0.0

@@ -28,7 +28,8 @@ from trainjourney.training.checkpoint import (
 )
 from trainjourney.training.history import History, draw_history
 from trainjourney.training.progress import Silent, Watcher
-from trainjourney.training.stage import Schedule, Stage
+from trainjourney.training.stage import Kept, Schedule, Stage
+from trainjourney.training.together import largest, wait
 from trainjourney.training.updates import average, make_optimizer, numbers, seeded
 
 CHECKPOINT, WEIGHTS, DONE = "checkpoint.safetensors", "weights.safetensors", "done.json"
@@ -76,6 +77,7 @@ def run_stage(
     seed: int = 0,
     threads: int = 0,
     rank: int = 0,
+    enough: Callable[[], bool] = lambda: False,
     clock: Callable[[], float] = time.monotonic,
 ) -> StageResult:
     """Train `stage` in `folder`/<its name> to the end of its schedule, from where it stood.
@@ -83,8 +85,9 @@ def run_stage(
     Leaves there checkpoint.safetensors (resume), weights.safetensors (averaged), losses.csv
     and .png, samples/, and done.json at the end. A finished stage is not trained again, but
     goes on where the schedule now asks for more. Stops after a checkpoint when `deadline()`
-    says so, and at SIGINT or SIGTERM. `threads`: torch's, 0 as it is. Of several processes that
-    train together each has its `rank`: other batches, and files written by the first alone.
+    says so, and at SIGINT or SIGTERM; when it has learnt `enough()` it is done before its time.
+    `threads`: torch's, 0 as it is. Of several processes that train together each has its `rank`:
+    other batches, and files written by the first alone, which knows what is enough.
     Raises TrainingError.
     """
     run = _Run(stage, schedule, folder / stage.name, torch.device(device), seed, rank)
@@ -98,7 +101,9 @@ def run_stage(
             watcher.note(f"finished before, at step {run.tally.step}")
             return run.result("done")
         with _stop_signals() as stopped:
-            return run.train(stopped, deadline or (lambda: False), watcher, clock)
+            result = run.train(stopped, deadline or (lambda: False), enough, watcher, clock)
+        wait()
+        return result
     finally:
         watcher.close()
 
@@ -115,7 +120,8 @@ class _Run:
         self.modules = stage.modules()
         for module in self.modules.values():
             module.to(device).train()
-        self.ema = copy.deepcopy(self.modules)  # in one go: what is shared stays shared
+        averaged = {name: m for name, m in self.modules.items() if not isinstance(m, Kept)}
+        self.ema = copy.deepcopy(averaged)  # in one go: what is shared stays shared
         for module in self.ema.values():
             module.eval().requires_grad_(False)
         self.optimizer = make_optimizer(self.modules, schedule)
@@ -128,6 +134,8 @@ class _Run:
         if not path.exists():
             return False
         done = json.loads(path.read_text(encoding="utf-8"))
+        if done.pop("enough", False):
+            return True
         return self.schedule.fraction(done["step"], done["elapsed_s"]) >= 1.0
 
     def restore(self) -> None:
@@ -146,6 +154,7 @@ class _Run:
         self,
         stopped: threading.Event,
         deadline: Callable[[], bool],
+        enough: Callable[[], bool],
         watcher: Watcher,
         clock: Callable[[], float],
     ) -> StageResult:
@@ -159,11 +168,16 @@ class _Run:
         tally, schedule = self.tally, self.schedule
         saved_s = sampled_s = last_s = clock()
         unsaved, checked = False, False
-        while schedule.fraction(tally.step, tally.elapsed_s) < 1.0:
-            if stopped.is_set() or deadline():
+        while True:
+            told = [stopped.is_set(), deadline(), self.writes and enough(), tally.elapsed_s]
+            *ends, tally.elapsed_s = largest(told, self.device)
+            by_signal, too_late, learnt = map(bool, ends)
+            if learnt or schedule.fraction(tally.step, tally.elapsed_s) >= 1.0:
+                break
+            if by_signal or too_late:
                 if unsaved:
                     self.save()
-                return self.result("signal" if stopped.is_set() else "deadline")
+                return self.result("signal" if by_signal else "deadline")
             lr = schedule.rate(tally.step, tally.elapsed_s)
             shown = self.step(lr)
             if not checked:
@@ -191,25 +205,26 @@ class _Run:
         self.sample()
         if self.writes:
             with replacing(self.folder / DONE) as temporary:
-                temporary.write_text(json.dumps(asdict(tally)) + "\n", encoding="utf-8")
+                done = {**asdict(tally), "enough": learnt}
+                temporary.write_text(json.dumps(done) + "\n", encoding="utf-8")
         return self.result("done")
 
     def step(self, lr: float) -> dict[str, float]:
         """One batch and, where all is finite, one update; gives what to show."""
         tally = self.tally
         rng = seeded(self.seed, tally.step)
+        self.optimizer.zero_grad(set_to_none=True)  # before: a critic may need the room
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.schedule.bf16):
             losses = self.stage.losses(tally.step, rng)
         loss = losses["loss"]
         assert loss.shape == (), loss.shape
         shown = numbers(losses)
         norm = math.nan
-        self.optimizer.zero_grad(set_to_none=True)
-        if math.isfinite(shown["loss"]):
+        if self._finite(shown["loss"]):
             loss.float().backward()  # type: ignore[no-untyped-call]
             norm = self._clip()
         tally.step += 1
-        if math.isfinite(norm):
+        if self._finite(norm):
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
             self.optimizer.step()
@@ -254,6 +269,10 @@ class _Run:
             ema=self.ema,
             folder=self.folder,
         )
+
+    def _finite(self, number: float) -> bool:
+        """Whether it is finite, in every process."""
+        return not any(largest([not math.isfinite(number)], self.device))
 
     def _clip(self) -> float:
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]

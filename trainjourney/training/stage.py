@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +16,15 @@ Device = (
 )  # where a stage's networks and losses are; its chance is the processor's
 
 
+class Kept(nn.Module):
+    """Tensors that a stage has saved to go on from; nothing of them is taught or averaged."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        super().__init__()
+        for name, tensor in tensors.items():
+            self.register_buffer(name.replace(".", "/"), tensor)  # the same memory
+
+
 class Stage(Protocol):
     """One part of a training: its networks, its loss, its sample sheet. Owns no loop, no files."""
 
@@ -22,7 +32,7 @@ class Stage(Protocol):
     """Also the name of the stage's folder in the run folder."""
 
     def modules(self) -> dict[str, nn.Module]:
-        """What is trained and saved, by name; the same objects at every call."""
+        """What is trained and saved, by name; the same tensors at every call."""
         ...
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:

@@ -31,13 +31,14 @@ def average(ema: dict[str, nn.Module], modules: dict[str, nn.Module], decay: flo
     ours: list[Tensor] = []
     theirs: list[Tensor] = []
     seen: set[int] = set()
-    for name, module in modules.items():
-        for mean, now in zip(ema[name].parameters(), module.parameters(), strict=True):
+    for name, mean_module in ema.items():
+        module = modules[name]
+        for mean, now in zip(mean_module.parameters(), module.parameters(), strict=True):
             if id(mean) not in seen and mean.is_floating_point():
                 seen.add(id(mean))
                 ours.append(mean)
                 theirs.append(now)
-        for kept, buffer in zip(ema[name].buffers(), module.buffers(), strict=True):
+        for kept, buffer in zip(mean_module.buffers(), module.buffers(), strict=True):
             kept.copy_(buffer)
     torch._foreach_lerp_(ours, theirs, 1.0 - decay)
 

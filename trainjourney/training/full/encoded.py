@@ -50,6 +50,8 @@ class Encoded:
             latents.append(np.load(paths[0], mmap_mode="r"))
             looks.append(np.load(paths[1]))
             self.show((start + len(some)) / len(frames), "encoding frames")
+        for network in (self.parts.codec, self.parts.vision):
+            network.to("cpu")  # a GPU's room is for the training
         if not latents:
             return np.zeros((0, 4, 1, 1), np.float16), np.zeros((0, 1), np.float16)
         return np.concatenate(latents), np.concatenate(looks)

@@ -73,14 +73,16 @@ class RolloutStage(TuneStage):
 
     name = "rollout"
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    def __init__(self, *given: Any, learnt: nn.Module | None = None, **named: Any) -> None:
+        """`learnt` is what of the teacher was taught; all of it where that is not told."""
         super().__init__(*given, **named)
-        self.critic = Critic(self.teacher)
+        self.critic = Critic(self.teacher, learnt)
         self.brake = Brake()
 
     def modules(self) -> dict[str, nn.Module]:
-        """What is taught, and the score of the student's own pictures, which learns by itself."""
-        return {"network": self.taught, "fake": self.critic.kept()}
+        """What is taught; the score of the student's own pictures, which learns by itself; and
+        how it travelled."""
+        return {"network": self.taught, "fake": self.critic.kept(), "brake": self.brake}
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Some own frames without gradient, then one with; its look is the distribution's."""

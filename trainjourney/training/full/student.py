@@ -1,6 +1,7 @@
 """A full network and the part of it that is taught: all of it, or adapters and what is new."""
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -33,11 +34,16 @@ def find_parts(preset: FullPreset, base: Path | None) -> Parts:
 
 
 def make_student(preset: FullPreset, parts: Parts) -> tuple[FullNetwork, nn.Module]:
-    """The network made of the base's U-Net, and what of it is taught."""
-    network = FullNetwork(copy.deepcopy(parts.unet))
+    """The network made of the base's U-Net, and what of it is taught.
+
+    Students with adapters, of the same parts, have their frozen weights in common.
+    """
+    adapted = preset.taught == "lora"
+    frozen = {id(p): p for p in parts.unet.parameters()} if adapted else {}
+    network = FullNetwork(copy.deepcopy(parts.unet, frozen))  # of what is frozen no second copy
     if preset.frugal:
         network.unet.enable_gradient_checkpointing()
-    if preset.taught == "whole":
+    if not adapted:
         return network.requires_grad_(True), network
     network.requires_grad_(False)
     network.unet.add_adapter(
@@ -56,7 +62,8 @@ def load_student(preset: FullPreset, parts: Parts, run: Path) -> FullNetwork:
 
     Raises TrainingError.
     """
-    network, taught = make_student(preset, parts)
+    own = replace(parts, unet=copy.deepcopy(parts.unet))  # adapters are merged into it
+    network, taught = make_student(preset, own)
     for stage in ("rollout", "tune", "teacher"):
         if (run / stage / WEIGHTS).exists():
             load_weights(run / stage / WEIGHTS, {"network": taught})

@@ -26,8 +26,9 @@ from .few_steps import RolloutStage, TuneStage
 from .presets import FullPreset, find_full_preset
 from .student import find_parts, make_student
 from .teacher import TeacherStage
+from .travel import Brake
 
-SPARING = "--preset lora, or a smaller --shape at the import"
+SPARING = "import the ride with a smaller --shape"
 
 
 def train_full(
@@ -50,7 +51,7 @@ def train_full(
     paths = {"ride_path": str(ride), "base_path": str(base or ""), "stills_path": str(stills or "")}
     free = ("steps", "minutes", "batch", "frugal", *(name for name in paths))
     remember_options(run, {**told, **paths}, free)
-    with within_memory(run, options.batch):
+    with within_memory(run, options):
         _run(run, options, ["teacher"], minutes, device)
 
 
@@ -65,18 +66,20 @@ def distill(run: Path, minutes: float | None = None, device: str = "cpu") -> Non
     if not (run / "teacher" / WEIGHTS).exists():
         raise TrainingError(f"{run}: has no teacher yet; trainjourney train full first")
     preset = find_full_preset(str(table["preset"]))
-    with within_memory(run, preset.batch):
+    with within_memory(run, preset):
         _run(run, preset, ["tune", "rollout"], minutes, device)
 
 
 @contextmanager
-def within_memory(run: Path, batch: int) -> Iterator[None]:
+def within_memory(run: Path, preset: FullPreset) -> Iterator[None]:
     """Says what to lower where a GPU is too small for a training. Raises TrainingError."""
     try:
         yield
     except torch.OutOfMemoryError as err:
+        others = "" if preset.taught == "lora" else "train anew with --preset lora, or "
         raise TrainingError(
-            f"{run}: this GPU has too little memory for it ({batch} at a time); take {SPARING}"
+            f"{run}: this GPU has too little memory for it ({preset.batch} at a time); "
+            f"{others}{SPARING}"
         ) from err
 
 
@@ -107,14 +110,17 @@ def _run(
         before = {"tune": "teacher", "rollout": "tune"}.get(name, "")
         stage = _stage(name, preset, run, before, network, taught, clips, parts, accelerator)
         schedule = preset.schedules[name]
-        brake = stage.brake if isinstance(stage, RolloutStage) else None
         if minutes is not None:
             schedule = replace(schedule, steps=10**7, minutes=minutes / len(stages))
+        brake = stage.brake if isinstance(stage, RolloutStage) else Brake()
         result = run_stage(
-            stage, schedule, run, where, brake, watcher, rank=accelerator.process_index
-        )
-        if brake is not None and brake():
-            watcher.note(f"stopped at step {result.step}: it travels {brake.last:.2f} as told")
+            stage, schedule, run, where, progress=watcher, enough=brake.stops,
+            rank=accelerator.process_index,
+        )  # fmt: skip
+        if brake.stops():
+            watcher.note(
+                f"enough at step {result.step}: it travels {float(brake.last):.2f} as told"
+            )
         if result.ended != "done":
             return
 
@@ -126,7 +132,7 @@ def _stage(
     """A stage that sets out from the one before it."""
     if before:
         load_weights(run / before / WEIGHTS, {"network": taught})
-    teacher = None
+    teacher = learnt = None
     if name != "teacher":
         teacher, learnt = make_student(preset, parts)
         load_weights(run / "teacher" / WEIGHTS, {"network": learnt})
@@ -136,9 +142,8 @@ def _stage(
     if name == "teacher":
         return TeacherStage(network, taught, clips, display, count, call)
     assert teacher is not None
-    if name == "tune":
-        return TuneStage(network, taught, clips, display, count, preset.steps, teacher, call)
-    return RolloutStage(network, taught, clips, display, count, preset.steps, teacher, call)
+    given = (network, taught, clips, display, count, preset.steps, teacher, call)
+    return TuneStage(*given) if name == "tune" else RolloutStage(*given, learnt=learnt)
 
 
 def find_place(device: str) -> tuple[torch.device, Accelerator]:

@@ -4,13 +4,17 @@ Training on a distribution too long freezes the train (Causal Forcing reports it
 thousand steps), and no loss shows it.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from PIL import Image
+from torch import Tensor
 
 from ...rides.flow import LUMA_H, LUMA_W, SURE, luma, measure
 from ...types import Frame
+from ..stage import Kept
 
 LEAST = 0.6  # of what it travelled at first; below it the training ends
 TOLD = 0.3  # travel below which a model is held to nothing: it never travelled
@@ -33,18 +37,22 @@ def travel(frames: Sequence[Frame], wished_px: float) -> float:
     return float(np.median(found)) / wished_px
 
 
-class Brake:
-    """Ends a training whose student travels less and less."""
+class Brake(Kept):
+    """Ends a training whose student travels less and less; saved with it."""
+
+    first: Tensor  # measurement, NaN before it; what later ones are held to
+    last: Tensor
 
     def __init__(self) -> None:
-        self.first: float | None = None
-        self.last = 0.0
+        super().__init__({"first": torch.tensor(math.nan), "last": torch.tensor(math.nan)})
 
     def note(self, travelled: float) -> None:
-        """Take a measurement; the first one is what later ones are held to."""
-        self.first = travelled if self.first is None else self.first
-        self.last = travelled
+        """Take a measurement."""
+        if bool(self.first.isnan()):
+            self.first.fill_(travelled)
+        self.last.fill_(travelled)
 
-    def __call__(self) -> bool:
+    def stops(self) -> bool:
         """Whether it is time to stop."""
-        return self.first is not None and self.first > TOLD and self.last < LEAST * self.first
+        first, last = float(self.first), float(self.last)
+        return first > TOLD and last < LEAST * first
