@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,8 @@ from trainjourney.training.full.presets import PRESETS
 from trainjourney.training.full.student import load_student, make_student
 from trainjourney.training.full.teacher import TeacherStage, roughened
 from trainjourney.training.full.train import distill, find_place, train_full, within_memory
+from trainjourney.training.pocket import train_pocket
+from trainjourney.training.ride_pocket import train_on_ride
 from trainjourney.training.runner import run_stage
 from trainjourney.training.share import WEIGHTS, lend_weights
 from trainjourney.training.stage import Schedule
@@ -308,6 +311,13 @@ def test_a_base_that_is_not_whole_is_one_line(spoil, words, run, tmp_path) -> No
 def test_what_cannot_be_trained_is_one_line(ride: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="give --from BASE"):
         train_full(ride, tmp_path / "a", "full")
+    for start in (train_full, partial(train_on_ride, bundle=tmp_path)):
+        with pytest.raises(TrainingError, match=r"--minutes 0: give more than 0, or leave it out"):
+            start(ride, run=tmp_path / "a", minutes=0.0)
+    with pytest.raises(TrainingError, match="--minutes 0: "):
+        train_pocket("tiny", tmp_path / "a", minutes=0.0)
+    with pytest.raises(TrainingError, match="--minutes nan: "):
+        distill(tmp_path / "a", minutes=float("nan"))
     with pytest.raises(TrainingError, match="no preset 'huge'"):
         train_full(ride, tmp_path / "a", "huge")
     with pytest.raises(TrainingError, match="no such file"):

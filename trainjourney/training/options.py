@@ -50,6 +50,12 @@ def read_options(folder: Path) -> dict[str, Any]:
     return options
 
 
+def check_minutes(minutes: float | None) -> None:
+    """Refuse a training that is given no time. Raises TrainingError."""
+    if minutes is not None and not minutes > 0.0:
+        raise TrainingError(f"--minutes {minutes:g}: give more than 0, or leave it out")
+
+
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in table.items():

@@ -25,7 +25,7 @@ from .dream_stage import DreamStage, all_embeddings
 from .encoder_stage import EncoderStage
 from .few_stage import FewStage
 from .look_stage import LookStage, small_pictures
-from .options import read_options, remember_options
+from .options import check_minutes, read_options, remember_options
 from .presets import Preset, find_preset
 from .progress import Bar
 from .runner import run_stage
@@ -63,6 +63,7 @@ def train_pocket(
     """
     if unknown := [name for name in only if name not in (*STAGES, *ASKED)]:
         raise TrainingError(f"no stage '{unknown[0]}': choose of {', '.join((*STAGES, *ASKED))}")
+    check_minutes(minutes)
     where = find_device(device)
     options = find_preset(preset)
     run.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from .checkpoint import load_weights, save_weights, writing
 from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard
 from .device import find_device
-from .options import remember_options
+from .options import check_minutes, remember_options
 from .pocket import build_stage, set_out_from, stage_weights
 from .presets import find_preset
 from .progress import Bar
@@ -45,6 +45,7 @@ def train_on_ride(
     stages together, MINUTES where it is not told. Killed at any time, the same call goes on.
     Raises RideError, BundleError, TrainingError.
     """
+    check_minutes(minutes)
     ride, where = open_ride(folder), find_device(device)
     if not (bundle / "weights.safetensors").is_file():
         raise TrainingError(f"{bundle}: has no weights.safetensors; give --from engines/pocket")

@@ -16,7 +16,7 @@ from ...errors import TrainingError
 from ...rides.dataset import open_ride
 from ..checkpoint import load_weights, replacing
 from ..device import find_device
-from ..options import read_options, remember_options
+from ..options import check_minutes, read_options, remember_options
 from ..progress import Bar, Silent, Watcher
 from ..runner import WEIGHTS, run_stage
 from ..stage import Stage
@@ -45,6 +45,7 @@ def train_full(
     On several GPUs start it by `accelerate launch -m trainjourney train full ...`.
     Raises RideError, TrainingError.
     """
+    check_minutes(minutes)
     options = find_full_preset(preset)
     run.mkdir(parents=True, exist_ok=True)
     told = {"preset": preset, **asdict(options), "ride": str(ride.resolve().name)}
@@ -60,6 +61,7 @@ def distill(run: Path, minutes: float | None = None, device: str = "cpu") -> Non
 
     Raises RideError, TrainingError.
     """
+    check_minutes(minutes)
     table = read_options(run)
     if "taught" not in table:
         raise TrainingError(f"{run}: is no training of the full model; give its --run")
