@@ -19,10 +19,12 @@ from onnxruntime import InferenceSession
 from safetensors.torch import load_file as safe_file
 from small_disk import files_in, small_disk
 from small_tensors import rng
+from tiny_bundle import write_tiny_bundle
 from tiny_full import LOOK, SHAPE, train_tiny, write_ride
 
-from trainjourney.errors import TrainingError
+from trainjourney.errors import BackendError, TrainingError
 from trainjourney.inference import load_bundle, open_engine
+from trainjourney.inference.baseline import Baseline
 from trainjourney.inference.bench import bench
 from trainjourney.inference.engine import GraphEngine
 from trainjourney.inference.graph import Arrays, Graph, Overtaken, never
@@ -361,6 +363,15 @@ def test_the_bench_has_its_baseline(bundle: Path) -> None:
     assert other["bundle_gmac"] == pytest.approx(
         other["matrix_tmac_s"] * other["bundle_least_ms"], rel=0.1
     )
+
+
+def test_the_baseline_is_set_beside_its_like_alone(bundle: Path, tmp_path: Path) -> None:
+    for backend in ("tensorrt", "onnxruntime-cuda", "openvino"):
+        with pytest.raises(BackendError, match=rf"on torch, this .* on {backend}; give --backend"):
+            Baseline(load_bundle(bundle), backend, "int8")
+    pocket = load_bundle(write_tiny_bundle(tmp_path / "tiny"))
+    with pytest.raises(BackendError, match=r"is no full model, .*; leave --against out"):
+        Baseline(pocket, "torch", "f32")
 
 
 def test_a_frame_can_be_sampled_in_more_steps(run: Path) -> None:

@@ -66,6 +66,9 @@ def test_a_built_bundle_runs_as_elsewhere_and_its_state_stays(backend: Any, tmp_
     assert build(backend, folder) == [f"{name}: built" for name in GRAPHS]
     bundle = load_bundle(folder)
     ours, other = open_built(backend, folder), open_engine(bundle, "onnxruntime")
+    assert ours.precision == "f32"  # as its graphs were written
+    with pytest.raises(BackendError, match=r"graphs are f32, and so are its plans, not f16; give"):
+        backend.TensorRt("f16", card(backend)).open(bundle, GRAPHS[0])
     g = np.random.default_rng(1)
     frame = g.integers(0, 256, bundle.manifest.frame_shape, dtype=np.uint8)
     states = [ours.encode(frame), other.encode(frame)]

@@ -101,6 +101,18 @@ class Manifest(_Table):
         return (*GRAPHS, STEERING) if self.steering else GRAPHS
 
     @property
+    def full_facts(self) -> dict[str, Any]:
+        """What a full model's training tells of its graphs; empty for any other."""
+        facts = self.training.get("facts")
+        full = self.training.get("model") == "full"
+        return facts if full and isinstance(facts, dict) else {}
+
+    @property
+    def own_precision(self) -> str:
+        """That the graphs were written in, f16 or f32."""
+        return "f16" if self.full_facts.get("precision") == "f16" else "f32"
+
+    @property
     def frame_shape(self) -> tuple[int, int, int]:
         return (self.frame.height, self.frame.width, 3)
 

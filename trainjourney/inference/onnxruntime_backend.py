@@ -16,6 +16,7 @@ except ImportError as err:
     ) from err
 
 DTYPES = {"tensor(uint8)": "uint8", "tensor(float)": "float32", "tensor(int32)": "int32"}
+CPU = "CPUExecutionProvider"
 # onnxruntime's errors have no common parent of their own.
 FAILURES = (RuntimeError, ValueError) + tuple(
     kind for kind in vars(native).values() if isinstance(kind, type) and issubclass(kind, Exception)
@@ -23,19 +24,16 @@ FAILURES = (RuntimeError, ValueError) + tuple(
 
 
 class OnnxRuntime:
-    """Opens graphs on so many threads (0: onnxruntime chooses), in the precision they have."""
+    """Opens graphs on so many threads (0: onnxruntime chooses), in the precision they have; a
+    processor has f32 alone, whatever the graph says."""
 
-    precision = "f32"
-
-    def __init__(
-        self, precision: str, threads: int, provider: str = "CPUExecutionProvider"
-    ) -> None:
+    def __init__(self, precision: str, threads: int, provider: str = CPU) -> None:
         if provider not in ort.get_available_providers():
             raise BackendError(
                 f"this onnxruntime has no {provider}; type: pip install --force-reinstall "
                 "onnxruntime-gpu, or give --set engine.backend=torch"
             )
-        self._provider = provider
+        self._provider, self.precision = provider, "f32"
         if precision == "bf16":
             raise BackendError(
                 "bf16: onnxruntime runs in f32 on a processor; "
@@ -52,6 +50,8 @@ class OnnxRuntime:
     def open(self, bundle: Bundle, name: str) -> "OnnxRuntimeGraph":
         """One graph of a bundle. Raises BundleError."""
         path, _ = bundle.graph(name)
+        if self._provider != CPU:
+            self.precision = bundle.manifest.own_precision
         try:
             session = self.session(path)
         except FAILURES as err:

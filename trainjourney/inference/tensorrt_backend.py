@@ -212,16 +212,24 @@ class TensorRt:
     """Opens plans that were built for a card."""
 
     def __init__(self, precision: str, card: Card | None = None) -> None:
-        if precision not in ("auto", "f16"):
-            raise BackendError(f"{precision}: a plan has its graph's own precision; give auto")
-        self.precision, self._card = "f16", card or this_card()
+        self.precision = self._asked = precision
+        self._card = card or this_card()
         self._runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
 
     def open(self, bundle: Bundle, name: str) -> DeviceGraph:
         """One graph's plan. Raises BackendError, BundleError."""
+        own = bundle.manifest.own_precision
+        if self._asked not in (OWN, own):
+            raise BackendError(
+                f"{bundle.folder}: its graphs are {own}, and so are its plans, not {self._asked}; "
+                "give --set engine.precision=auto"
+            )
         plan = read_plan(bundle, name, facts_of(bundle, name, self._card))
         built = read_sidecar(bundle, name).get("precision", OWN)
-        self.precision = self.precision if built == OWN else str(built)
+        if built != OWN:
+            self.precision = str(built)
+        elif self.precision == OWN:
+            self.precision = own
         with opening(bundle.folder):
             engine = self._runtime.deserialize_cuda_engine(plan)
             context = engine.create_execution_context() if engine else None

@@ -71,9 +71,8 @@ class Torch:
             return DeviceGraph(inputs, outputs, stays, self._device, begin)
 
     def _build(self, bundle: Bundle) -> dict[str, Any]:
-        training = bundle.manifest.training
-        facts = training.get("facts")
-        if training.get("model") != "full" or not isinstance(facts, dict):
+        facts = bundle.manifest.full_facts
+        if not facts:
             raise BackendError(
                 f"{bundle.folder}: is no full model, and torch runs no other; "
                 "give --set engine.backend=openvino"
