@@ -69,6 +69,32 @@ def pocket_bundle(pocket_run: Path, tmp_path_factory: pytest.TempPathFactory) ->
     return out
 
 
+@pytest.fixture(scope="session")
+def full_ride(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ride of 40 frames, for the full model. For all to read."""
+    from tiny_full import write_ride
+
+    return write_ride(tmp_path_factory.mktemp("ride"))
+
+
+@pytest.fixture(scope="session")
+def full_run(full_ride: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The full model, tiny, trained on it through all its stages. For all to read."""
+    from tiny_full import train_tiny
+
+    return train_tiny(full_ride, tmp_path_factory.mktemp("full"))
+
+
+@pytest.fixture(scope="session")
+def full_half(full_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That run, exported in half precision. For all to read."""
+    from trainjourney.training.full.export import export_full
+
+    out = tmp_path_factory.mktemp("half") / "half"
+    export_full(full_run, out, "f16")
+    return out
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that send signals to this very process go first: a show keeps signals from the threads
     of foreign libraries (show/signals.py), a process of many tests does not."""

@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ import torch
 from onnx.reference import ReferenceEvaluator
 from test_tensorrt import load_with as load_with
 from tiny_bundle import write_tiny_bundle
-from tiny_full import train_tiny, write_ride
 
 from trainjourney.errors import BackendError
 from trainjourney.inference import load_bundle, open_engine
@@ -22,16 +22,15 @@ from trainjourney.inference.bundle import Bundle
 from trainjourney.inference.eight_bits import find_places, in_eight_bits, weight_size
 from trainjourney.inference.engine import GraphEngine
 from trainjourney.inference.onnxruntime_backend import OnnxRuntime
-from trainjourney.training.full.export import export_full
 
 OFF = {"int8": 0.06, "fp8": 0.12}  # relative error of a state; measured .022 and .049
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    place = tmp_path_factory.mktemp("full")
-    export_full(train_tiny(write_ride(place), place), place / "bundle", "f16")
-    return place / "bundle"
+def folder(full_half: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("eight") / "bundle"
+    shutil.copytree(full_half, place)
+    return place
 
 
 @pytest.fixture

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file
-from tiny_full import write_ride
 
 from trainjourney.model.full.parts import fresh_parts
 from trainjourney.rides.dataset import open_ride
@@ -26,12 +25,12 @@ Make = Callable[[int], RolloutStage]
 
 
 @pytest.fixture(scope="module")
-def make(tmp_path_factory: pytest.TempPathFactory) -> Make:
+def make(full_ride: Path, tmp_path_factory: pytest.TempPathFactory) -> Make:
     """Stages of one teacher, with students of any seed."""
     folder = tmp_path_factory.mktemp("rollout")
     torch.manual_seed(3)
     parts = fresh_parts(tiny=True)
-    clips = Clips(open_ride(write_ride(folder)), parts, folder / "data", torch.device("cpu"))
+    clips = Clips(open_ride(full_ride), parts, folder / "data", torch.device("cpu"))
 
     def made(seed: int) -> RolloutStage:
         torch.manual_seed(5)
