@@ -45,11 +45,17 @@ class Paired(Tiny):
 
 
 def take_part(rank: int, folder: Path) -> None:
-    torch.set_num_threads(1)
     distributed.init_process_group(
         "gloo", init_method=f"file://{folder / 'meet'}", rank=rank, world_size=2,
         timeout=timedelta(seconds=40),
     )  # fmt: skip
+    try:
+        train(rank, folder)
+    finally:
+        distributed.destroy_process_group()
+
+
+def train(rank: int, folder: Path) -> None:
     first = run_stage(Paired(rank), SCHEDULE, folder, rank=rank)
     assert (first.ended, first.step) == ("signal", 3)
     stage = Paired(rank)
@@ -58,14 +64,16 @@ def take_part(rank: int, folder: Path) -> None:
     learnt = {**stage.net.state_dict(), **dict(stage.critic.kept().named_buffers(prefix="fake"))}
     save_file({name: tensor.clone() for name, tensor in learnt.items()}, folder / f"{rank}.st")
     assert (folder / "tiny/done.json").exists()  # written by the first, and waited for
-    distributed.destroy_process_group()
 
 
 def test_two_processes_end_together_and_have_learnt_the_same(tmp_path: Path) -> None:
     other = multiprocessing.get_context("spawn").Process(target=take_part, args=(1, tmp_path))
     other.start()
-    take_part(0, tmp_path)
-    other.join(40)
+    try:
+        take_part(0, tmp_path)
+        other.join(40)
+    finally:
+        other.kill()
     assert other.exitcode == 0
     ours, theirs = (load_file(tmp_path / f"{rank}.st") for rank in (0, 1))
     assert ours.keys() == theirs.keys()
