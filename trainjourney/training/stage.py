@@ -11,9 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-Device = (
-    str | torch.device
-)  # where a stage's networks and losses are; its chance is the processor's
+# Where a stage's networks and losses are; its chance is the processor's.
+Device = str | torch.device
 
 
 class Kept(nn.Module):
