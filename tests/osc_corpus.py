@@ -84,6 +84,19 @@ def mutilated(rng: random.Random) -> bytes:
     return bytes(data)
 
 
+def _heard(said: Said, data: bytes) -> float:
+    """Have a datagram heard; the milliseconds of this thread that it took."""
+    said.now_s += 0.01
+    begun_s = time.thread_time()  # other work beside it does not count
+    try:
+        said.send(data)
+        said.ear.tick(said.now_s, said.clock_s)
+    except BaseException as err:
+        err.add_note(f"datagram {data.hex()}")
+        raise
+    return (time.thread_time() - begun_s) * 1000.0
+
+
 def fuzz(seed: int, seconds: float, count: int) -> dict[str, float]:
     """Throw mutilated datagrams at an Ear; returns how many, and the most processor
     time that one took.
@@ -95,15 +108,9 @@ def fuzz(seed: int, seconds: float, count: int) -> dict[str, float]:
     worst_ms, worst, thrown, end_s = 0.0, b"", 0, time.perf_counter() + seconds
     while thrown < count and time.perf_counter() < end_s:
         data = mutilated(rng)
-        said.now_s += 0.01
-        begun_s = time.thread_time()  # of this thread alone: other work beside it does not count
-        try:
-            said.send(data)
-            said.ear.tick(said.now_s, said.clock_s)
-        except BaseException as err:
-            err.add_note(f"datagram {data.hex()}")
-            raise
-        took_ms = (time.thread_time() - begun_s) * 1000.0
+        took_ms = _heard(said, data)
+        if took_ms > worst_ms:  # what is slow is so again; what stood in its way is not
+            took_ms = min(took_ms, _heard(said, data), _heard(said, data))
         if took_ms > worst_ms:
             worst_ms, worst = took_ms, data
         thrown += 1
