@@ -86,6 +86,16 @@ def full_run(full_ride: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def full_single(full_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """That run, exported in single precision. For all to read."""
+    from trainjourney.training.full.export import export_full
+
+    out = tmp_path_factory.mktemp("bundles") / "mine"
+    export_full(full_run, out, "f32")
+    return out
+
+
+@pytest.fixture(scope="session")
 def full_half(full_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """That run, exported in half precision. For all to read."""
     from trainjourney.training.full.export import export_full

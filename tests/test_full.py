@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,27 +12,22 @@ import numpy as np
 import onnx
 import pytest
 import torch
-from diffusers import AutoencoderTiny
 from filmed import sliding, write_film
 from safetensors.torch import load_file as safe_file
 from small_disk import files_in, small_disk
 from small_tensors import rng
-from tiny_bundle import write_tiny_bundle
 from tiny_full import LOOK, SHAPE, train_tiny
 
-from trainjourney.errors import BackendError, TrainingError
+from trainjourney.errors import TrainingError
 from trainjourney.inference import load_bundle, open_engine
-from trainjourney.inference.baseline import Baseline
-from trainjourney.inference.bench import bench
 from trainjourney.inference.engine import GraphEngine
 from trainjourney.inference.graph import Arrays, Graph, Overtaken, never
 from trainjourney.inference.onnxruntime_backend import OnnxRuntime
 from trainjourney.journey.melt import slerp
-from trainjourney.model.full.parts import TINY_DISPLAY, Parts, fresh_parts
+from trainjourney.model.full.parts import Parts, fresh_parts
 from trainjourney.rides.dataset import open_ride
 from trainjourney.rides.importer import import_rides
 from trainjourney.rides.video import look_at
-from trainjourney.settings import Config, EngineConfig
 from trainjourney.training.full.base import load_base
 from trainjourney.training.full.clips import Clips
 from trainjourney.training.full.export import (
@@ -44,9 +38,6 @@ from trainjourney.training.full.export import (
 from trainjourney.training.full.presets import PRESETS
 from trainjourney.training.full.student import load_student, make_student
 from trainjourney.training.full.teacher import TeacherStage, roughened
-from trainjourney.training.full.train import distill, find_place, train_full, within_memory
-from trainjourney.training.pocket import train_pocket
-from trainjourney.training.ride_pocket import train_on_ride
 from trainjourney.training.runner import run_stage
 from trainjourney.training.stage import Schedule
 
@@ -62,10 +53,8 @@ def run(full_run: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def bundle(full_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    out = tmp_path_factory.mktemp("bundles") / "mine"
-    export_full(full_run, out, "f32")
-    return out
+def bundle(full_single: Path) -> Path:
+    return full_single
 
 
 def test_a_batch_is_made_of_frames_that_follow(ride: Path, tmp_path: Path) -> None:
@@ -258,126 +247,6 @@ def test_the_latest_stage_is_what_is_exported(run: Path) -> None:
         load_student(PRESETS["tiny"], parts, run / "nowhere")
 
 
-def gone(base: Path) -> None:
-    shutil.rmtree(base / "unet")
-
-
-def half_fetched(base: Path) -> None:
-    path = next((base / "vae").glob("*.safetensors"))
-    path.write_bytes(path.read_bytes()[:300])
-
-
-def pickled(base: Path) -> None:
-    path = next((base / "unet").glob("*.safetensors"))
-    path.rename(path.with_suffix(".bin"))
-
-
-def another_kind(base: Path) -> None:
-    shutil.copy(base / "vae/config.json", base / "unet/config.json")
-
-
-def no_table(base: Path) -> None:
-    (base / "unet/config.json").write_text("null")
-
-
-def wide_display(base: Path) -> None:
-    wide = AutoencoderTiny(**TINY_DISPLAY, latent_channels=16)  # as of a later model
-    shutil.rmtree(base / "taesd")
-    wide.save_pretrained(base / "taesd")
-
-
-def other_sizes(base: Path) -> None:
-    config = base / "image_encoder/config.json"
-    table = json.loads(config.read_text())
-    table["projection_dim"] = 24
-    config.write_text(json.dumps(table))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "words"),
-    [
-        (gone, "hf download lambdalabs/sd-image-variations-diffusers"),
-        (half_fetched, "damaged or only half fetched"),
-        (pickled, "pickles are not read"),
-        (another_kind, "is of AutoencoderKL, UNet2DConditionModel wanted"),
-        (other_sizes, "image_encoder"),
-        (no_table, "is of nothing, UNet2DConditionModel wanted"),
-        (wide_display, "taesd: is made for latents of 16 channels, 4 wanted"),
-    ],
-)
-def test_a_base_that_is_not_whole_is_one_line(spoil, words, run, tmp_path) -> None:  # type: ignore[no-untyped-def]
-    base = tmp_path / "base"
-    shutil.copytree(_paths(run)["base_path"], base)
-    spoil(base)
-    with pytest.raises(TrainingError) as told:
-        load_base(base)
-    assert words in str(told.value) and "\n" not in str(told.value)
-
-
-def test_what_cannot_be_trained_is_one_line(ride: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="give --from BASE"):
-        train_full(ride, tmp_path / "a", "full")
-    for start in (train_full, partial(train_on_ride, bundle=tmp_path)):
-        with pytest.raises(TrainingError, match=r"--minutes 0: give more than 0, or leave it out"):
-            start(ride, run=tmp_path / "a", minutes=0.0)
-    with pytest.raises(TrainingError, match="--minutes 0: "):
-        train_pocket("tiny", tmp_path / "a", minutes=0.0)
-    with pytest.raises(TrainingError, match="--minutes nan: "):
-        distill(tmp_path / "a", minutes=float("nan"))
-    with pytest.raises(TrainingError, match="no preset 'huge'"):
-        train_full(ride, tmp_path / "a", "huge")
-    with pytest.raises(TrainingError, match="no such file"):
-        distill(tmp_path / "nowhere")
-    with pytest.raises(TrainingError, match="no device 'tpu'"):
-        find_place("tpu")
-    with (
-        pytest.raises(TrainingError, match=r"too little memory .*\(8 at a time\); train .* --pre"),
-        within_memory(tmp_path, PRESETS["full"]),
-    ):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-    with (
-        pytest.raises(TrainingError, match=r"\(4 at a time\); import the ride with a smaller"),
-        within_memory(tmp_path, PRESETS["lora"]),
-    ):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
-
-
-def test_torch_runs_a_bundle_as_its_graphs_do(bundle: Path) -> None:
-    loaded = load_bundle(bundle)
-    ours, other = open_engine(loaded, "torch", "f32", 1), open_engine(loaded, "onnxruntime")
-    g = np.random.default_rng(1)
-    frame = g.integers(0, 255, (*SHAPE[::-1], 3), dtype=np.uint8)
-    state, look = ours.encode(frame), loaded.looks[0].embedding
-    assert np.abs(state["latents"] - other.encode(frame)["latents"]).max() < 2e-3
-    noise = g.standard_normal(loaded.manifest.noise.shape, dtype=np.float32)
-    made = [engine.predict(state, noise, look, 1.0, 0.1)["latents"] for engine in (ours, other)]
-    assert np.abs(made[0] - made[1]).max() < 5e-3
-    shown = [engine.decode({"latents": made[1]}, look, 1.0).astype(int) for engine in (ours, other)]
-    assert np.abs(shown[0] - shown[1]).max() <= 3
-
-
-def test_the_bench_has_its_baseline(bundle: Path) -> None:
-    config = Config(engine=EngineConfig(name=str(bundle), backend="torch", threads=1))
-    told = bench(config, "streamdiffusion", frames=3, warmup=1)
-    other = told["against"]
-    assert (told["backend"], told["steps"]) == ("torch", 2) and other["shape"] == "streamdiffusion"
-    assert (other["backend"], other["precision"]) == ("torch", told["precision"])
-    assert told["ratio"] == pytest.approx(other["frame"]["p50"] / told["frame"]["p50"], rel=0.01)
-    assert 0 < other["bundle_least_ms"] < told["frame"]["p50"]
-    assert other["bundle_gmac"] == pytest.approx(
-        other["matrix_tmac_s"] * other["bundle_least_ms"], rel=0.1
-    )
-
-
-def test_the_baseline_is_set_beside_its_like_alone(bundle: Path, tmp_path: Path) -> None:
-    for backend in ("tensorrt", "onnxruntime-cuda", "openvino"):
-        with pytest.raises(BackendError, match=rf"on torch, this .* on {backend}; give --backend"):
-            Baseline(load_bundle(bundle), backend, "int8")
-    pocket = load_bundle(write_tiny_bundle(tmp_path / "tiny"))
-    with pytest.raises(BackendError, match=r"is no full model, .*; leave --against out"):
-        Baseline(pocket, "torch", "f32")
-
-
 def test_a_frame_can_be_sampled_in_more_steps(run: Path) -> None:
     graphs, facts = build_full(run, "f32", 4)
     assert facts["steps"] == [999, 749, 499, 249]
@@ -395,13 +264,6 @@ def test_a_show_can_be_made_of_it(bundle: Path, tmp_path: Path) -> None:
     ended = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert ended.returncode == 0, ended.stderr
     assert (look_at(film).width, look_at(film).height) == SHAPE
-
-
-def test_a_base_that_was_missing_may_be_given_later(ride: Path, tmp_path: Path) -> None:
-    with pytest.raises(TrainingError, match="give --from BASE"):
-        train_full(ride, tmp_path / "run", "lora")
-    with pytest.raises(TrainingError, match="hf download"):  # not: started with another base
-        train_full(ride, tmp_path / "run", "lora", tmp_path / "base")
 
 
 def test_adapters_go_all_the_way(

@@ -1,16 +1,13 @@
-"""MIDI devices: plugged in, pulled out, learnt, lit; by script, and through a real port of JACK."""
+"""MIDI devices: plugged in, pulled out, learnt, lit; by script."""
 
 import logging
-import os
-import shutil
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from scripted_ports import ScriptedPorts
+from serving import wait_for
 
 from trainjourney.controls.desk import Desk
 from trainjourney.controls.midi import Midi
@@ -30,7 +27,6 @@ from trainjourney.types import Change
 PORT = "nanoKONTROL2:nanoKONTROL2 nanoKONTROL2 _ CTRL 20:0"
 NAME = "nanoKONTROL2"
 FADER = Binding(parameter="blackout", message="cc", number=0)
-ROOT = Path(__file__).resolve().parent.parent
 
 
 @pytest.fixture
@@ -101,18 +97,18 @@ def test_lights_follow_what_others_turn(config: MidiConfig) -> None:
     midi = Midi(desk, config, lambda: ports)
     midi.start()
     try:
-        until(lambda: midi.devices == [NAME])
+        wait_for(lambda: midi.devices == [NAME])
         sent = ports.lights[PORT].sent
         assert sent == [bytes((0xB0, 0, 0))]  # as it stood when the device came
         desk.turn(Change("blackout", 0.5, 0.0), "web")
-        until(lambda: sent[-1] == bytes((0xB0, 0, 64)))
+        wait_for(lambda: sent[-1] == bytes((0xB0, 0, 64)))
         ports.heard[PORT](bytes((0xB0, 0, 64)))
         ports.heard[PORT](bytes((0xB0, 0, 70)))
         time.sleep(0.2)
         assert len(sent) == 2  # nothing of its own comes back
         ports.names = []
         desk.turn(Change("blackout", 0.1, 0.0), "web")
-        until(lambda: midi.devices == [])
+        wait_for(lambda: midi.devices == [])
     finally:
         midi.close()
 
@@ -171,7 +167,7 @@ def test_a_show_learns_what_was_turned_last_from_what_moves_next(config: MidiCon
     midi = Midi(desk, config, lambda: ports)
     midi.start()
     try:
-        until(lambda: midi.devices == [NAME])
+        wait_for(lambda: midi.devices == [NAME])
         assert midi.learner.words == ""
         midi.learner.switch()
         assert "turn the control" in midi.learner.words
@@ -180,19 +176,19 @@ def test_a_show_learns_what_was_turned_last_from_what_moves_next(config: MidiCon
         for value in (10, 12, 15):
             ports.heard[PORT](bytes((0xB0, 21, value)))
         assert desk.values()["contrast"] == 1.5
-        until(lambda: "contrast is on nanoKONTROL2 now" in midi.learner.words)
+        wait_for(lambda: "contrast is on nanoKONTROL2 now" in midi.learner.words)
         desk.turn(Change("look", 4.0, 0.0), "web")
         ports.heard[PORT](bytes((0x90, 50, 90)))
-        until(lambda: "look is on" in midi.learner.words)
+        wait_for(lambda: "look is on" in midi.learner.words)
         midi.learner.switch()
         assert midi.learner.words == ""
-        until(lambda: len(read_maps(Path(config.map))[NAME]) == 2)  # written once it is said
+        wait_for(lambda: len(read_maps(Path(config.map))[NAME]) == 2)  # written once it is said
         learnt = read_maps(Path(config.map))[NAME]
         assert [(one.parameter, one.message, one.number) for one in learnt] == [
             ("contrast", "cc", 21), ("look", "note", 50),
         ]  # fmt: skip
         desk.turn(Change("look", 1.0, 0.0), "web")
-        until(
+        wait_for(
             lambda: bool(ports.heard[PORT](bytes((0x90, 50, 90)))) or desk.values()["look"] == 4.0
         )
     finally:
@@ -254,123 +250,3 @@ def test_a_map_of_no_use_is_one_line(text: str, told: str, tmp_path: Path) -> No
     with pytest.raises(ControlError, match=told) as caught:
         read_maps(tmp_path / "midi.toml")
     assert "\n" not in str(caught.value)
-
-
-def until(true: Callable[[], bool], wait_s: float = 10.0) -> None:
-    end_s = time.monotonic() + wait_s
-    while not true():
-        assert time.monotonic() < end_s, "waited in vain"
-        time.sleep(0.01)
-
-
-SHARED = Path("/dev/shm")
-SERVER = f"trainjourney{os.getpid()}"
-
-
-def forget_dead_servers() -> None:
-    """JACK knows eight servers, and those that were killed count until somebody forgets them.
-
-    Where no server runs at all, nobody needs the list.
-    """
-    running = subprocess.run(["pgrep", "-x", "jackd"], stdout=subprocess.DEVNULL).returncode == 0
-    registry = SHARED / "jack-shm-registry"
-    if not running and registry.exists() and registry.owner() == Path("/proc/self").owner():
-        for path in (registry, *SHARED.glob("jack-[0-9]*")):
-            path.unlink()
-
-
-@pytest.fixture(scope="module")
-def jack() -> Iterator[dict[str, str]]:
-    """A JACK server without a sound card: real MIDI ports for real libraries."""
-    forget_dead_servers()
-    env = os.environ | {"JACK_NO_AUDIO_RESERVATION": "1", "JACK_DEFAULT_SERVER": SERVER}
-    env |= {"MIDO_BACKEND": "mido.backends.rtmidi/UNIX_JACK", "PYTHONPATH": str(ROOT)}
-    command = ["jackd", "-r", "-n", SERVER, "-d", "dummy", "-r", "48000", "-p", "512"]
-    server = subprocess.Popen(
-        command, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )  # fmt: skip
-    until(lambda: (SHARED / f"jack_{SERVER}_{os.getuid()}_0").exists())
-    yield env
-    server.terminate()
-    server.wait(10)
-    for path in SHARED.glob(f"jack*_{SERVER}_*"):
-        path.unlink()
-
-
-KNOB = """
-import sys, time, mido
-out = mido.open_output("Knobs", virtual=True, client_name="nanoKnobs")
-print("there", flush=True)
-for line in sys.stdin:
-    out.send(mido.Message.from_hex(line))
-"""
-LISTENER = """
-import logging, sys
-from trainjourney.controls.desk import Desk
-from trainjourney.controls.midi import Midi
-from trainjourney.controls.midi_ports import MidoPorts
-from trainjourney.settings import MidiConfig
-logging.basicConfig(stream=sys.stdout, format="%(message)s", level=logging.INFO)
-desk = Desk()
-desk.listen(lambda change, source: print(source, change.parameter, change.value, flush=True))
-midi = Midi(desk, MidiConfig(map=sys.argv[1]), MidoPorts)
-midi.start()
-sys.stdin.read()
-midi.close()
-"""
-
-
-@pytest.mark.skipif(not shutil.which("jackd"), reason="no jackd; apt install jackd2")
-def test_a_real_port_is_found_heard_and_let_go(jack: dict[str, str], tmp_path: Path) -> None:
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    python = [sys.executable, "-c"]
-    listener = subprocess.Popen(
-        [*python, LISTENER, str(tmp_path / "midi.toml")], env=jack, text=True, **pipes
-    )  # type: ignore[call-overload]
-    knob = subprocess.Popen([*python, KNOB], env=jack, text=True, **pipes)  # type: ignore[call-overload]
-    try:
-        assert knob.stdout.readline() == "there\n"
-        assert listener.stdout.readline().startswith("midi: nanoKnobs:Knobs is there")
-        for message in ("90 26 7F", "C0 04"):
-            knob.stdin.write(message + "\n")
-            knob.stdin.flush()
-        lines = [listener.stdout.readline().strip() for _ in range(3)]
-        assert lines == ["midi nanoKnobs:Knobs melt_s 0.0", "midi nanoKnobs:Knobs look 3.0",
-                         "midi nanoKnobs:Knobs preset 5.0"]  # fmt: skip
-        knob.communicate()  # its input ends, and so it does
-        assert listener.stdout.readline() == "midi: nanoKnobs:Knobs is gone\n"
-    finally:
-        knob.kill()
-        knob.communicate()
-        _, told = listener.communicate(timeout=20)
-    assert listener.returncode == 0 and "Traceback" not in told, told
-
-
-LOOKER = """
-import time
-from statistics import median
-from trainjourney.controls.midi_ports import MidoPorts
-ports, took = MidoPorts(), []
-for _ in range(10):
-    begun = time.perf_counter()
-    names = ports.inputs(), ports.outputs()
-    took.append(time.perf_counter() - begun)
-print(*names, median(took))
-"""
-
-
-@pytest.mark.skipif(not shutil.which("jackd"), reason="no jackd; apt install jackd2")
-def test_to_look_for_ports_takes_no_time_of_the_window_s(jack: dict[str, str]) -> None:
-    knob = subprocess.Popen(
-        [sys.executable, "-c", KNOB], env=jack, text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    try:
-        assert knob.stdout and knob.stdout.readline() == "there\n"
-        command = [sys.executable, "-c", LOOKER]
-        looked = subprocess.run(command, env=jack, text=True, capture_output=True, timeout=30)
-    finally:
-        knob.communicate()  # in peace: a server whose client was killed ends badly itself
-    names, _, took_s = looked.stdout.split()[-3:]
-    assert names == "['nanoKnobs:Knobs']", looked
-    assert float(took_s) < 0.05  # a client opened each time took a quarter of a second

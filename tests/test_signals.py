@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_midi import KNOB, jack  # noqa: F401
+from jack import KNOB, jack  # noqa: F401
 from tiny_bundle import write_tiny_bundle
 
 from trainjourney.show.signals import held_back

@@ -20,26 +20,19 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from trainjourney.errors import TrainingError
-from trainjourney.model.codec import Codec
 from trainjourney.model.decoder import CODE, Composite, pixels
 from trainjourney.model.embedder import Embedder
-from trainjourney.model.network import CONTEXT, TILE
 from trainjourney.model.planes import MATERIALS, PLANES, ROWS, VIEW_W, pool_rows
-from trainjourney.model.sampler import STEPS, euler
 from trainjourney.scenery.style import Style
 from trainjourney.scenery.view import palette
 from trainjourney.training.checkpoint import load_weights
 from trainjourney.training.dataset import Shards, open_shards, render_shard, shard_name
-from trainjourney.training.dream_stage import DreamStage, all_embeddings
 from trainjourney.training.encoder_stage import visibility
-from trainjourney.training.few_stage import FewStage
 from trainjourney.training.history import read_history
 from trainjourney.training.look_stage import small_pictures, vary
 from trainjourney.training.pocket import STAGES, network_weights, stage_weights, train_pocket
 from trainjourney.training.presets import PRESETS, find_preset
-from trainjourney.training.taught_stage import TaughtStage, open_teacher
 
-POCKET = Path(__file__).resolve().parent.parent / "engines" / "pocket"
 TALL = next(p for p, plane in enumerate(PLANES) if plane.tall > ROWS)
 
 
@@ -261,94 +254,6 @@ def test_visibility_is_what_the_composite_leaves() -> None:
             assert float(apart.max()) < 1e-5, plane.name
         else:  # the composite softens the edges of a tall plane's rows, visibility does not
             assert float((apart > 1e-5).float().mean()) < 0.3 and float(apart.mean()) < 0.02
-
-
-def test_the_dream_is_taught_on_country_and_its_look(shards: Shards, run: Path) -> None:
-    codec, embedder = Codec(), Embedder().eval()
-    load_weights(stage_weights(run, "codec"), {"codec": codec})
-    embeddings = all_embeddings(small_pictures(shards, run / "pictures.npy"), embedder)
-    assert embeddings.shape == (4, 4, 64)
-    stage = DreamStage(shards, embeddings, codec, batch=6, width=8, blocks=1)
-    context, tile, plane, embedding = stage.batch_of(rng(5), 64)
-    assert context.shape[3] == CONTEXT and tile.shape[3] == TILE
-    assert set(plane.tolist()) == set(range(len(PLANES)))
-    assert torch.allclose(embedding.norm(dim=1), torch.ones(64), atol=1e-5)
-    again = stage.batch_of(rng(5), 64)
-    assert all(
-        torch.equal(a, b) for a, b in zip((context, tile, plane, embedding), again, strict=True)
-    )
-    losses = stage.losses(0, rng(6))
-    losses["loss"].backward()  # type: ignore[no-untyped-call]
-    assert all(p.grad is None for p in codec.parameters()), "the codec is frozen"
-    assert any(bool(p.grad.any()) for p in stage.network.parameters() if p.grad is not None)
-
-
-def test_the_student_is_taught_to_arrive_where_the_guided_teacher_does(
-    shards: Shards, run: Path
-) -> None:
-    codec, embedder = Codec(), Embedder().eval()
-    load_weights(stage_weights(run, "codec"), {"codec": codec})
-    embeddings = all_embeddings(small_pictures(shards, run / "pictures.npy"), embedder)
-    stage = FewStage(DreamStage(shards, embeddings, codec, batch=4, width=8, blocks=1))
-    with torch.no_grad():  # a fresh network's blocks say nothing yet, whatever the look
-        for weight in (*stage.teacher.parameters(), *stage.network.parameters()):
-            weight.add_(0.05 * torch.randn(weight.shape, generator=rng(8)))
-    context, tile, plane, embedding = stage.dream.batch_of(rng(5), 4)
-    time, stride = torch.full((4,), 0.25), torch.full((4,), 1.0 / STEPS)
-    told = (context, torch.ones(4), torch.zeros(4), plane, embedding)
-    with torch.no_grad():
-        goal = stage.arrive(tile, time, stride, *told)
-        again = FewStage(stage.dream, guidance=(1.0,) * len(PLANES))
-        again.teacher = stage.teacher
-        plain = again.arrive(tile, time, stride, *told)
-        half = 0.5 * stride
-        first = euler(tile, stage.teacher(tile, time, *told), time, half)
-        second = euler(first, stage.teacher(first, time + half, *told), time + half, half)
-    assert torch.allclose(plain, second, atol=1e-5)
-    assert not torch.equal(goal, plain)
-    losses = stage.losses(0, rng(6))
-    losses["loss"].backward()  # type: ignore[no-untyped-call]
-    assert all(p.grad is None for p in stage.teacher.parameters())
-    assert any(bool(p.grad.any()) for p in stage.network.parameters() if p.grad is not None)
-
-
-def test_a_small_network_is_taught_the_steps_of_a_larger_one(shards: Shards, run: Path) -> None:
-    codec, embedder = Codec(), Embedder().eval()
-    load_weights(stage_weights(run, "codec"), {"codec": codec})
-    embeddings = all_embeddings(small_pictures(shards, run / "pictures.npy"), embedder)
-    teacher = open_teacher(POCKET)
-    dream = DreamStage(shards, embeddings, codec, batch=4, width=8, blocks=1)
-    stage = TaughtStage(dream, teacher)
-    context, tile, plane, embedding = dream.batch_of(rng(5), 4)
-    time, stride = torch.full((4,), 0.25), torch.full((4,), 1.0 / STEPS)
-    told = (context, torch.ones(4), torch.zeros(4), plane, embedding)
-    with torch.no_grad():
-        wanted = euler(tile, teacher(tile, time, *told), time, stride)
-        assert torch.equal(stage.arrive(tile, time, stride, *told), wanted)
-    losses = []
-    optimizer = torch.optim.Adam(stage.network.parameters(), lr=3e-3)
-    for _ in range(30):
-        loss = stage.losses(0, rng(6))["loss"]
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        losses.append(float(loss.detach()))
-    assert losses[-1] < 0.7 * losses[0]
-    assert all(p.grad is None for p in teacher.parameters())
-
-
-def test_a_smaller_preset_sets_out_from_a_bundle_with_what_fits(tmp_path: Path, run: Path) -> None:
-    again = tmp_path / "run"
-    (again / "data").mkdir(parents=True)
-    for shard in (run / "data").iterdir():
-        (again / "data" / shard.name).symlink_to(shard.resolve())
-    train_pocket("tiny", again, only=("few",), warm=POCKET, teacher=POCKET)
-    codec, whole = Codec(), Codec()
-    load_weights(stage_weights(again, "codec"), {"codec": codec})
-    load_weights(POCKET / "weights.safetensors", {"codec": whole})
-    for name, value in codec.state_dict().items():
-        assert torch.equal(value, whole.state_dict()[name].float()), name
-    assert (again / "few" / "done.json").exists() and not (again / "dream" / "done.json").exists()
 
 
 def test_a_dream_that_goes_on_forgets_its_few_steps(tmp_path: Path, run: Path) -> None:

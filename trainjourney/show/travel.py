@@ -57,9 +57,9 @@ def travel(
     begun up to half a frame before it is due when a control of the `live` source was turned; one
     that is being made is begun anew, once, when a control is turned up to half a frame later, but
     no two in a row, so that a fader which is always moving costs no frames; and the light is asked
-    for once more when it is made. Either way the board moves by 1/fps a frame, so
-    that the same seed makes the same journey at any speed. What the world can do once a frame is
-    out counts as making it too.
+    for once more when it is made. Either way the board moves by 1/fps a frame, so that the same
+    seed makes the same journey at any speed. What the world can do once a frame is out counts as
+    making it too.
     """
     frame, begun_s, anew = None, 0.0, False
 

@@ -1,0 +1,125 @@
+"""The full model: bases, trainings and runs that are refused, each by one line."""
+
+import json
+import shutil
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from diffusers import AutoencoderTiny
+
+from trainjourney.errors import TrainingError
+from trainjourney.model.full.parts import TINY_DISPLAY
+from trainjourney.training.full.base import load_base
+from trainjourney.training.full.presets import PRESETS
+from trainjourney.training.full.train import distill, find_place, train_full, within_memory
+from trainjourney.training.pocket import train_pocket
+from trainjourney.training.ride_pocket import train_on_ride
+
+
+@pytest.fixture
+def ride(full_ride: Path) -> Path:
+    return full_ride
+
+
+@pytest.fixture
+def run(full_run: Path) -> Path:
+    return full_run
+
+
+def _paths(run: Path) -> dict[str, Any]:
+    table: dict[str, Any] = json.loads((run / "options.json").read_text())
+    return table
+
+
+def gone(base: Path) -> None:
+    shutil.rmtree(base / "unet")
+
+
+def half_fetched(base: Path) -> None:
+    path = next((base / "vae").glob("*.safetensors"))
+    path.write_bytes(path.read_bytes()[:300])
+
+
+def pickled(base: Path) -> None:
+    path = next((base / "unet").glob("*.safetensors"))
+    path.rename(path.with_suffix(".bin"))
+
+
+def another_kind(base: Path) -> None:
+    shutil.copy(base / "vae/config.json", base / "unet/config.json")
+
+
+def no_table(base: Path) -> None:
+    (base / "unet/config.json").write_text("null")
+
+
+def wide_display(base: Path) -> None:
+    wide = AutoencoderTiny(**TINY_DISPLAY, latent_channels=16)  # as of a later model
+    shutil.rmtree(base / "taesd")
+    wide.save_pretrained(base / "taesd")
+
+
+def other_sizes(base: Path) -> None:
+    config = base / "image_encoder/config.json"
+    table = json.loads(config.read_text())
+    table["projection_dim"] = 24
+    config.write_text(json.dumps(table))
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (gone, "hf download lambdalabs/sd-image-variations-diffusers"),
+        (half_fetched, "damaged or only half fetched"),
+        (pickled, "pickles are not read"),
+        (another_kind, "is of AutoencoderKL, UNet2DConditionModel wanted"),
+        (other_sizes, "image_encoder"),
+        (no_table, "is of nothing, UNet2DConditionModel wanted"),
+        (wide_display, "taesd: is made for latents of 16 channels, 4 wanted"),
+    ],
+)
+def test_a_base_that_is_not_whole_is_one_line(spoil, words, run, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    base = tmp_path / "base"
+    shutil.copytree(_paths(run)["base_path"], base)
+    spoil(base)
+    with pytest.raises(TrainingError) as told:
+        load_base(base)
+    assert words in str(told.value) and "\n" not in str(told.value)
+
+
+def test_what_cannot_be_trained_is_one_line(ride: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="give --from BASE"):
+        train_full(ride, tmp_path / "a", "full")
+    for start in (train_full, partial(train_on_ride, bundle=tmp_path)):
+        with pytest.raises(TrainingError, match=r"--minutes 0: give more than 0, or leave it out"):
+            start(ride, run=tmp_path / "a", minutes=0.0)
+    with pytest.raises(TrainingError, match="--minutes 0: "):
+        train_pocket("tiny", tmp_path / "a", minutes=0.0)
+    with pytest.raises(TrainingError, match="--minutes nan: "):
+        distill(tmp_path / "a", minutes=float("nan"))
+    with pytest.raises(TrainingError, match="no preset 'huge'"):
+        train_full(ride, tmp_path / "a", "huge")
+    with pytest.raises(TrainingError, match="no such file"):
+        distill(tmp_path / "nowhere")
+    with pytest.raises(TrainingError, match="no device 'tpu'"):
+        find_place("tpu")
+    with (
+        pytest.raises(TrainingError, match=r"too little memory .*\(8 at a time\); train .* --pre"),
+        within_memory(tmp_path, PRESETS["full"]),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+    with (
+        pytest.raises(TrainingError, match=r"\(4 at a time\); import the ride with a smaller"),
+        within_memory(tmp_path, PRESETS["lora"]),
+    ):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+
+def test_a_base_that_was_missing_may_be_given_later(ride: Path, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="give --from BASE"):
+        train_full(ride, tmp_path / "run", "lora")
+    with pytest.raises(TrainingError, match="hf download"):  # not: started with another base
+        train_full(ride, tmp_path / "run", "lora", tmp_path / "base")
