@@ -222,7 +222,8 @@ def weave(grain: Tensor, pixel: Tensor) -> Tensor:
     blurred would be none.
     """
     n = len(PLANES)
-    at = (pixel[:, None] + torch.arange(0, 2 * VIEW_W, 2, dtype=torch.int32)) % (2 * VIEW_W)
-    first = torch.arange(0, n * 2 * VIEW_W, 2 * VIEW_W, dtype=torch.int32)[:, None]
+    along = torch.arange(0, 2 * VIEW_W, 2, dtype=torch.int32, device=pixel.device)
+    at = (pixel[:, None] + along) % (2 * VIEW_W)
+    first = torch.arange(n, dtype=torch.int32, device=pixel.device)[:, None] * (2 * VIEW_W)
     woven = grain[(first + at).long().flatten()]
     return woven.view(n, VIEW_W, GRAIN, ROWS).permute(0, 2, 3, 1)

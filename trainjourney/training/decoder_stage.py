@@ -39,8 +39,9 @@ class DecoderStage:
         device: Device = "cpu",
     ) -> None:
         self.decoder, self.device = Decoder(*paint), torch.device(device)
-        self.grain = grain_cells(torch.from_numpy(textures()))
-        self.decoder.grain.copy_(self.grain)
+        grain = grain_cells(torch.from_numpy(textures()))
+        self.decoder.grain.copy_(grain)
+        self.grain = grain.to(self.device)
         self.embedder = embedder.eval().requires_grad_(False)
         self.shards, self.pictures, self.batch = shards, pictures, batch
 
@@ -73,10 +74,9 @@ class DecoderStage:
             "masks": masks,
             "phase": phase,
             "grain": grain,
-            "residual": torch.zeros(2 * count, len(PLANES), 3, ROWS, VIEW_W),
-            "embedding": torch.cat([looked, looked]),
+            "residual": torch.zeros(2 * count, len(PLANES), 3, ROWS, VIEW_W, device=self.device),
+            "embedding": torch.cat([looked, looked]).to(self.device),
         }
-        arguments = {name: given.to(self.device) for name, given in arguments.items()}
         pictures = torch.stack(truth).to(self.device).permute(0, 3, 1, 2).float() / 255.0
         return arguments, pictures, [round(2.0 * NUDGES[c]) for c in which]
 
@@ -86,10 +86,10 @@ class DecoderStage:
         strips = self.shards.strips[s][i]
         whole = start.floor().long()
         cut = [strips[p, :, :, x : x + VIEW_W + 1] for p, x in enumerate(whole.tolist())]
-        sheet = torch.from_numpy(np.stack(cut)).float() / 255.0
-        phase = start - whole
+        sheet = torch.from_numpy(np.stack(cut)).to(self.device).float() / 255.0
+        phase = (start - whole).to(self.device)
         halves = pixels(sheet[..., :-1], sheet[..., 1:], phase[:, None, None, None])
-        return halves, phase, weave(self.grain, (2.0 * start).int())
+        return halves, phase, weave(self.grain, (2.0 * start).int().to(self.device))
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch of pictures."""

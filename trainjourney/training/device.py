@@ -1,8 +1,13 @@
 """Where a training computes: the processor, or a GPU that torch sees."""
 
+from typing import TypeVar
+
 import torch
+from torch import nn
 
 from ..errors import TrainingError
+
+Module = TypeVar("Module", bound=nn.Module)
 
 
 def find_device(name: str) -> torch.device:
@@ -13,4 +18,14 @@ def find_device(name: str) -> torch.device:
         raise TrainingError(
             "no CUDA device is seen by torch here; give --device cpu, or install torch for CUDA"
         )
+    if name == "cuda":  # every batch has the same shape, and bf16 is as rough
+        torch.backends.cudnn.benchmark = True
+        torch.set_float32_matmul_precision("high")
     return torch.device(name)
+
+
+def compiled(module: Module, device: torch.device) -> Module:
+    """The module; on a GPU it is compiled when it first runs. Its copies are not."""
+    if device.type == "cuda":
+        module.compile()
+    return module

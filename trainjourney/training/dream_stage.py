@@ -20,7 +20,9 @@ from ..model.network import CONTEXT, TILE, Network
 from ..model.planes import DOWN, VIEW_W
 from ..model.sampler import sample
 from .codec_stage import draw_masks
+from .country import open_country
 from .dataset import BORDER, CELLS, Shards
+from .device import compiled
 from .film import draw_film
 from .stage import Device
 
@@ -36,7 +38,7 @@ def all_embeddings(pictures: Tensor, embedder: Embedder) -> Tensor:
     return torch.cat(out)
 
 
-OFTEN = (1.0, 1.0, 1.0, 2.0, 3.0, 3.0, 2.5, 1.0)  # how often a plane is drawn
+OFTEN = (2.0, 1.0, 1.5, 2.0, 3.0, 3.0, 2.5, 1.0)  # how often a plane is drawn
 WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.2, 1.4)  # of its error: wires and blades are thin
 CHOOSY = 0.5  # share of the tiles that are the fuller of two
 SPOILT = (0.5, 0.7, 0.08)  # of the batch: noisy contexts, most noise of one, and any look
@@ -56,8 +58,9 @@ class DreamStage:
     ) -> None:  # fmt: skip
         self.decoder, self.film, self.sheet = decoder, film, sheet
         self.device = torch.device(device)
-        self.network = Network(width, blocks)
-        self.shards, self.embeddings = shards, embeddings
+        self.network = compiled(Network(width, blocks), self.device)
+        self.shards, self.embeddings = shards, embeddings.to(self.device)
+        self.country = open_country(shards, self.device)
         self.codec = codec.to(self.device).eval().requires_grad_(False)
         self.batch = batch
         self.melts = torch.from_numpy(shards.melts)
@@ -81,36 +84,25 @@ class DreamStage:
         later = torch.randint(BORDER // DOWN, (CELLS - cells) // DOWN, (len(n),), generator=rng)
         at_border = torch.rand(len(n), generator=rng) < 0.6
         at = torch.where(melt, torch.where(at_border, BORDER - context_cells, later * DOWN), free)
-        places = list(zip(n.tolist(), plane.tolist(), at.tolist(), strict=True))
-        told = [self._signs(*place) for place in places]
-        kept = list(range(count))
-        for k in range(choosy):
-            if np.count_nonzero(told[count + k]) > np.count_nonzero(told[k]):
-                kept[k] = count + k
-        n, plane, mirrored = n[kept], plane[kept], mirrored[kept]
-        crops = []
-        for a, p, x in (places[k] for k in kept):
-            s, i = self.shards.where[a]
-            crops.append(np.array(self.shards.strips[s][i, p, :, :, x : x + cells]))
-        signs = torch.from_numpy(np.stack([told[k] for k in kept])).float() / 127.0
-        signs = torch.where(mirrored[:, None, None, None], signs.flip(3), signs)[..., CONTEXT:]
-        masks = torch.from_numpy(np.stack(crops))
-        masks = torch.where(mirrored[:, None, None, None], masks.flip(3), masks).to(self.device)
-        plane = plane.to(self.device)
+        n, plane, at, mirrored = (x.to(self.device) for x in (n, plane, at, mirrored))
+        signs = self.country.signs(n, plane, at // DOWN, CONTEXT + TILE)
+        stands = signs.count_nonzero(dim=(1, 2, 3))
+        kept = torch.arange(count, device=self.device)
+        kept[:choosy] += count * (stands[count:] > stands[:choosy])
+        n, plane, at, mirrored = (x[kept] for x in (n, plane, at, mirrored))
+        masks = self.country.masks(n, plane, at, cells)
+        flipped = mirrored[:, None, None, None]
+        masks = torch.where(flipped, masks.flip(3), masks)
+        signs = signs[kept].float() / 127.0
+        signs = torch.where(flipped, signs.flip(3), signs)[..., CONTEXT:]
         with torch.autocast(self.device.type, enabled=False):
             latent = self.codec.encode(masks.float() / 255.0, plane)
-        moment = torch.randint(4, (count,), generator=rng)
+        moment = torch.randint(4, (count,), generator=rng).to(self.device)
         embedding = self.embeddings[n, moment]
         stray = torch.randn(embedding.shape, generator=rng) / SIZE**0.5
-        embedding = embedding + 0.3 * torch.rand(count, 1, generator=rng) * stray
-        tile = torch.cat([latent[..., CONTEXT:], signs.to(self.device)], 1)
-        return latent[..., :CONTEXT], tile, plane, F.normalize(embedding).to(self.device)
-
-    def _signs(self, n: int, plane: int, cell: int) -> np.ndarray:
-        """Signs of a context and a tile that begin at a cell, [SIGNS, TALL, CONTEXT + TILE]."""
-        s, i = self.shards.where[n]
-        column = cell // DOWN
-        return np.array(self.shards.signs[s][i, plane, :, :, column : column + CONTEXT + TILE])
+        stray = 0.3 * torch.rand(count, 1, generator=rng) * stray
+        tile = torch.cat([latent[..., CONTEXT:], signs], 1)
+        return latent[..., :CONTEXT], tile, plane, F.normalize(embedding + stray.to(self.device))
 
     def draw_told(
         self, rng: torch.Generator, noisy: float, most: float, any_look: float
@@ -127,8 +119,13 @@ class DreamStage:
         return tile, (context, mask, level, plane, embedding)
 
     def noise(self, like: Tensor, rng: torch.Generator) -> Tensor:
-        """Normal noise of that shape, the same on every device."""
-        return torch.randn(like.shape, generator=rng).to(self.device)
+        """Normal noise of that shape: the processor's, but on a GPU, where that would be waited
+        for, the GPU's own, seeded by the processor's."""
+        if self.device.type != "cuda":
+            return torch.randn(like.shape, generator=rng).to(self.device)
+        seed = int(torch.randint(2**62, (), generator=rng))
+        own = torch.Generator(self.device).manual_seed(seed)
+        return torch.randn(like.shape, generator=own, device=self.device)
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch."""
@@ -162,7 +159,8 @@ class DreamStage:
         if self.decoder is not None:
             s, i = self.shards.where[0]
             masks = torch.from_numpy(np.array(self.shards.strips[s][i, :, :, :, :VIEW_W]))
-            looks = self.embeddings[[0, len(self.embeddings) // 2], 0]
+            both = (0, len(self.embeddings) // 2)
+            looks = torch.stack([self.embeddings[k, 0] for k in both]).cpu()
             film = path.with_suffix(".webp")
             draw_film(film, network, self.codec, self.decoder, masks, looks, self.film)
         context, tile, plane, embedding = self.batch_of(rng, self.sheet)

@@ -46,17 +46,17 @@ class EncoderStage:
             strips = self.shards.strips[s][i]
             masks.append(np.stack([strips[p, :, :, x : x + VIEW_W] for p, x in enumerate(start)]))
             pictures.append(np.array(self.shards.frames[s][i, b]))
-        small = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).float() / 255.0
-        small = F.avg_pool2d(small, 2)
+        picture = torch.from_numpy(np.stack(pictures)).to(self.device)
+        small = F.avg_pool2d(picture.permute(0, 3, 1, 2).float() / 255.0, 2)
         gain = 1.0 + 0.12 * torch.randn(count, 3, 1, 1, generator=rng)
-        small = small * gain + 0.04 * torch.randn(count, 1, 1, 1, generator=rng)
-        small = small + 0.03 * torch.rand(count, 1, 1, 1, generator=rng) * torch.randn(
-            small.shape, generator=rng
-        )
-        target = torch.from_numpy(np.stack(masks)).float() / 255.0
+        shift = 0.04 * torch.randn(count, 1, 1, 1, generator=rng)
+        rough = 0.03 * torch.rand(count, 1, 1, 1, generator=rng)
+        rough = rough * torch.randn(small.shape, generator=rng)
+        small = small * gain.to(self.device) + (shift + rough).to(self.device)
+        target = torch.from_numpy(np.stack(masks)).to(self.device).float() / 255.0
         if torch.rand((), generator=rng) < 0.5:
             small, target = small.flip(3), target.flip(4)
-        return small.clamp(0, 1).to(self.device), target.to(self.device)
+        return small.clamp(0, 1), target
 
     def embed(self, pictures: Tensor) -> Tensor:
         """What the show's encoder graph will be told of these pictures, [B, SIZE]."""

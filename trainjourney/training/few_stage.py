@@ -16,6 +16,7 @@ from ..model.codec import LATENT
 from ..model.denoiser import between, lead
 from ..model.network import Network
 from ..model.sampler import STEPS, euler
+from .device import compiled
 from .dream_stage import DreamStage, Told
 from .few_losses import Says, guided
 
@@ -33,7 +34,8 @@ class FewStage:
         """`dream` with the network that its own stage has trained."""
         self.dream, self.guidance = dream, guidance
         self.network = dream.network
-        self.teacher = copy.deepcopy(dream.network).to(dream.device).eval().requires_grad_(False)
+        teacher = copy.deepcopy(dream.network).to(dream.device).eval().requires_grad_(False)
+        self.teacher = compiled(teacher, dream.device)
 
     def modules(self) -> dict[str, nn.Module]:
         """The student."""

@@ -2,11 +2,16 @@
 
 import copy
 import logging
+import os
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from contextlib import ExitStack
 from dataclasses import asdict, replace
+from functools import partial
+from multiprocessing import get_context
 from pathlib import Path
 
+import torch
 from torch import nn
 
 from ..errors import TrainingError
@@ -16,7 +21,7 @@ from ..model.decoder import Decoder
 from ..model.embedder import Embedder
 from ..model.encoder import Encoder
 from ..model.network import Network
-from .checkpoint import load_fitting, load_weights, save_weights
+from .checkpoint import load_fitting, load_weights, save_weights, writing
 from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard, shard_name
 from .decoder_stage import DecoderStage
@@ -26,7 +31,7 @@ from .encoder_stage import EncoderStage
 from .few_stage import FewStage
 from .look_stage import LookStage, small_pictures
 from .options import check_minutes, read_options, remember_options
-from .presets import Preset, find_preset
+from .presets import BATCH, Preset, find_preset
 from .progress import Bar
 from .runner import run_stage
 from .stage import Device, Stage
@@ -38,6 +43,7 @@ log = logging.getLogger(__name__)
 STAGES = ("look", "codec", "decoder", "dream", "few", "encoder")
 ASKED = ("tune", "rollout")  # trained only where they are named: few's other way
 FEW = ("few", *ASKED)  # of whose networks the one is taken that was taught last
+FEW_SHARDS = 4
 STAGE_OF = {"embedder": "look", "codec": "codec", "decoder": "decoder", "network": "dream"} | {
     "encoder": "encoder"
 }  # the stage in which each network of a bundle is trained
@@ -94,20 +100,29 @@ def train_pocket(
 
 
 def _render(options: Preset, data: Path) -> Shards:
-    """Render what is missing of the dataset, with a line now and then."""
-    bar = Bar()
+    """Render what is missing of the dataset on all cores, with a line now and then."""
+    bar, cores = Bar(), os.cpu_count() or 1
     wanted = [("ride", i) for i in range(options.rides)] + [
         ("melt", i) for i in range(options.melts)
     ]
-    data.mkdir(parents=True, exist_ok=True)
-    missing = [(k, i) for k, i in wanted if not (data / shard_name(k, i)).exists()]
-    if missing:
-        bar.start("render")
-        for n, (kind, i) in enumerate(missing):
-            render_shard(data, kind, i, options.styles)
-            bar.show((n + 1) / len(missing), f"{shard_name(kind, i)}")
+    with writing(data), ExitStack() as stack:
+        data.mkdir(parents=True, exist_ok=True)
+        missing = [(k, i) for k, i in wanted if not (data / shard_name(k, i)).exists()]
+        render: Iterable[str] = map(partial(_render_one, data, options.styles), missing)
+        if len(missing) > FEW_SHARDS:  # else they are there sooner than a crew is
+            crew = stack.enter_context(get_context("spawn").Pool(cores))
+            render = crew.imap_unordered(partial(_render_one, data, options.styles), missing)
+        if missing:
+            bar.start("render")
+        for n, name in enumerate(render):
+            bar.show((n + 1) / len(missing), name)
         bar.close()
     return open_shards(data)
+
+
+def _render_one(data: Path, styles: int, shard: tuple[str, int]) -> str:
+    render_shard(data, *shard, styles)
+    return shard_name(*shard)
 
 
 def stage_weights(run: Path, name: str) -> Path:
@@ -162,6 +177,7 @@ def build_stage(
     name: str, options: Preset, shards: Shards, run: Path, device: Device = "cpu"
 ) -> Stage:
     """A stage with what it needs of the earlier ones."""
+    batch = {key: sizes[torch.device(device).type == "cuda"] for key, sizes in BATCH.items()}
     pictures = small_pictures(shards, run / "pictures.npy")
     if name == "look":
         return LookStage(shards, pictures, min(56, len(shards) - 1), device)
@@ -170,17 +186,19 @@ def build_stage(
     look = LookStage(shards, pictures)
     load_weights(stage_weights(run, "look"), {"embedder": look.embedder})
     if name == "decoder":
-        return DecoderStage(shards, pictures, look.embedder, options.paint, device=device)
+        paint, count = options.paint, batch["decoder"]
+        return DecoderStage(shards, pictures, look.embedder, paint, count, device)
     codec = Codec()
     load_weights(stage_weights(run, "codec"), {"codec": codec})
     if name == "encoder":
-        return EncoderStage(shards, codec, look.embedder, device=device)
+        return EncoderStage(shards, codec, look.embedder, batch["encoder"], device)
     decoder = Decoder(*options.paint)
     load_weights(stage_weights(run, "decoder"), {"decoder": decoder})
     dream = DreamStage(
         shards,
         all_embeddings(pictures, look.embedder),
         codec,
+        batch=batch["dream"],
         width=options.width,
         blocks=options.blocks,
         decoder=decoder.eval(),

@@ -27,6 +27,8 @@ class Preset:
     share: dict[str, float]  # of the whole training time, where it is given in minutes
 
 
+# Samples a step, on a processor and on a GPU; few steps are taught by the dream stage's.
+BATCH = {"dream": (48, 512), "decoder": (3, 12), "encoder": (8, 24)}
 _SHARE = {
     "look": 0.07, "codec": 0.08, "decoder": 0.16, "dream": 0.49, "few": 0.08, "encoder": 0.12,
 }  # fmt: skip

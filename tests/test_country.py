@@ -1,0 +1,53 @@
+"""Where a training draws its country: read from disk or held whole, it is the same."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from trainjourney.errors import TrainingError
+from trainjourney.model.planes import PLANES
+from trainjourney.training import pocket
+from trainjourney.training.country import Held, Mapped, open_country
+from trainjourney.training.dataset import open_shards, render_shard
+from trainjourney.training.presets import find_preset
+
+HERE = torch.device("cpu")
+
+
+def test_held_and_mapped_country_is_the_same(tmp_path: Path) -> None:
+    for kind in ("ride", "melt"):
+        render_shard(tmp_path, kind, 3, 2)
+    shards = open_shards(tmp_path)
+    mapped, held = open_country(shards, HERE), Held(shards, HERE)
+    assert isinstance(mapped, Mapped)
+    rng = torch.Generator().manual_seed(2)
+    style = torch.randint(len(shards), (12,), generator=rng)
+    plane = torch.randint(len(PLANES), (12,), generator=rng)
+    at = torch.randint(100, (12,), generator=rng)
+    for take in ("masks", "signs"):
+        one, other = (getattr(country, take)(style, plane, at, 40) for country in (mapped, held))
+        assert torch.equal(one, other) and one.dtype == other.dtype
+        assert one.shape[0] == 12 and one.shape[3] == 40 and one.any()
+    s, i = shards.where[int(style[5])]
+    x = int(at[5])
+    true = torch.from_numpy(shards.strips[s][i, int(plane[5]), :, :, x : x + 40].copy())
+    assert torch.equal(held.masks(style, plane, at, 40)[5], true)
+
+
+def test_a_crew_renders_what_one_renders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = replace(find_preset("tiny"), rides=2, melts=1, styles=1)
+    alone = pocket._render(options, tmp_path / "alone")
+    monkeypatch.setattr(pocket, "FEW_SHARDS", 0)
+    crew = pocket._render(options, tmp_path / "crew")
+    assert alone.where == crew.where and len(alone) == 3
+    for one, other in zip(alone.strips, crew.strips, strict=True):
+        assert (one == other).all()
+
+
+def test_a_crew_that_cannot_write_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pocket, "FEW_SHARDS", 0)
+    (tmp_path / "data").write_text("in the way")
+    with pytest.raises(TrainingError, match="data"):
+        pocket.train_pocket("tiny", tmp_path)
