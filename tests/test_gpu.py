@@ -1,4 +1,4 @@
-"""What is made for a GPU, as far as a machine without one can hold it: see README, never run."""
+"""What is made for a GPU, as far as a machine without one can hold it: what ran on one, README says."""
 
 import warnings
 from functools import partial
@@ -11,13 +11,14 @@ import torch
 from diffusers import UNet2DConditionModel
 from small_tensors import rng
 from tiny_bundle import write_tiny_bundle
+from torch._inductor.runtime.cache_dir_utils import cache_dir as inductor_cache
 from torch.utils.flop_counter import FlopCounterMode
 
 from trainjourney.errors import BackendError
 from trainjourney.inference import load_bundle
 from trainjourney.inference.engine import choose_backend
 from trainjourney.inference.plan import plan_path, read_plan, write_plan
-from trainjourney.inference.torch_backend import Torch
+from trainjourney.inference.torch_backend import Torch, keep_kernels
 from trainjourney.model.full.count import count_frame
 from trainjourney.model.full.folded import FoldedNetwork
 from trainjourney.model.full.graphs import FullPredictor
@@ -133,3 +134,15 @@ def test_what_a_gpu_lacks_is_said() -> None:
 
     with pytest.raises(BackendError, match=r"give --set engine\.backend=torch"):
         OnnxRuntime("auto", 0, "CUDAExecutionProvider")
+
+
+def test_compiled_kernels_outlive_the_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "asked"))
+    keep_kernels()
+    assert Path(inductor_cache()) == tmp_path / "asked"
+    monkeypatch.delenv("TORCHINDUCTOR_CACHE_DIR")
+    keep_kernels()
+    assert Path(inductor_cache()) == tmp_path / "trainjourney" / "inductor"

@@ -11,14 +11,13 @@ from numpy.typing import NDArray
 
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle
-from trainjourney.inference.graph import Graph, Overtaken, never
+from trainjourney.inference.graph import EVERY_FRAME, Graph, Overtaken, never
 from trainjourney.inference.manifest import Manifest
 from trainjourney.types import Embedding, Frame, State
 
 BACKENDS = ("openvino", "onnxruntime")  # on a processor, by preference
 ON_GPU = ("torch", "torch-compile", "tensorrt", "onnxruntime-cuda")  # only where they are asked for
 PRECISIONS = ("bf16", "f16", "f32")
-EVERY_FRAME = ("predictor.onnx", "decoder.onnx")
 
 
 class Opener(Protocol):

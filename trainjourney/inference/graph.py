@@ -14,6 +14,7 @@ from trainjourney.inference.manifest import CONTROLS, STEERING, Manifest
 
 Arrays = Mapping[str, NDArray[Any]]
 Overtaken = Callable[[], bool]  # whether what is being made is to be made anew
+EVERY_FRAME = ("predictor.onnx", "decoder.onnx")  # is run by a show
 STAY = ("encoder.onnx", "predictor.onnx", STEERING)  # what they give is read by the predictor
 
 

@@ -1,17 +1,19 @@
 """torch on a GPU: the bundle's own networks built anew, replayed as CUDA graphs, channels last.
 
-It needs no plan, and is what the others are measured against; as "torch-compile" its kernels are
-fused by torch's compiler. It knows the full model only. On a processor it runs too, for tests;
-there openvino is the faster by far.
+It needs no plan, and is what the others are measured against; as "torch-compile" what runs every
+frame is fused by torch's compiler. It knows the full model only. On a processor it runs too, for
+tests; there openvino is the faster by far.
 """
 
+import os
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
 from trainjourney.errors import BackendError, BundleError
+from trainjourney.folders import cache_folder
 from trainjourney.inference.bundle import Bundle, cure
-from trainjourney.inference.graph import STAY, wanted_ports
+from trainjourney.inference.graph import EVERY_FRAME, STAY, wanted_ports
 
 try:
     import torch
@@ -42,6 +44,8 @@ class Torch:
                 "torch-compile wants triton; type: pip install triton, "
                 "or give --set engine.backend=torch"
             )
+        if compiled:
+            keep_kernels()
         self._device, self._compiled = torch.device("cuda" if there else "cpu"), compiled
         self.precision = ("f16" if there else "f32") if precision == "auto" else precision
         if threads and not there:
@@ -54,7 +58,7 @@ class Torch:
             if not self._modules:
                 self._modules = self._build(bundle)
             module = self._modules[name.removesuffix(".onnx")]
-            if self._compiled:
+            if self._compiled and name in EVERY_FRAME:  # the others are not worth its minutes
                 module = torch.compile(module, mode="max-autotune-no-cudagraphs", dynamic=False)
             (inputs, outputs), stays = wanted_ports(bundle.manifest, name), name in STAY
             if name == "decoder.onnx":
@@ -100,3 +104,9 @@ class Torch:
             module.to(self._device)
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return modules
+
+
+def keep_kernels() -> None:
+    """Have torch keep what it compiles: choosing kernels takes minutes, and its own place for
+    them is emptied when a machine starts."""
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
