@@ -1,5 +1,6 @@
 """Where a training computes: the processor, or a GPU that torch sees."""
 
+from importlib.util import find_spec
 from typing import TypeVar
 
 import torch
@@ -25,7 +26,8 @@ def find_device(name: str) -> torch.device:
 
 
 def compiled(module: Module, device: torch.device) -> Module:
-    """The module; on a GPU it is compiled when it first runs. Its copies are not."""
-    if device.type == "cuda":
+    """The module; on a GPU, where triton is there, it is compiled when it first runs. Its copies
+    are not."""
+    if device.type == "cuda" and find_spec("triton"):
         module.compile()
     return module
