@@ -1,11 +1,13 @@
 """Where a training draws its country: read from disk or held whole, it is the same."""
 
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from trainjourney.commands.training import train_any
 from trainjourney.errors import TrainingError
 from trainjourney.model.planes import PLANES
 from trainjourney.training import pocket
@@ -51,3 +53,15 @@ def test_a_crew_that_cannot_write_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "data").write_text("in the way")
     with pytest.raises(TrainingError, match="data"):
         pocket.train_pocket("tiny", tmp_path)
+
+
+def test_more_country_is_rendered_and_remembered(tmp_path: Path) -> None:
+    train = partial(pocket.train_pocket, "tiny", tmp_path, only=("look",), threads=1)
+    train(country=2)
+    assert len(open_shards(tmp_path / "data").strips) == 4
+    with pytest.raises(TrainingError, match="started with melts = 2, now it is 1"):
+        train()
+    with pytest.raises(TrainingError, match="--country: only a pocket on the scenery"):
+        train_any(
+            "pocket", None, tmp_path, tmp_path, None, "cpu", None, None, None, None, country=3
+        )

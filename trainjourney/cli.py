@@ -183,6 +183,12 @@ def train(
     stills: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Pictures that keep full's looks wide.")
     ] = None,
+    country: Annotated[
+        int,
+        typer.Option(
+            metavar="N", min=1, max=100, help="For pocket: N times as much country to learn from."
+        ),
+    ] = 1,
     teacher: Annotated[
         Path | None,
         typer.Option(metavar="BUNDLE", help="A larger pocket, whose steps stage few learns."),
@@ -193,7 +199,7 @@ def train(
     with missing_extra("full" if model == "full" else "train"):
         from trainjourney.commands.training import train_any
 
-        train_any(model, preset, run, ride, minutes, device, warm, stage, stills, teacher)
+        train_any(model, preset, run, ride, minutes, device, warm, stage, stills, teacher, country)
 
 
 @app.command()

@@ -17,14 +17,19 @@ def train_any(
     stages: list[str] | None,
     stills: Path | None,
     teacher: Path | None,
+    country: int = 1,
 ) -> None:
     """Choose the training. Raises TrainingError, RideError."""
     if model == "pocket" and ride is None:
         from trainjourney.training.pocket import STAGES, train_pocket
 
         only = stages or STAGES
-        train_pocket(preset or "s", run, minutes, device, only, warm=warm, teacher=teacher)
+        train_pocket(
+            preset or "s", run, minutes, device, only, warm=warm, teacher=teacher, country=country
+        )
         return
+    if country != 1:
+        raise TrainingError("--country: only a pocket on the scenery has any; leave it out")
     if teacher is not None:
         raise TrainingError("--teacher: only a pocket on the scenery has one; leave it out")
     if ride is None:

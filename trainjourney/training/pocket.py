@@ -58,13 +58,14 @@ def train_pocket(
     threads: int = 0,
     warm: Path | None = None,
     teacher: Path | None = None,
+    country: int = 1,
 ) -> None:
     """Train the pocket in the folder `run`; `minutes` bounds the training of all stages together.
 
     `only` some stages are trained, and share the minutes; the others must have been before, or
     come from `warm`, a bundle whose weights every stage sets out from. From one of another preset
     it has what is of the same size. With a `teacher`, a larger bundle, the stage few learns the
-    steps of that one's dream network instead of its own.
+    steps of that one's dream network instead of its own. There is `country` times the preset's.
     Raises TrainingError. Killed at any time, the same call goes on.
     """
     if unknown := [name for name in only if name not in (*STAGES, *ASKED)]:
@@ -72,6 +73,7 @@ def train_pocket(
     check_minutes(minutes)
     where = find_device(device)
     options = find_preset(preset)
+    options = replace(options, rides=country * options.rides, melts=country * options.melts)
     run.mkdir(parents=True, exist_ok=True)
     free = ("steps", "minutes", "lr", "film", "sheet")
     remember_options(run, {"preset": preset, **asdict(options)}, free)

@@ -39,8 +39,9 @@ class Stage(Protocol):
 
         Runs under the runner's autocast. All chance must come from `rng` (the processor's on any
         device, seeded from the run's seed and `index`, so a resumed run sees the same batches) or
-        from torch's global generator. After no-grad work with a module that is trained, call
-        `torch.clear_autocast_cache()`: otherwise its casts without gradient are used again.
+        from torch's global generator, or be the device's own, seeded by them. After no-grad work
+        with a module that is trained, call `torch.clear_autocast_cache()`: otherwise its casts
+        without gradient are used again.
         """
         ...
 
