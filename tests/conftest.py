@@ -3,8 +3,12 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from trainjourney.training.dataset import Shards
 
 # Before torch and numpy look for cores: on small tensors their threads only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -54,6 +58,14 @@ def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny") / "run"
     train_pocket("tiny", folder, threads=1, only=[name for name in STAGES if name != "few"])
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_shards(tiny_run: Path) -> "Shards":
+    """Its country."""
+    from trainjourney.training.dataset import open_shards
+
+    return open_shards(tiny_run / "data")
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Where a training draws its country: read from disk or held whole, it is the same."""
 
+import os
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from trainjourney.commands.training import train_any
 from trainjourney.errors import TrainingError
 from trainjourney.model.planes import PLANES
+from trainjourney.side_by_side import share
 from trainjourney.training import pocket
 from trainjourney.training.country import Held, Mapped, open_country
 from trainjourney.training.dataset import open_shards, render_shard
@@ -53,6 +55,32 @@ def test_a_crew_that_cannot_write_says_so(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "data").write_text("in the way")
     with pytest.raises(TrainingError, match="data"):
         pocket.train_pocket("tiny", tmp_path)
+
+
+def die(*given: object) -> None:
+    os._exit(9)
+
+
+def test_a_crew_that_is_killed_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pocket, "FEW_SHARDS", 0)
+    monkeypatch.setattr(pocket, "core_count", lambda: 2)
+    monkeypatch.setattr(pocket, "render_shard", die)
+    with pytest.raises(TrainingError, match=r"one of 2 processes .* killed.* type the same again"):
+        pocket.train_pocket("tiny", tmp_path)
+
+
+def note_threads(folder: Path, name: str) -> None:
+    (folder / name).write_text(os.environ["OPENBLAS_NUM_THREADS"] + os.environ["OMP_NUM_THREADS"])
+
+
+def test_side_by_side_each_has_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    shown: list[float] = []
+    share([(note_threads, (tmp_path, name)) for name in "abc"], 2, shown.append)
+    assert [(tmp_path / name).read_text() for name in "abc"] == ["11"] * 3
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "OPENBLAS_NUM_THREADS" not in os.environ
+    assert shown == pytest.approx([1 / 3, 2 / 3, 1.0])
 
 
 def test_more_country_is_rendered_and_remembered(tmp_path: Path) -> None:

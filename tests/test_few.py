@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import pytest
 import torch
 from small_tensors import rng
 
@@ -12,7 +11,7 @@ from trainjourney.model.network import CONTEXT, TILE
 from trainjourney.model.planes import PLANES
 from trainjourney.model.sampler import STEPS, euler
 from trainjourney.training.checkpoint import load_weights
-from trainjourney.training.dataset import Shards, open_shards
+from trainjourney.training.dataset import Shards
 from trainjourney.training.dream_stage import DreamStage, all_embeddings
 from trainjourney.training.few_stage import FewStage
 from trainjourney.training.look_stage import small_pictures
@@ -22,22 +21,12 @@ from trainjourney.training.taught_stage import TaughtStage, open_teacher
 POCKET = Path(__file__).resolve().parent.parent / "engines" / "pocket"
 
 
-@pytest.fixture(scope="module")
-def run(tiny_run: Path) -> Path:
-    return tiny_run
-
-
-@pytest.fixture(scope="module")
-def shards(run: Path) -> Shards:
-    return open_shards(run / "data")
-
-
-def test_the_dream_is_taught_on_country_and_its_look(shards: Shards, run: Path) -> None:
+def test_the_dream_is_taught_on_country_and_its_look(tiny_shards: Shards, tiny_run: Path) -> None:
     codec, embedder = Codec(), Embedder().eval()
-    load_weights(stage_weights(run, "codec"), {"codec": codec})
-    embeddings = all_embeddings(small_pictures(shards, run / "pictures.npy"), embedder)
+    load_weights(stage_weights(tiny_run, "codec"), {"codec": codec})
+    embeddings = all_embeddings(small_pictures(tiny_shards, tiny_run / "pictures.npy"), embedder)
     assert embeddings.shape == (4, 4, 64)
-    stage = DreamStage(shards, embeddings, codec, batch=6, width=8, blocks=1)
+    stage = DreamStage(tiny_shards, embeddings, codec, batch=6, width=8, blocks=1)
     context, tile, plane, embedding = stage.batch_of(rng(5), 64)
     assert context.shape[3] == CONTEXT and tile.shape[3] == TILE
     assert set(plane.tolist()) == set(range(len(PLANES)))
@@ -53,12 +42,12 @@ def test_the_dream_is_taught_on_country_and_its_look(shards: Shards, run: Path) 
 
 
 def test_the_student_is_taught_to_arrive_where_the_guided_teacher_does(
-    shards: Shards, run: Path
+    tiny_shards: Shards, tiny_run: Path
 ) -> None:
     codec, embedder = Codec(), Embedder().eval()
-    load_weights(stage_weights(run, "codec"), {"codec": codec})
-    embeddings = all_embeddings(small_pictures(shards, run / "pictures.npy"), embedder)
-    stage = FewStage(DreamStage(shards, embeddings, codec, batch=4, width=8, blocks=1))
+    load_weights(stage_weights(tiny_run, "codec"), {"codec": codec})
+    embeddings = all_embeddings(small_pictures(tiny_shards, tiny_run / "pictures.npy"), embedder)
+    stage = FewStage(DreamStage(tiny_shards, embeddings, codec, batch=4, width=8, blocks=1))
     with torch.no_grad():  # a fresh network's blocks say nothing yet, whatever the look
         for weight in (*stage.teacher.parameters(), *stage.network.parameters()):
             weight.add_(0.05 * torch.randn(weight.shape, generator=rng(8)))
@@ -81,12 +70,14 @@ def test_the_student_is_taught_to_arrive_where_the_guided_teacher_does(
     assert any(bool(p.grad.any()) for p in stage.network.parameters() if p.grad is not None)
 
 
-def test_a_small_network_is_taught_the_steps_of_a_larger_one(shards: Shards, run: Path) -> None:
+def test_a_small_network_is_taught_the_steps_of_a_larger_one(
+    tiny_shards: Shards, tiny_run: Path
+) -> None:
     codec, embedder = Codec(), Embedder().eval()
-    load_weights(stage_weights(run, "codec"), {"codec": codec})
-    embeddings = all_embeddings(small_pictures(shards, run / "pictures.npy"), embedder)
+    load_weights(stage_weights(tiny_run, "codec"), {"codec": codec})
+    embeddings = all_embeddings(small_pictures(tiny_shards, tiny_run / "pictures.npy"), embedder)
     teacher = open_teacher(POCKET)
-    dream = DreamStage(shards, embeddings, codec, batch=4, width=8, blocks=1)
+    dream = DreamStage(tiny_shards, embeddings, codec, batch=4, width=8, blocks=1)
     stage = TaughtStage(dream, teacher)
     context, tile, plane, embedding = dream.batch_of(rng(5), 4)
     time, stride = torch.full((4,), 0.25), torch.full((4,), 1.0 / STEPS)
@@ -106,10 +97,12 @@ def test_a_small_network_is_taught_the_steps_of_a_larger_one(shards: Shards, run
     assert all(p.grad is None for p in teacher.parameters())
 
 
-def test_a_smaller_preset_sets_out_from_a_bundle_with_what_fits(tmp_path: Path, run: Path) -> None:
+def test_a_smaller_preset_sets_out_from_a_bundle_with_what_fits(
+    tmp_path: Path, tiny_run: Path
+) -> None:
     again = tmp_path / "run"
     (again / "data").mkdir(parents=True)
-    for shard in (run / "data").iterdir():
+    for shard in (tiny_run / "data").iterdir():
         (again / "data" / shard.name).symlink_to(shard.resolve())
     train_pocket("tiny", again, only=("few",), warm=POCKET, teacher=POCKET)
     codec, whole = Codec(), Codec()

@@ -1,12 +1,10 @@
 """The full model, tiny and at random: folding, training, few steps, export; all on a processor."""
 
-import json
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnx
@@ -38,18 +36,9 @@ from trainjourney.training.full.export import (
 from trainjourney.training.full.presets import PRESETS
 from trainjourney.training.full.student import load_student, make_student
 from trainjourney.training.full.teacher import TeacherStage, roughened
+from trainjourney.training.options import read_options
 from trainjourney.training.runner import run_stage
 from trainjourney.training.stage import Schedule
-
-
-@pytest.fixture
-def ride(full_ride: Path) -> Path:
-    return full_ride
-
-
-@pytest.fixture
-def run(full_run: Path) -> Path:
-    return full_run
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +46,12 @@ def bundle(full_single: Path) -> Path:
     return full_single
 
 
-def test_a_batch_is_made_of_frames_that_follow(ride: Path, tmp_path: Path) -> None:
+def test_a_batch_is_made_of_frames_that_follow(full_ride: Path, tmp_path: Path) -> None:
     parts = fresh_parts(tiny=True)
     stills = tmp_path / "stills"
-    shutil.copytree(ride / "frames", stills)
-    clips = Clips(open_ride(ride), parts, tmp_path / "data", torch.device("cpu"), stills)
-    stride = open_ride(ride).stride(0)
+    shutil.copytree(full_ride / "frames", stills)
+    clips = Clips(open_ride(full_ride), parts, tmp_path / "data", torch.device("cpu"), stills)
+    stride = open_ride(full_ride).stride(0)
     assert bool((clips.next[:, 2] - clips.next[:, 1] == stride).all())
     assert bool((clips.next[:, 1] - clips.next[:, 0] == stride).all())
     batch = clips.draw(64, rng(1))
@@ -74,22 +63,22 @@ def test_a_batch_is_made_of_frames_that_follow(ride: Path, tmp_path: Path) -> No
     rough, level = roughened(batch, rng(2))
     assert float(level.max()) <= 0.7 and float((level == 0).float().mean()) > 0.05
     assert float((rough.embedding.abs().sum(1) == 0).float().mean()) > 0.01
-    again = Clips(open_ride(ride), parts, tmp_path / "data", torch.device("cpu"), stills)
+    again = Clips(open_ride(full_ride), parts, tmp_path / "data", torch.device("cpu"), stills)
     assert np.array_equal(again.latents, clips.latents)
 
 
 def test_what_was_encoded_is_kept_only_as_long_as_it_is_made_of_the_same(
-    ride: Path, tmp_path: Path
+    full_ride: Path, tmp_path: Path
 ) -> None:
     parts, stills, mine = fresh_parts(tiny=True), tmp_path / "stills", tmp_path / "mine"
-    shutil.copytree(ride / "frames", stills)
+    shutil.copytree(full_ride / "frames", stills)
     for picture in sorted(stills.iterdir())[5:]:
         picture.unlink()
 
     def encoded(parts: Parts = parts) -> Clips:
         return Clips(open_ride(mine), parts, tmp_path / "data", torch.device("cpu"), stills)
 
-    shutil.copytree(ride, mine)
+    shutil.copytree(full_ride, mine)
     first = encoded()
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "data").rglob("*.npy")}
     assert np.array_equal(encoded().latents, first.latents)
@@ -105,10 +94,10 @@ def test_what_was_encoded_is_kept_only_as_long_as_it_is_made_of_the_same(
     assert len(list((tmp_path / "data").iterdir())) == 2
 
 
-def test_a_training_is_the_same_through_a_stop(ride: Path, tmp_path: Path) -> None:
+def test_a_training_is_the_same_through_a_stop(full_ride: Path, tmp_path: Path) -> None:
     torch.manual_seed(3)
     parts = fresh_parts(tiny=True)
-    clips = Clips(open_ride(ride), parts, tmp_path / "data", torch.device("cpu"))
+    clips = Clips(open_ride(full_ride), parts, tmp_path / "data", torch.device("cpu"))
     schedule = Schedule(steps=4, lr=1e-3)
     ended = []
     for folder, stops in ((tmp_path / "whole", False), (tmp_path / "parted", True)):
@@ -127,12 +116,14 @@ def test_a_training_is_the_same_through_a_stop(ride: Path, tmp_path: Path) -> No
     assert all(torch.equal(files[0][key], files[1][key]) for key in files[0])
 
 
-def test_every_graph_gives_what_torch_gives(run: Path, bundle: Path) -> None:
-    graphs, facts = build_full(run, "f32")
+def test_every_graph_gives_what_torch_gives(full_run: Path, bundle: Path) -> None:
+    graphs, facts = build_full(full_run, "f32")
     for graph in graphs.values():
         for p in graph.parameters():
             p.copy_(p.half().float())  # as the bundle keeps them
-    frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["ride_path"])).frame(0)))
+    frame = torch.from_numpy(
+        np.array(open_ride(Path(read_options(full_run)["ride_path"])).frame(0))
+    )
     inputs = sample_full(graphs, facts, frame)
     loaded = load_bundle(bundle)
     for backend in ("onnxruntime", "openvino"):
@@ -188,10 +179,10 @@ def test_the_embedding_is_worked_on_when_it_changes_and_a_melt_is_followed(bundl
         assert np.array_equal(fresh.predict(state, noise, way[k], 1.0, 0.1)["latents"], made[k])
 
 
-def test_a_disk_that_fills_up_in_mid_export_is_one_line(run: Path, tmp_path: Path) -> None:
+def test_a_disk_that_fills_up_in_mid_export_is_one_line(full_run: Path, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", 48 << 10):
         with pytest.raises(TrainingError, match=r"cannot be written .*; see to space") as told:
-            export_full(run, tmp_path / "disk/mine", "f32")
+            export_full(full_run, tmp_path / "disk/mine", "f32")
         assert "\n" not in str(told.value) and files_in(tmp_path / "disk") == []
 
 
@@ -204,9 +195,13 @@ def test_a_bundle_has_looks_facts_and_a_warning_of_licences(bundle: Path) -> Non
     assert "licence of their own" in (bundle / "CARD.md").read_text()
 
 
-def test_every_graph_in_half_precision_gives_what_torch_gives(run: Path, full_half: Path) -> None:
-    (whole, facts), (half, _) = build_full(run, "f32"), build_full(run, "f16")
-    frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["ride_path"])).frame(0)))
+def test_every_graph_in_half_precision_gives_what_torch_gives(
+    full_run: Path, full_half: Path
+) -> None:
+    (whole, facts), (half, _) = build_full(full_run, "f32"), build_full(full_run, "f16")
+    frame = torch.from_numpy(
+        np.array(open_ride(Path(read_options(full_run)["ride_path"])).frame(0))
+    )
     loaded, opener = load_bundle(full_half), OnnxRuntime("auto", 1)
     assert loaded.manifest.own_precision == "f16"
     off = {"encoder": 2e-3, "steering": 2e-3, "predictor": 1e-2, "decoder": 2.0, "embedder": 2e-3}
@@ -233,24 +228,21 @@ def test_a_graphs_weights_lie_in_one_file_alone(full_half: Path) -> None:
         assert len(inside) < len(kept) and max(sizes, default=0) < 256, (name, sizes)
 
 
-def _paths(run: Path) -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((run / "options.json").read_text())
-    return table
-
-
-def test_the_latest_stage_is_what_is_exported(run: Path) -> None:
-    parts = load_base(Path(_paths(run)["base_path"]))
-    last = load_student(PRESETS["tiny"], parts, run)
-    assert (run / "rollout/weights.safetensors").exists()
+def test_the_latest_stage_is_what_is_exported(full_run: Path) -> None:
+    parts = load_base(Path(read_options(full_run)["base_path"]))
+    last = load_student(PRESETS["tiny"], parts, full_run)
+    assert (full_run / "rollout/weights.safetensors").exists()
     assert not last.training
     with pytest.raises(TrainingError, match="holds no trained full model"):
-        load_student(PRESETS["tiny"], parts, run / "nowhere")
+        load_student(PRESETS["tiny"], parts, full_run / "nowhere")
 
 
-def test_a_frame_can_be_sampled_in_more_steps(run: Path) -> None:
-    graphs, facts = build_full(run, "f32", 4)
+def test_a_frame_can_be_sampled_in_more_steps(full_run: Path) -> None:
+    graphs, facts = build_full(full_run, "f32", 4)
     assert facts["steps"] == [999, 749, 499, 249]
-    frame = torch.from_numpy(np.array(open_ride(Path(_paths(run)["ride_path"])).frame(0)))
+    frame = torch.from_numpy(
+        np.array(open_ride(Path(read_options(full_run)["ride_path"])).frame(0))
+    )
     given = sample_full(graphs, facts, frame)["predictor"]
     assert given["noise"].shape == (6, 4, 8, 16)  # and two of context
     with torch.no_grad():
@@ -267,11 +259,11 @@ def test_a_show_can_be_made_of_it(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_adapters_go_all_the_way(
-    ride: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    full_ride: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lora = replace(PRESETS["tiny"], taught="lora", frugal=True)
     monkeypatch.setitem(PRESETS, "tiny", lora)
-    run = train_tiny(ride, tmp_path)
+    run = train_tiny(full_ride, tmp_path)
     first = safe_file(run / "teacher/weights.safetensors")
     assert first.keys() == safe_file(run / "rollout/weights.safetensors").keys()
     assert any("lora_B" in key and bool(value.any()) for key, value in first.items())

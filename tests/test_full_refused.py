@@ -4,7 +4,6 @@ import json
 import shutil
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -15,23 +14,9 @@ from trainjourney.model.full.parts import TINY_DISPLAY
 from trainjourney.training.full.base import load_base
 from trainjourney.training.full.presets import PRESETS
 from trainjourney.training.full.train import distill, find_place, train_full, within_memory
+from trainjourney.training.options import read_options
 from trainjourney.training.pocket import train_pocket
 from trainjourney.training.ride_pocket import train_on_ride
-
-
-@pytest.fixture
-def ride(full_ride: Path) -> Path:
-    return full_ride
-
-
-@pytest.fixture
-def run(full_run: Path) -> Path:
-    return full_run
-
-
-def _paths(run: Path) -> dict[str, Any]:
-    table: dict[str, Any] = json.loads((run / "options.json").read_text())
-    return table
 
 
 def gone(base: Path) -> None:
@@ -81,27 +66,27 @@ def other_sizes(base: Path) -> None:
         (wide_display, "taesd: is made for latents of 16 channels, 4 wanted"),
     ],
 )
-def test_a_base_that_is_not_whole_is_one_line(spoil, words, run, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_base_that_is_not_whole_is_one_line(spoil, words, full_run, tmp_path) -> None:  # type: ignore[no-untyped-def]
     base = tmp_path / "base"
-    shutil.copytree(_paths(run)["base_path"], base)
+    shutil.copytree(read_options(full_run)["base_path"], base)
     spoil(base)
     with pytest.raises(TrainingError) as told:
         load_base(base)
     assert words in str(told.value) and "\n" not in str(told.value)
 
 
-def test_what_cannot_be_trained_is_one_line(ride: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_trained_is_one_line(full_ride: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="give --from BASE"):
-        train_full(ride, tmp_path / "a", "full")
+        train_full(full_ride, tmp_path / "a", "full")
     for start in (train_full, partial(train_on_ride, bundle=tmp_path)):
         with pytest.raises(TrainingError, match=r"--minutes 0: give more than 0, or leave it out"):
-            start(ride, run=tmp_path / "a", minutes=0.0)
+            start(full_ride, run=tmp_path / "a", minutes=0.0)
     with pytest.raises(TrainingError, match="--minutes 0: "):
         train_pocket("tiny", tmp_path / "a", minutes=0.0)
     with pytest.raises(TrainingError, match="--minutes nan: "):
         distill(tmp_path / "a", minutes=float("nan"))
     with pytest.raises(TrainingError, match="no preset 'huge'"):
-        train_full(ride, tmp_path / "a", "huge")
+        train_full(full_ride, tmp_path / "a", "huge")
     with pytest.raises(TrainingError, match="no such file"):
         distill(tmp_path / "nowhere")
     with pytest.raises(TrainingError, match="no device 'tpu'"):
@@ -118,8 +103,8 @@ def test_what_cannot_be_trained_is_one_line(ride: Path, tmp_path: Path) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
-def test_a_base_that_was_missing_may_be_given_later(ride: Path, tmp_path: Path) -> None:
+def test_a_base_that_was_missing_may_be_given_later(full_ride: Path, tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="give --from BASE"):
-        train_full(ride, tmp_path / "run", "lora")
+        train_full(full_ride, tmp_path / "run", "lora")
     with pytest.raises(TrainingError, match="hf download"):  # not: started with another base
-        train_full(ride, tmp_path / "run", "lora", tmp_path / "base")
+        train_full(full_ride, tmp_path / "run", "lora", tmp_path / "base")

@@ -20,9 +20,10 @@ from PIL import Image, ImageFilter
 from trainjourney.errors import RideError
 from trainjourney.rides.dataset import Ride, open_ride
 from trainjourney.rides.flow import shifts
-from trainjourney.rides.importer import import_rides, share
+from trainjourney.rides.importer import import_rides, run_jobs
 from trainjourney.rides.measure import load, measure_segment
 from trainjourney.rides.video import look_at, read
+from trainjourney.side_by_side import Job
 from trainjourney.types import Embedding, Frame
 
 
@@ -209,9 +210,9 @@ def test_segments_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_a_worker_that_is_killed_is_one_line() -> None:
-    jobs = [(os._exit, (9,))] * 2
+    jobs: list[Job] = [(os._exit, (9,))] * 2
     with pytest.raises(RideError, match=r"was killed, as where memory ends; .* --workers 1, and"):
-        share(jobs, 2, lambda fraction: None)
+        run_jobs(jobs, 2, lambda fraction: None)
 
 
 def still(tmp_path: Path) -> Path:

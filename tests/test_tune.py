@@ -16,7 +16,7 @@ from trainjourney.model.embedder import Embedder
 from trainjourney.model.network import DREAMT
 from trainjourney.training import tune_stage
 from trainjourney.training.checkpoint import load_weights
-from trainjourney.training.dataset import Shards, open_shards
+from trainjourney.training.dataset import Shards
 from trainjourney.training.dream_stage import DreamStage, all_embeddings
 from trainjourney.training.export import load_networks
 from trainjourney.training.full import few_steps
@@ -25,22 +25,12 @@ from trainjourney.training.pocket import network_weights, stage_weights, train_p
 from trainjourney.training.tune_stage import RolloutStage, TileRoad, TuneStage
 
 
-@pytest.fixture(scope="module")
-def run(tiny_run: Path) -> Path:
-    return tiny_run
-
-
-@pytest.fixture(scope="module")
-def shards(run: Path) -> Shards:
-    return open_shards(run / "data")
-
-
-def lively_dream(shards: Shards, run: Path) -> DreamStage:
+def lively_dream(tiny_shards: Shards, tiny_run: Path) -> DreamStage:
     """A dream stage whose network's blocks already say something, with its codec."""
     codec, embedder = Codec(), Embedder().eval()
-    load_weights(stage_weights(run, "codec"), {"codec": codec})
-    embeddings = all_embeddings(small_pictures(shards, run / "pictures.npy"), embedder)
-    dream = DreamStage(shards, embeddings, codec, batch=4, width=8, blocks=1)
+    load_weights(stage_weights(tiny_run, "codec"), {"codec": codec})
+    embeddings = all_embeddings(small_pictures(tiny_shards, tiny_run / "pictures.npy"), embedder)
+    dream = DreamStage(tiny_shards, embeddings, codec, batch=4, width=8, blocks=1)
     with torch.no_grad():
         for weight in dream.network.parameters():
             weight.add_(0.05 * torch.randn(weight.shape, generator=rng(8)))
@@ -61,10 +51,12 @@ def test_the_road_of_a_tile_gives_both_its_ends_back() -> None:
     assert torch.allclose(ahead, 0.25 * noise[:, LATENT:] + 0.75 * tile[:, LATENT:], atol=1e-6)
 
 
-def test_the_pocket_is_tuned_by_the_losses_of_the_full_model(shards: Shards, run: Path) -> None:
+def test_the_pocket_is_tuned_by_the_losses_of_the_full_model(
+    tiny_shards: Shards, tiny_run: Path
+) -> None:
     for name in ("tuning_loss", "judged", "Critic"):
         assert vars(tune_stage)[name] is vars(few_steps)[name]
-    dream = lively_dream(shards, run)
+    dream = lively_dream(tiny_shards, tiny_run)
     stage = TuneStage(dream, dream.network)
     optimizer = torch.optim.Adam(stage.network.parameters(), 2e-3)
     losses = []
@@ -79,8 +71,10 @@ def test_the_pocket_is_tuned_by_the_losses_of_the_full_model(shards: Shards, run
     assert all(p.grad is None for p in stage.teacher.parameters())
 
 
-def test_a_student_on_its_own_tiles_is_moved_by_its_critic(shards: Shards, run: Path) -> None:
-    dream = lively_dream(shards, run)
+def test_a_student_on_its_own_tiles_is_moved_by_its_critic(
+    tiny_shards: Shards, tiny_run: Path
+) -> None:
+    dream = lively_dream(tiny_shards, tiny_run)
     stage = RolloutStage(dream, dream.network)
     kept = stage.modules()["fake"]
     before = {name: one.clone() for name, one in kept.state_dict().items()}
@@ -94,9 +88,9 @@ def test_a_student_on_its_own_tiles_is_moved_by_its_critic(shards: Shards, run: 
     assert all(p.grad is None for p in stage.teacher.parameters())
 
 
-def test_the_pocket_goes_the_other_way_where_it_is_named(tmp_path: Path, run: Path) -> None:
+def test_the_pocket_goes_the_other_way_where_it_is_named(tmp_path: Path, tiny_run: Path) -> None:
     again = tmp_path / "run"
-    shutil.copytree(run, again)
+    shutil.copytree(tiny_run, again)
     train_pocket("tiny", again, only=("tune", "rollout"), threads=1)
     assert network_weights(again, "network") == stage_weights(again, "rollout")
     taught = [load_file(stage_weights(again, name)) for name in ("dream", "tune", "rollout")]

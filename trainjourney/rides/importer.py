@@ -2,10 +2,8 @@
 
 import hashlib
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +30,7 @@ from trainjourney.rides.measure import measure_segment
 from trainjourney.rides.plan import HIGH_PX, KEPT, Plan, make_plan
 from trainjourney.rides.report import Told, draw_report
 from trainjourney.rides.video import Video, look_at, read
+from trainjourney.side_by_side import Job, share
 from trainjourney.types import Embedding, Frame
 
 SEGMENT_S = 20.0
@@ -83,8 +82,10 @@ def import_rides(
     segments = [part for i, video in enumerate(sources) for part in _segments(i, video, marks[i])]
     workers = workers or os.cpu_count() or 1
 
-    jobs = [(measure_segment, (s.video, s.since_s, s.until_s, s.measured(out))) for s in segments]
-    share(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
+    jobs: list[Job] = [
+        (measure_segment, (s.video, s.since_s, s.until_s, s.measured(out))) for s in segments
+    ]
+    run_jobs(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
     plans = []
     for i, video in enumerate(sources):
         measures = measure.load([s.measured(out) for s in segments if s.source == i])
@@ -94,14 +95,14 @@ def import_rides(
 
     _remember(out, options)  # not before: an import that is refused is in no other's way
     (out / FRAMES).mkdir(exist_ok=True)
-    cuts: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
+    cuts: list[Job] = []
     for s in segments:
         kept = np.flatnonzero(plans[s.source].plan.reason == KEPT)
         times = plans[s.source].measures.time_s[kept]
         mine = (times >= s.since_s - 1e-6) & (times < s.until_s - 1e-6)
         wanted = dict(zip(_stamps(times[mine]), kept[mine].tolist(), strict=True))
         cuts.append((cut_segment, (s, wanted, shape, out)))
-    share(cuts, workers, lambda f: show(0.5 + 0.35 * f, "cutting frames"))
+    run_jobs(cuts, workers, lambda f: show(0.5 + 0.35 * f, "cutting frames"))
     _write_index(out, plans, shape, embed, lambda f: show(0.85 + 0.15 * f, "embedding frames"))
     draw_report(out / REPORT, plans, shape)
     table = {
@@ -145,33 +146,16 @@ def _segments(source: int, video: Video, mark: str) -> Iterable[Segment]:
         yield Segment(source, video.path, mark, i, since, until)
 
 
-def share(
-    jobs: list[tuple[Callable[..., Any], tuple[Any, ...]]],
-    workers: int,
-    show: Callable[[float], None],
-) -> None:
-    """Do every job, on so many processes; the first error ends it."""
-    workers = min(workers, len(jobs))
-    if workers < 2:
-        for n, (do, given) in enumerate(jobs):
-            do(*given)
-            show((n + 1) / len(jobs))
-        return
-    # not forked: a decoder's threads do not survive that
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        futures: list[Future[Any]] = [pool.submit(do, *given) for do, given in jobs]
-        try:
-            for n, future in enumerate(as_completed(futures)):
-                future.result()
-                show((n + 1) / len(jobs))
-        except BrokenProcessPool as err:
-            raise RideError(
-                f"one of {workers} processes was killed, as where memory ends; import again with "
-                f"--workers {max(1, workers // 2)}, and it goes on"
-            ) from err
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+def run_jobs(jobs: list[Job], workers: int, show: Callable[[float], None]) -> None:
+    """Do jobs side by side. Raises RideError where a process was killed."""
+    try:
+        share(jobs, workers, show)
+    except BrokenProcessPool as err:
+        workers = min(workers, len(jobs))
+        raise RideError(
+            f"one of {workers} processes was killed, as where memory ends; import again with "
+            f"--workers {max(1, workers // 2)}, and it goes on"
+        ) from err
 
 
 def _hold(path: Path, plan: Plan) -> None:

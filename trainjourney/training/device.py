@@ -1,5 +1,6 @@
 """Where a training computes: the processor, or a GPU that torch sees."""
 
+import logging
 from importlib.util import find_spec
 from typing import TypeVar
 
@@ -7,6 +8,8 @@ import torch
 from torch import nn
 
 from ..errors import TrainingError
+
+log = logging.getLogger(__name__)
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -28,6 +31,9 @@ def find_device(name: str) -> torch.device:
 def compiled(module: Module, device: torch.device) -> Module:
     """The module; on a GPU, where triton is there, it is compiled when it first runs. Its copies
     are not."""
-    if device.type == "cuda" and find_spec("triton"):
-        module.compile()
+    if device.type == "cuda":
+        if find_spec("triton"):
+            module.compile()
+        else:
+            log.warning("training goes slower: nothing is compiled without triton (pip install it)")
     return module

@@ -2,13 +2,10 @@
 
 import copy
 import logging
-import os
 import shutil
-from collections.abc import Collection, Iterable
-from contextlib import ExitStack
+from collections.abc import Collection
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
-from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -16,11 +13,13 @@ from torch import nn
 
 from ..errors import TrainingError
 from ..inference import load_bundle
+from ..inference.engine import core_count
 from ..model.codec import Codec
 from ..model.decoder import Decoder
 from ..model.embedder import Embedder
 from ..model.encoder import Encoder
 from ..model.network import Network
+from ..side_by_side import Job, share
 from .checkpoint import load_fitting, load_weights, save_weights, writing
 from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard, shard_name
@@ -43,7 +42,7 @@ log = logging.getLogger(__name__)
 STAGES = ("look", "codec", "decoder", "dream", "few", "encoder")
 ASKED = ("tune", "rollout")  # trained only where they are named: few's other way
 FEW = ("few", *ASKED)  # of whose networks the one is taken that was taught last
-FEW_SHARDS = 4
+FEW_SHARDS = 4  # are there sooner than a crew is
 STAGE_OF = {"embedder": "look", "codec": "codec", "decoder": "decoder", "network": "dream"} | {
     "encoder": "encoder"
 }  # the stage in which each network of a bundle is trained
@@ -103,28 +102,27 @@ def train_pocket(
 
 def _render(options: Preset, data: Path) -> Shards:
     """Render what is missing of the dataset on all cores, with a line now and then."""
-    bar, cores = Bar(), os.cpu_count() or 1
+    bar = Bar()
     wanted = [("ride", i) for i in range(options.rides)] + [
         ("melt", i) for i in range(options.melts)
     ]
-    with writing(data), ExitStack() as stack:
+    with writing(data):
         data.mkdir(parents=True, exist_ok=True)
         missing = [(k, i) for k, i in wanted if not (data / shard_name(k, i)).exists()]
-        render: Iterable[str] = map(partial(_render_one, data, options.styles), missing)
-        if len(missing) > FEW_SHARDS:  # else they are there sooner than a crew is
-            crew = stack.enter_context(get_context("spawn").Pool(cores))
-            render = crew.imap_unordered(partial(_render_one, data, options.styles), missing)
-        if missing:
+        jobs: list[Job] = [(render_shard, (data, k, i, options.styles)) for k, i in missing]
+        crew = core_count() if len(jobs) > FEW_SHARDS else 1
+        if jobs:
             bar.start("render")
-        for n, name in enumerate(render):
-            bar.show((n + 1) / len(missing), name)
-        bar.close()
+        try:
+            share(jobs, crew, lambda done: bar.show(done, f"{len(jobs)} shards"))
+        except BrokenProcessPool as err:
+            raise TrainingError(
+                f"{data}: one of {crew} processes that render was killed, as where memory ends; "
+                "free some, then type the same again, and it goes on"
+            ) from err
+        finally:
+            bar.close()
     return open_shards(data)
-
-
-def _render_one(data: Path, styles: int, shard: tuple[str, int]) -> str:
-    render_shard(data, *shard, styles)
-    return shard_name(*shard)
 
 
 def stage_weights(run: Path, name: str) -> Path:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import math
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -29,6 +27,7 @@ from trainjourney.training.checkpoint import (
 from trainjourney.training.history import History, draw_history
 from trainjourney.training.progress import Silent, Watcher
 from trainjourney.training.stage import Kept, Schedule, Stage
+from trainjourney.training.stopping import stop_signals
 from trainjourney.training.together import largest, wait
 from trainjourney.training.updates import average, make_optimizer, numbers, seeded
 
@@ -100,7 +99,7 @@ def run_stage(
             run.restore()
             watcher.note(f"finished before, at step {run.tally.step}")
             return run.result("done")
-        with _stop_signals() as stopped:
+        with stop_signals() as stopped:
             result = run.train(stopped, deadline or (lambda: False), enough, watcher, clock)
         wait()
         return result
@@ -299,25 +298,3 @@ class _Run:
         losses = " ".join(f"{name} {value:.4g}" for name, value in self.losses.items())
         bad = f" skipped {tally.skipped}" if tally.skipped else ""
         return f"step {tally.step} lr {lr:.2e} {losses}{bad} {tally.elapsed_s / 60.0:.1f} min"
-
-
-@contextmanager
-def _stop_signals() -> Iterator[threading.Event]:
-    """An event that SIGINT or SIGTERM sets; the second of a kind acts as it always did."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def stop(number: int, _: object) -> None:
-        stopped.set()
-        signal.signal(number, before[signal.Signals(number)])
-
-    for number in before:
-        signal.signal(number, stop)
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
