@@ -1,5 +1,6 @@
 """Where a training draws its country: read from disk or held whole, it is the same."""
 
+import csv
 import os
 from dataclasses import replace
 from functools import partial
@@ -89,7 +90,32 @@ def test_more_country_is_rendered_and_remembered(tmp_path: Path) -> None:
     assert len(open_shards(tmp_path / "data").strips) == 4
     with pytest.raises(TrainingError, match="started with melts = 2, now it is 1"):
         train()
-    with pytest.raises(TrainingError, match="--country: only a pocket on the scenery"):
+    with pytest.raises(TrainingError, match="--country: only for a pocket on the scenery"):
         train_any(
             "pocket", None, tmp_path, tmp_path, None, "cpu", None, None, None, None, country=3
         )
+
+
+def test_a_rate_is_the_schedules_times_so_much(tmp_path: Path) -> None:
+    for name, rate in (("as it is", 1.0), ("gently", 0.25)):
+        train_any(
+            "pocket",
+            "tiny",
+            tmp_path / name,
+            None,
+            None,
+            "cpu",
+            None,
+            ["look"],
+            None,
+            None,
+            1,
+            rate,
+        )
+    learnt = []
+    for name in ("as it is", "gently"):
+        with (tmp_path / name / "look" / "losses.csv").open() as table:
+            learnt.append([float(row["lr"]) for row in csv.DictReader(table)])
+    assert learnt[0] and learnt[1] == pytest.approx([0.25 * lr for lr in learnt[0]], rel=1e-3)
+    with pytest.raises(TrainingError, match="--rate: only for a pocket on the scenery"):
+        train_any("full", None, tmp_path, tmp_path, None, "cpu", None, None, None, None, rate=0.5)

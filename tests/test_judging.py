@@ -10,7 +10,7 @@ from trainjourney.judging import colour, form, novelty, response, steady, surviv
 from trainjourney.judging.eye import Seen
 from trainjourney.judging.films import carried, real_film, real_ride, to_bytes, warped_film
 from trainjourney.judging.observer import Observation, Observer, wanted
-from trainjourney.judging.picture import blur, fit, luma, shrink
+from trainjourney.judging.picture import Floats, blur, fit, luma, shrink
 from trainjourney.judging.shift import backdrop, block_shifts
 from trainjourney.scenery.ride import Ride
 from trainjourney.scenery.style import mix
@@ -145,18 +145,40 @@ def test_the_entering_strip_of_a_ride_is_as_sharp_as_the_rest(
     assert speed(seen) == pytest.approx(1.0, abs=0.05)  # what there is moves on
 
 
-def test_a_film_that_comes_round_again_is_told(real: Observation) -> None:
-    places = novelty.prints(real.thumbs[:12])
+def invented(count: int, seed: int) -> Floats:
+    """Prints of so many pictures that have nothing in common."""
+    noise = np.random.default_rng(seed).normal(size=(count, 9, 64)).astype(np.float32)
+    return novelty.prints((128.0 + 40.0 * noise).clip(0, 255).astype(np.uint8))
+
+
+def test_a_film_that_comes_round_again_is_told() -> None:
     near = 0.2
-    times = np.arange(24) * 500.0
-    twice = np.concatenate([places, places])
-    assert novelty.seen_before(twice, times, near) == 1.0
-    assert novelty.places(twice, times, 1e-4)[0] == 12
-    own = np.random.default_rng(3).normal(size=(24, 9, 64)).astype(np.float32)
-    own = novelty.prints((128.0 + 40.0 * own).clip(0, 255).astype(np.uint8))
+    own, times = invented(24, 3), np.arange(24) * 500.0
     assert novelty.seen_before(own, times, near) == 0.0
-    assert novelty.places(own, times, near) == (24, 24)
+    assert novelty.places(own, times, near) == 1.0
     assert novelty.near_distance(own, times) > 0.5
+    twice = np.concatenate([own[:12], own[:12]])
+    assert novelty.seen_before(twice, times, near) == 1.0
+    # of 8 of 24 frames, each with one twin, so many are expected: 8 * 7 / 2 pairs, 1 in 23 alike
+    assert novelty.places(twice, times, near) == pytest.approx(1.0 - 28 / 23 / 8, abs=0.03)
+    four = np.tile(own[:4], (6, 1))
+    assert novelty.places(four, times, near) < 0.5
+    assert np.isnan(novelty.places(own[:2], times[:2], near))
+
+
+def test_a_film_is_not_poorer_for_being_longer() -> None:
+    """Of more frames more meet by chance: so all films are read by the same number of them."""
+    long, times = invented(600, 4), np.arange(600) * 250.0
+    threshold = float(np.percentile(1.0 - (long @ long.T)[np.triu_indices(600, 1)], 1.0))
+    shares = [novelty.places(long[:n], times[:n], threshold) for n in (8, 60, 600)]
+    assert shares == pytest.approx([1.0 - 28 * 0.01 / 8] * 3, abs=0.06)
+
+
+def test_journeys_that_are_one_are_told() -> None:
+    one, two, three = (invented(40, seed) for seed in (5, 6, 7))
+    assert novelty.journeys_apart([one, two, three]) > 0.5
+    assert novelty.journeys_apart([one, two, one]) == pytest.approx(0.0, abs=1e-5)
+    assert np.isnan(novelty.journeys_apart([one]))
 
 
 def test_look_response_of_a_melt_of_known_length() -> None:

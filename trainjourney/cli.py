@@ -193,13 +193,21 @@ def train(
         Path | None,
         typer.Option(metavar="BUNDLE", help="A larger pocket, whose steps stage few learns."),
     ] = None,
+    rate: Annotated[
+        float,
+        typer.Option(
+            metavar="X", min=0.01, max=10, help="For pocket: learn X times as fast; to refine, .25."
+        ),
+    ] = 1.0,
 ) -> None:
     """Train a model on the scenery or on a ride. The same words resume it."""
     run = run or Path("runs") / model
     with missing_extra("full" if model == "full" else "train"):
         from trainjourney.commands.training import train_any
 
-        train_any(model, preset, run, ride, minutes, device, warm, stage, stills, teacher, country)
+        train_any(
+            model, preset, run, ride, minutes, device, warm, stage, stills, teacher, country, rate
+        )
 
 
 @app.command()

@@ -18,6 +18,7 @@ def train_any(
     stills: Path | None,
     teacher: Path | None,
     country: int = 1,
+    rate: float = 1.0,
 ) -> None:
     """Choose the training. Raises TrainingError, RideError."""
     if model == "pocket" and ride is None:
@@ -25,11 +26,13 @@ def train_any(
 
         only = stages or STAGES
         train_pocket(
-            preset or "s", run, minutes, device, only, warm=warm, teacher=teacher, country=country
-        )
+            preset or "s", run, minutes, device, only,
+            warm=warm, teacher=teacher, country=country, rate=rate,
+        )  # fmt: skip
         return
-    if country != 1:
-        raise TrainingError("--country: only a pocket on the scenery has any; leave it out")
+    for name, given in (("--country", country), ("--rate", rate)):
+        if given != 1:
+            raise TrainingError(f"{name}: only for a pocket on the scenery; leave it out")
     if teacher is not None:
         raise TrainingError("--teacher: only a pocket on the scenery has one; leave it out")
     if ride is None:

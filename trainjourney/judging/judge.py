@@ -123,7 +123,7 @@ def _film(studio: Studio, plan: Plan, watcher: Watcher) -> Case:
         long,
         [seen[shot.name] for shot in plan.of("lever")],
         [seen[shot.name] for shot in plan.of("switch")],
-        seen.get("twin-0"),
+        [seen[shot.name] for shot in plan.of("twin")],
         studio.edges(plan),
     )
 

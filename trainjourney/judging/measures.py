@@ -20,7 +20,7 @@ class Case:
     long: dict[str, list[Observation]]  # by look
     levers: list[Observation] = field(default_factory=list)  # note["speed"]
     switches: list[Observation] = field(default_factory=list)  # note["look"], note["to"]
-    twin: Observation | None = None
+    twins: list[Observation] = field(default_factory=list)
     edges: dict[str, float] = field(default_factory=dict)  # by look
 
     @property
@@ -135,18 +135,17 @@ def _novelty(case: Case, real: Real) -> Figures:
         for film in films:
             prints = novelty.prints(film.thumbs)
             near.append(novelty.near_distance(prints, film.times) / real.near[look])
-            distinct, asked = novelty.places(prints, film.times, real.near[look])
-            share.append(distinct / asked if asked >= 3 else float("nan"))
+            share.append(novelty.places(prints, film.times, real.near[look]))
             again.append(novelty.seen_before(prints, film.times, real.near[look]))
-    if case.twin is not None:
-        look = str(case.twin.note["look"])
-        one, two = (novelty.prints(f.thumbs) for f in (case.long[look][0], case.twin))
-        times = case.twin.times
-        n = min(len(one), len(two))
-        late = times[:n] >= novelty.APART
-        apart = 1.0 - (one[:n] * two[:n]).sum(1)[late]
-        if late.any():
-            pairs.append(float(np.percentile(apart, novelty.NEAR)) / real.near[look])
+            if film is real.films[look]:
+                parts = survival.windows(film.times, prints)
+                pairs.append(novelty.journeys_apart(list(parts.values())) / real.near[look])
+    if case.twins:
+        look = str(case.twins[0].note["look"])
+        films = [case.long[look][0], *case.twins]
+        late = [novelty.prints(f.thumbs[f.times >= novelty.APART]) for f in films]
+        if len(late[1]):
+            pairs.append(novelty.journeys_apart(late) / real.near[look])
     return {
         "novelty": _mean(near),
         "places": _mean(share),

@@ -1,5 +1,7 @@
 """Novelty: whether a journey comes by the same place twice, and how many places it has."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -8,9 +10,11 @@ from trainjourney.types import Frame
 from .picture import Floats, luma, shrink
 
 APART = 500  # frames: nearer in time two frames show the same place
+PLACES = 8  # frames among which distinct ones are counted: as many as real stretches are filmed
 NEAR = 1.0  # per cent: the distance that so few pairs undercut
 _TOP = 8  # rows of 8 px left out: the sky changes too slowly to tell places apart
 _CHUNK = 1024
+_DRAWS = 64
 
 
 def thumb(frame: Frame) -> NDArray[np.uint8]:
@@ -57,21 +61,52 @@ def near_distance(ours: Floats, times: Floats, most: int = 400, draws: int = 8) 
     return max(0.0, float(np.mean(found))) if found else float("nan")
 
 
-def places(ours: Floats, times: Floats, threshold: float, every: int = 250) -> tuple[int, int]:
-    """Distinct places among the frames `every` apart, and how many were looked at.
+def places(ours: Floats, times: Floats, threshold: float, every: int = 250) -> float:
+    """Share of distinct places among PLACES frames `every` apart or more, nan of fewer than 3.
 
-    A frame is a new place if no earlier place is nearer than `threshold`.
+    A frame is a new place if no earlier one is nearer than `threshold`. The mean over many draws
+    of as many frames: of more frames, more meet by chance, in real country too.
     """
     at = np.unique(np.searchsorted(times, np.arange(times.min(), times.max() + 1, every)))
-    kept: list[int] = []
-    for i in at[at < len(ours)]:
-        if not kept or (1.0 - ours[kept] @ ours[i]).min() >= threshold:
-            kept.append(int(i))
-    return len(kept), int((at < len(ours)).sum())
+    at = at[at < len(ours)]
+    rng = np.random.default_rng(7)
+    shares = []
+    for _ in range(_DRAWS if len(at) > PLACES else 1):
+        drawn = np.sort(rng.permutation(at)[:PLACES])
+        apart = 1.0 - ours[drawn] @ ours[drawn].T
+        kept: list[int] = []
+        for i in range(len(drawn)):
+            if not kept or apart[i, kept].min() >= threshold:
+                kept.append(i)
+        shares.append(len(kept) / len(drawn))
+    return float(np.mean(shares)) if len(at) >= 3 else float("nan")
 
 
-def seen_before(ours: Floats, times: Floats, threshold: float) -> float:
-    """Share of the frames that have a twin, nearer than half of `threshold`, APART or more."""
-    low = nearest(ours, times)
-    known = low[np.isfinite(low)]
-    return float((known < 0.5 * threshold).mean()) if len(known) else float("nan")
+def journeys_apart(journeys: Sequence[Floats]) -> float:
+    """The NEAR-th percentile of distances between journeys at the same times, all pairs of them.
+
+    Each is the prints [n, ...] of one; a longer one is read as far as the shorter goes. nan of one.
+    """
+    found = []
+    for i, one in enumerate(journeys):
+        for two in journeys[:i]:
+            n = min(len(one), len(two))
+            found.append(1.0 - (one[:n] * two[:n]).sum(1))
+    return float(np.percentile(np.concatenate(found), NEAR)) if found else float("nan")
+
+
+def seen_before(
+    ours: Floats, times: Floats, threshold: float, most: int = 400, draws: int = 8
+) -> float:
+    """Share of frames that have a twin, nearer than half of `threshold`, APART or more.
+
+    Among `most` frames, for the same reason as in `near_distance`.
+    """
+    rng = np.random.default_rng(7)
+    shares = []
+    for _ in range(draws if len(ours) > most else 1):
+        at = np.sort(rng.permutation(len(ours))[:most])
+        low = nearest(ours[at], times[at])
+        known = low[np.isfinite(low)]
+        shares.append(float((known < 0.5 * threshold).mean()) if len(known) else float("nan"))
+    return float(np.mean(shares))

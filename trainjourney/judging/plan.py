@@ -54,7 +54,7 @@ def plan_shots(looks: Sequence[str], frames: int, seeds: int, short: bool) -> Pl
         other = bank[(bank.index(look) + max(1, len(bank) // 3)) % len(bank)]
         shots.append(Shot(f"switch-{i}", look, 100 + i, SWITCH + (250 if short else 400), to=other))
     if not short:
-        shots.append(Shot("twin-0", chosen[0], 200, min(frames, 2000)))
+        shots += [Shot(f"twin-{i}", chosen[0], 200 + i, min(frames, 2000)) for i in range(3)]
     return Plan(tuple(shots), chosen, 3 if short else 8, baselines=0 if short else 760)
 
 

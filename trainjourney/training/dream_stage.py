@@ -1,7 +1,7 @@
 """Stage 4, the network that dreams tiles: flow matching beside a context, maybe noisy or absent.
 
-Planes in which much stands are drawn more often, and of two places mostly the one where more
-stands: empty ground is soon learnt.
+Planes in which much stands are drawn more often; of one plane every place is as likely as another,
+for a network that sees fuller ones more often dreams no open country.
 """
 
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..model.embedder import SIZE, Embedder
 from ..model.network import CONTEXT, TILE, Network
 from ..model.planes import DOWN, VIEW_W
 from ..model.sampler import sample
+from .care import care_of, careful
 from .codec_stage import draw_masks
 from .country import open_country
 from .dataset import BORDER, CELLS, Shards
@@ -38,9 +39,8 @@ def all_embeddings(pictures: Tensor, embedder: Embedder) -> Tensor:
     return torch.cat(out)
 
 
-OFTEN = (2.0, 1.0, 1.5, 2.0, 3.0, 3.0, 2.5, 1.0)  # how often a plane is drawn
+OFTEN = (3.0, 1.0, 1.5, 2.0, 3.0, 3.0, 2.5, 1.0)  # how often a plane is drawn
 WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.2, 1.4)  # of its error: wires and blades are thin
-CHOOSY = 0.5  # share of the tiles that are the fuller of two
 SPOILT = (0.5, 0.7, 0.08)  # of the batch: noisy contexts, most noise of one, and any look
 Told = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # context, mask, level, plane, embedding
 SIGNED = 0.5  # weight of the signs' error beside the latent's
@@ -72,13 +72,11 @@ class DreamStage:
 
     def batch_of(self, rng: torch.Generator, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Context, tile with its signs, plane and embedding of `count` places."""
-        choosy = round(CHOOSY * count)
-        n = torch.randint(len(self.shards), (count + choosy,), generator=rng)
+        n = torch.randint(len(self.shards), (count,), generator=rng)
         melt = self.melts[n]
         # the train may run backwards: mirrored country, but a melt's new country lies to the right
         mirrored = (torch.rand(len(n), generator=rng) < 0.5) & ~melt
         plane = torch.multinomial(self.often, len(n), replacement=True, generator=rng)
-        plane[count:] = plane[:choosy]
         context_cells, cells = CONTEXT * DOWN, (CONTEXT + TILE) * DOWN
         free = torch.randint((CELLS - cells) // DOWN, (len(n),), generator=rng) * DOWN
         later = torch.randint(BORDER // DOWN, (CELLS - cells) // DOWN, (len(n),), generator=rng)
@@ -86,14 +84,10 @@ class DreamStage:
         at = torch.where(melt, torch.where(at_border, BORDER - context_cells, later * DOWN), free)
         n, plane, at, mirrored = (x.to(self.device) for x in (n, plane, at, mirrored))
         signs = self.country.signs(n, plane, at // DOWN, CONTEXT + TILE)
-        stands = signs.count_nonzero(dim=(1, 2, 3))
-        kept = torch.arange(count, device=self.device)
-        kept[:choosy] += count * (stands[count:] > stands[:choosy])
-        n, plane, at, mirrored = (x[kept] for x in (n, plane, at, mirrored))
         masks = self.country.masks(n, plane, at, cells)
         flipped = mirrored[:, None, None, None]
         masks = torch.where(flipped, masks.flip(3), masks)
-        signs = signs[kept].float() / 127.0
+        signs = signs.float() / 127.0
         signs = torch.where(flipped, signs.flip(3), signs)[..., CONTEXT:]
         with torch.autocast(self.device.type, enabled=False):
             latent = self.codec.encode(masks.float() / 255.0, plane)
@@ -137,7 +131,8 @@ class DreamStage:
         paths = [between(x, z, t) for x, z, t in zip(*parts, (time, lead(time)), strict=True)]
         said = self.network(torch.cat(paths, 1), time, *told).float()
         error = (said - velocity(tile, noise)).square()
-        error, open_ = error.mean((2, 3)), (lead(time) < 1.0).float()  # signs already certain
+        error = careful(error, care_of(tile[:, LATENT:]), time)
+        open_ = (lead(time) < 1.0).float()  # signs already certain
         latent, signs = error[:, :LATENT].mean(1), error[:, LATENT:].mean(1) * open_
         land = latent[plane >= 3]
         near = land.mean() if len(land) else latent.mean()

@@ -1,8 +1,10 @@
-"""Stage 5, few steps: the dream network learns to say in one step what it would say in two, guided.
+"""Stage 5, few steps: the dream network learns to say in one step what it would say in many, guided.
 
-Progressive distillation (Salimans & Ho 2022) with the guidance baked in (Meng et al. 2023): the
-teacher, the network as it was, takes two guided steps (Ho & Salimans 2021) from a place on the
-road; the student is to arrive there in one. Guidance is on the look alone, never on the context.
+Distillation (Salimans & Ho 2022) with the guidance baked in (Meng et al. 2023): the teacher, the
+network as it was, makes a guided step of the midpoint method from a place on the road; the student
+is to arrive there in one of Euler's. Eight such strides give as many things as 64 of Euler's do;
+sixteen of Euler's leave the country too empty, and guidance that fills it makes it all alike.
+Guidance (Ho & Salimans 2021) is on the look alone, never on the context.
 """
 
 import copy
@@ -20,8 +22,9 @@ from .device import compiled
 from .dream_stage import DreamStage, Told
 from .few_losses import Says, guided
 
-# On the look, by plane: hills and what is far come out too empty else, and what is near too full.
-GUIDANCE = (1.7, 1.7, 2.0, 2.1, 1.8, 1.5, 1.7, 1.7)
+# On the look, by plane: hills and what is far come out too empty without, what is near too full
+# with more, and the more of it, the more alike they are.
+GUIDANCE = (1.35, 1.2, 1.6, 1.6, 1.35, 1.2, 1.3, 1.3)
 SPOILT = (0.7, 0.6, 0.05)  # of the batch: noisy contexts, most noise of one, and any look
 
 
@@ -65,13 +68,11 @@ class FewStage:
         self, start: Tensor, time: Tensor, stride: Tensor, context: Tensor, mask: Tensor,
         level: Tensor, plane: Tensor, embedding: Tensor,
     ) -> Tensor:  # fmt: skip
-        """Where two guided steps of the teacher lead from `start`, [B, DREAMT, TALL, TILE]."""
+        """Where the guided teacher leads in one stride from `start`, [B, DREAMT, TALL, TILE]."""
         told = (context, mask, level, plane, embedding)
-        says, place = guided_field(self.teacher, told, self.guidance), start
-        for i in range(2):
-            now = time + 0.5 * stride * i
-            place = euler(place, says(place, now), now, 0.5 * stride)
-        return place
+        says, half = guided_field(self.teacher, told, self.guidance), 0.5 * stride
+        middle = euler(start, says(start, time), time, half)
+        return euler(start, says(middle, time + half), time, stride)
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
         """The dream stage's sheet, with the student."""

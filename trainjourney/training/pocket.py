@@ -58,14 +58,16 @@ def train_pocket(
     warm: Path | None = None,
     teacher: Path | None = None,
     country: int = 1,
+    rate: float = 1.0,
 ) -> None:
     """Train the pocket in the folder `run`; `minutes` bounds the training of all stages together.
 
     `only` some stages are trained, and share the minutes; the others must have been before, or
     come from `warm`, a bundle whose weights every stage sets out from. From one of another preset
     it has what is of the same size. With a `teacher`, a larger bundle, the stage few learns the
-    steps of that one's dream network instead of its own. There is `country` times the preset's.
-    Raises TrainingError. Killed at any time, the same call goes on.
+    steps of that one's dream network instead of its own. There is `country` times the preset's,
+    and every stage learns at `rate` times its schedule's rate. Raises TrainingError. Killed at any
+    time, the same call goes on.
     """
     if unknown := [name for name in only if name not in (*STAGES, *ASKED)]:
         raise TrainingError(f"no stage '{unknown[0]}': choose of {', '.join((*STAGES, *ASKED))}")
@@ -73,6 +75,8 @@ def train_pocket(
     where = find_device(device)
     options = find_preset(preset)
     options = replace(options, rides=country * options.rides, melts=country * options.melts)
+    rates = {name: replace(s, lr=rate * s.lr) for name, s in options.schedules.items()}
+    options = replace(options, schedules=rates)
     run.mkdir(parents=True, exist_ok=True)
     free = ("steps", "minutes", "lr", "film", "sheet")
     remember_options(run, {"preset": preset, **asdict(options)}, free)
