@@ -10,6 +10,12 @@ from typing import Any
 Job = tuple[Callable[..., Any], tuple[Any, ...]]  # what to do, of a module, and what it is given
 
 
+def core_count() -> int:
+    """The cores that this process may use."""
+    mine = getattr(os, "sched_getaffinity", None)
+    return len(mine(0)) if mine else os.cpu_count() or 1
+
+
 def share(jobs: Sequence[Job], workers: int, show: Callable[[float], None]) -> None:
     """Do every job, on so many processes; the first error ends it. `show` hears the share done.
 

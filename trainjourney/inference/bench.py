@@ -13,8 +13,9 @@ import numpy as np
 
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle, find_bundle, load_bundle
-from trainjourney.inference.engine import core_count, open_engine
+from trainjourney.inference.engine import open_engine
 from trainjourney.settings import Config
+from trainjourney.side_by_side import core_count
 from trainjourney.types import State
 
 Times = dict[str, list[float]]  # ms by part

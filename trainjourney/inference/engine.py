@@ -1,6 +1,5 @@
 """The engine: a bundle's graphs on one backend, ready to be called frame by frame."""
 
-import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -13,6 +12,7 @@ from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle
 from trainjourney.inference.graph import EVERY_FRAME, Graph, Overtaken, never
 from trainjourney.inference.manifest import Manifest
+from trainjourney.side_by_side import core_count
 from trainjourney.types import Embedding, Frame, State
 
 BACKENDS = ("openvino", "onnxruntime")  # on a processor, by preference
@@ -105,12 +105,6 @@ def open_embedder(bundle: Bundle, backend: str = "auto") -> Callable[[Frame], Em
         return np.array(embedding, np.float32)
 
     return embed
-
-
-def core_count() -> int:
-    """The cores that this process may use."""
-    mine = getattr(os, "sched_getaffinity", None)
-    return len(mine(0)) if mine else os.cpu_count() or 1
 
 
 def choose_backend(backend: str) -> str:

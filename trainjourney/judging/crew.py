@@ -15,7 +15,7 @@ from typing import Any
 
 from trainjourney.errors import TrainjourneyError
 from trainjourney.inference import find_bundle, load_bundle, open_engine
-from trainjourney.inference.engine import core_count
+from trainjourney.side_by_side import core_count
 from trainjourney.training.progress import Watcher
 
 from .eye import Eye

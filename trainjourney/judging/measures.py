@@ -143,9 +143,10 @@ def _novelty(case: Case, real: Real) -> Figures:
     if case.twins:
         look = str(case.twins[0].note["look"])
         films = [case.long[look][0], *case.twins]
-        late = [novelty.prints(f.thumbs[f.times >= novelty.APART]) for f in films]
-        if len(late[1]):
-            pairs.append(novelty.journeys_apart(late) / real.near[look])
+        late = [film.thumbs[film.times >= novelty.APART] for film in films]
+        if all(len(thumbs) for thumbs in late):
+            journeys = [novelty.prints(thumbs) for thumbs in late]
+            pairs.append(novelty.journeys_apart(journeys) / real.near[look])
     return {
         "novelty": _mean(near),
         "places": _mean(share),

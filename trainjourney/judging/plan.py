@@ -7,6 +7,7 @@ SPEEDS = (-2.0, -1.0, 0.0, 0.5, 1.0, 2.0)
 SHEET = (0, 30, 300, 3000, 30000)  # frames of the contact sheet
 STRIP = 10  # pictures of a film strip, STRIP_GAP frames from one to the next
 STRIP_GAP = 15
+TWINS = 10  # with the first film 55 pairs: poles of two that fall together do so for long
 SWITCH = 100  # frames before another look is asked for
 
 
@@ -54,7 +55,7 @@ def plan_shots(looks: Sequence[str], frames: int, seeds: int, short: bool) -> Pl
         other = bank[(bank.index(look) + max(1, len(bank) // 3)) % len(bank)]
         shots.append(Shot(f"switch-{i}", look, 100 + i, SWITCH + (250 if short else 400), to=other))
     if not short:
-        shots += [Shot(f"twin-{i}", chosen[0], 200 + i, min(frames, 2000)) for i in range(3)]
+        shots += [Shot(f"twin-{i}", chosen[0], 200 + i, min(frames, 1000)) for i in range(TWINS)]
     return Plan(tuple(shots), chosen, 3 if short else 8, baselines=0 if short else 760)
 
 

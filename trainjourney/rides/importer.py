@@ -30,7 +30,7 @@ from trainjourney.rides.measure import measure_segment
 from trainjourney.rides.plan import HIGH_PX, KEPT, Plan, make_plan
 from trainjourney.rides.report import Told, draw_report
 from trainjourney.rides.video import Video, look_at, read
-from trainjourney.side_by_side import Job, share
+from trainjourney.side_by_side import Job, core_count, share
 from trainjourney.types import Embedding, Frame
 
 SEGMENT_S = 20.0
@@ -80,7 +80,7 @@ def import_rides(
     options = {"shape": list(shape), "embedder": embedder, "of": marks}
     _hold_to(out, options)
     segments = [part for i, video in enumerate(sources) for part in _segments(i, video, marks[i])]
-    workers = workers or os.cpu_count() or 1
+    workers = workers or core_count()
 
     jobs: list[Job] = [
         (measure_segment, (s.video, s.since_s, s.until_s, s.measured(out))) for s in segments

@@ -24,7 +24,6 @@ from trainjourney.controls.parameters import PARAMETERS
 from trainjourney.errors import TrainjourneyError
 from trainjourney.inference import find_bundle, load_bundle
 from trainjourney.inference.bench import machine_name
-from trainjourney.inference.engine import core_count
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config
 from trainjourney.show.departure import open_desk, read_departure
@@ -32,6 +31,7 @@ from trainjourney.show.midi_way import midi_way
 from trainjourney.show.network import Network
 from trainjourney.show.screen import run_screen
 from trainjourney.show.stage import Stage
+from trainjourney.side_by_side import core_count
 from trainjourney.types import Frame
 
 # Turned between: the first frame that obeys the brightness is some 12 % darker.

@@ -31,7 +31,7 @@ from aiortc.contrib.media import MediaBlackhole
 
 from trainjourney.errors import WebError
 from trainjourney.inference.bench import machine_name
-from trainjourney.inference.engine import core_count
+from trainjourney.side_by_side import core_count
 
 READY_S = 120.0
 SETTLE_S = 3.0

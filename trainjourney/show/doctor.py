@@ -17,6 +17,7 @@ import trainjourney
 from trainjourney.errors import BundleError
 from trainjourney.settings import Config
 from trainjourney.show.devices import find_devices
+from trainjourney.side_by_side import core_count
 
 # Ports the show will listen on, all on loopback: name, kind, number.
 PORTS = (("web page", "tcp", 8410), ("OSC", "udp", 9000))
@@ -154,12 +155,6 @@ def cpu_features() -> frozenset[str]:
     """Vector features by their Linux names; elsewhere none are known."""
     words = _cpuinfo("flags") or _cpuinfo("Features")
     return frozenset(words.replace("asimd ", "asimd neon ").split())
-
-
-def core_count() -> int:
-    """The cores that this process may use."""
-    mine = getattr(os, "sched_getaffinity", None)
-    return len(mine(0)) if mine else os.cpu_count() or 1
 
 
 def memory_bytes() -> int:

@@ -13,13 +13,12 @@ from torch import nn
 
 from ..errors import TrainingError
 from ..inference import load_bundle
-from ..inference.engine import core_count
 from ..model.codec import Codec
 from ..model.decoder import Decoder
 from ..model.embedder import Embedder
 from ..model.encoder import Encoder
 from ..model.network import Network
-from ..side_by_side import Job, share
+from ..side_by_side import Job, core_count, share
 from .checkpoint import load_fitting, load_weights, save_weights, writing
 from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard, shard_name
