@@ -8,9 +8,10 @@ from trainjourney.model.planes import DOWN, PLANES, ROWS, SIGNS
 from trainjourney.scenery.layout import plan
 from trainjourney.scenery.signs import CODES, paint_signs
 from trainjourney.scenery.worlds import WORLDS
-from trainjourney.training.care import CARE, care_of, careful
+from trainjourney.training.care import CARE, Care, careful
 
 WIDTH = 1024  # px
+CARED = Care(torch.device("cpu"))
 
 
 def signs_of(kind: str) -> torch.Tensor:
@@ -21,7 +22,7 @@ def signs_of(kind: str) -> torch.Tensor:
 
 @pytest.mark.parametrize("kind", sorted(CODES))
 def test_only_the_cells_of_a_rare_thing_count_more(kind: str) -> None:
-    care = care_of(signs_of(kind))
+    care = CARED.of(signs_of(kind))
     assert care.shape == (1, 1, 2, 3)
     assert float(care[0, 0, 0, 1]) == pytest.approx(CARE.get(kind, 1.0))
     care[0, 0, 0, 1] = 1.0
@@ -29,7 +30,7 @@ def test_only_the_cells_of_a_rare_thing_count_more(kind: str) -> None:
 
 
 def test_half_a_cell_counts_less_than_a_whole_one() -> None:
-    whole, half = (float(care_of(share * signs_of("sun")).max()) for share in (1.0, 0.6))
+    whole, half = (float(CARED.of(share * signs_of("sun")).max()) for share in (1.0, 0.6))
     assert 1.0 < half < whole
 
 
@@ -39,7 +40,7 @@ def test_the_sun_of_a_rendered_sky_is_cared_for() -> None:
     suns = [s for s in lay.stands if s.kind == "sun"]
     assert suns
     signs = torch.from_numpy(paint_signs(lay)).float()[None] / 127.0
-    cared = care_of(signs)[0, 0].numpy() > 4.0
+    cared = CARED.of(signs)[0, 0].numpy() > 4.0
     assert cared.shape == (ROWS // DOWN, WIDTH // (2 * DOWN))
     inside = np.zeros(WIDTH, bool)
     for sun in suns:
@@ -51,7 +52,7 @@ def test_the_sun_of_a_rendered_sky_is_cared_for() -> None:
 
 def test_care_waits_until_it_is_certain_what_stands_there() -> None:
     """At the beginning of the road every error counts the same, or rare things would be many."""
-    care = care_of(signs_of("sun")).expand(3, 1, 2, 3)
+    care = CARED.of(signs_of("sun")).expand(3, 1, 2, 3)
     error = torch.ones(3, 4, 2, 3)
     early, middle, late = careful(error, care, torch.tensor([0.2, 0.5, 0.9]))[:, 0].tolist()
     assert early == 1.0 and early < middle < late

@@ -98,20 +98,7 @@ def test_more_country_is_rendered_and_remembered(tmp_path: Path) -> None:
 
 def test_a_rate_is_the_schedules_times_so_much(tmp_path: Path) -> None:
     for name, rate in (("as it is", 1.0), ("gently", 0.25)):
-        train_any(
-            "pocket",
-            "tiny",
-            tmp_path / name,
-            None,
-            None,
-            "cpu",
-            None,
-            ["look"],
-            None,
-            None,
-            1,
-            rate,
-        )
+        pocket.train_pocket("tiny", tmp_path / name, only=("look",), threads=1, rate=rate)
     learnt = []
     for name in ("as it is", "gently"):
         with (tmp_path / name / "look" / "losses.csv").open() as table:

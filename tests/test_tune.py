@@ -68,7 +68,7 @@ def test_the_pocket_is_tuned_by_the_losses_of_the_full_model(
         losses.append(float(loss.detach()))
     assert np.isfinite(losses).all()
     tens = np.reshape(losses, (6, 10)).mean(1)
-    assert (np.diff(tens) < 0.0).all() and tens[-1] < 0.95 * tens[0], tens
+    assert (np.diff(tens) < 0.0).all() and tens[-1] < 0.93 * tens[0], tens
     assert all(p.grad is None for p in stage.teacher.parameters())
 
 

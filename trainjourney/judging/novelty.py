@@ -1,6 +1,6 @@
 """Novelty: whether a journey comes by the same place twice, and how many places it has."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +11,14 @@ from .picture import Floats, luma, shrink
 
 APART = 500  # frames: nearer in time two frames show the same place
 PLACES = 8  # frames among which distinct ones are counted: as many as real stretches are filmed
+MANY = 400  # frames that are read together: of more, more meet by chance
 NEAR = 1.0  # per cent: the distance that so few pairs undercut
 _TOP = 8  # rows of 8 px left out: the sky changes too slowly to tell places apart
 _CHUNK = 1024
-_DRAWS = 64
 
 
 def thumb(frame: Frame) -> NDArray[np.uint8]:
-    """The land of a frame, small: what `distances` compares."""
+    """The land of a frame, small: what its print is made of."""
     return np.round(luma(shrink(frame, 8))[_TOP:]).astype(np.uint8)
 
 
@@ -45,20 +45,35 @@ def nearest(ours: Floats, times: Floats) -> Floats:
     return out
 
 
-def near_distance(ours: Floats, times: Floats, most: int = 400, draws: int = 8) -> float:
-    """The NEAR-th percentile of distances between frames APART or more, from `most` of them.
+def _draws(count: int, most: int, draws: int) -> Iterator[NDArray[np.intp]]:
+    """Which of `count` are read together, `most` at a time, in order; all at once if no more."""
+    rng = np.random.default_rng(7)
+    for _ in range(draws if count > most else 1):
+        yield np.sort(rng.permutation(count)[:most])
+
+
+def near_distance(ours: Floats, times: Floats) -> float:
+    """The NEAR-th percentile of distances between frames APART or more, of MANY of them.
 
     The same number is taken from every film, long or short: more pairs would come nearer.
     """
-    rng = np.random.default_rng(7)
     found = []
-    for _ in range(draws if len(ours) > most else 1):
-        at = np.sort(rng.permutation(len(ours))[:most])
+    for at in _draws(len(ours), MANY, 8):
         apart = 1.0 - ours[at] @ ours[at].T
-        far = np.abs(times[at, None] - times[at][None]) >= APART
+        far = np.abs(times[at, None] - times[at]) >= APART
         if far.any():
             found.append(float(np.percentile(apart[far], NEAR)))
     return max(0.0, float(np.mean(found))) if found else float("nan")
+
+
+def seen_before(ours: Floats, times: Floats, threshold: float) -> float:
+    """Share of MANY frames that have a twin among them, nearer than half of `threshold`."""
+    shares = []
+    for at in _draws(len(ours), MANY, 8):
+        low = nearest(ours[at], times[at])
+        if np.isfinite(low).any():
+            shares.append(float((low[np.isfinite(low)] < 0.5 * threshold).mean()))
+    return float(np.mean(shares)) if shares else float("nan")
 
 
 def places(ours: Floats, times: Floats, threshold: float, every: int = 250) -> float:
@@ -69,10 +84,9 @@ def places(ours: Floats, times: Floats, threshold: float, every: int = 250) -> f
     """
     at = np.unique(np.searchsorted(times, np.arange(times.min(), times.max() + 1, every)))
     at = at[at < len(ours)]
-    rng = np.random.default_rng(7)
     shares = []
-    for _ in range(_DRAWS if len(at) > PLACES else 1):
-        drawn = np.sort(rng.permutation(at)[:PLACES])
+    for picked in _draws(len(at), PLACES, 64):
+        drawn = at[picked]
         apart = 1.0 - ours[drawn] @ ours[drawn].T
         kept: list[int] = []
         for i in range(len(drawn)):
@@ -93,20 +107,3 @@ def journeys_apart(journeys: Sequence[Floats]) -> float:
             n = min(len(one), len(two))
             found.append(1.0 - (one[:n] * two[:n]).sum(1))
     return float(np.percentile(np.concatenate(found), NEAR)) if found else float("nan")
-
-
-def seen_before(
-    ours: Floats, times: Floats, threshold: float, most: int = 400, draws: int = 8
-) -> float:
-    """Share of frames that have a twin, nearer than half of `threshold`, APART or more.
-
-    Among `most` frames, for the same reason as in `near_distance`.
-    """
-    rng = np.random.default_rng(7)
-    shares = []
-    for _ in range(draws if len(ours) > most else 1):
-        at = np.sort(rng.permutation(len(ours))[:most])
-        low = nearest(ours[at], times[at])
-        known = low[np.isfinite(low)]
-        shares.append(float((known < 0.5 * threshold).mean()) if len(known) else float("nan"))
-    return float(np.mean(shares))

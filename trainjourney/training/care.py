@@ -21,17 +21,24 @@ CARE: Mapping[str, float] = {
 _WORD = SIGNS - 2
 
 
-def care_of(signs: Tensor) -> Tensor:
-    """How many times the error of every cell counts, [B, 1, TALL, TILE], 1 or more.
+class Care:
+    """How many times the error of every cell counts, from its signs."""
 
-    `signs` [B, SIGNS, TALL, TILE], -1..1; a cell that is a thing's in part counts in part.
-    """
-    words = torch.tensor([list(CODES[kind]) for kind in CARE]).to(signs)
-    more = torch.tensor([times - 1.0 for times in CARE.values()]).to(signs)
-    alike = torch.einsum("kw,bwhc->bkhc", words, signs[:, :_WORD]) / _WORD
-    # two words differ in two places or more: a third of their length alike at most
-    share = ((alike - 0.4) / 0.6).clamp(0.0, 1.0)
-    return 1.0 + (more[None, :, None, None] * share).amax(1, keepdim=True)
+    def __init__(self, device: torch.device) -> None:
+        words = [list(CODES[kind]) for kind in CARE]
+        self.words = torch.tensor(words).to(device) / _WORD
+        more = torch.tensor([times - 1.0 for times in CARE.values()])
+        self.more = more.to(device)[None, :, None, None]
+
+    def of(self, signs: Tensor) -> Tensor:
+        """[B, 1, TALL, TILE], 1 or more, of `signs` [B, SIGNS, TALL, TILE], -1..1.
+
+        A cell that is a thing's in part counts in part.
+        """
+        alike = torch.einsum("kw,bwhc->bkhc", self.words, signs[:, :_WORD])
+        # two words differ in two places or more: a third of their length alike at most
+        share = ((alike - 0.4) / 0.6).clamp(0.0, 1.0)
+        return 1.0 + (self.more * share).amax(1, keepdim=True)
 
 
 def careful(error: Tensor, care: Tensor, time: Tensor) -> Tensor:

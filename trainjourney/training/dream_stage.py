@@ -19,7 +19,7 @@ from ..model.embedder import SIZE, Embedder
 from ..model.network import CONTEXT, TILE, Network
 from ..model.planes import DOWN, VIEW_W
 from ..model.sampler import sample
-from .care import care_of, careful
+from .care import Care, careful
 from .codec_stage import draw_masks
 from .country import open_country
 from .dataset import BORDER, CELLS, Shards
@@ -63,6 +63,7 @@ class DreamStage:
         self.country = open_country(shards, self.device)
         self.codec = codec.to(self.device).eval().requires_grad_(False)
         self.batch = batch
+        self.care = Care(self.device)
         self.melts = torch.from_numpy(shards.melts)
         self.often, self.weights = torch.tensor(OFTEN), torch.tensor(WEIGHTS).to(self.device)
 
@@ -131,7 +132,7 @@ class DreamStage:
         paths = [between(x, z, t) for x, z, t in zip(*parts, (time, lead(time)), strict=True)]
         said = self.network(torch.cat(paths, 1), time, *told).float()
         error = (said - velocity(tile, noise)).square()
-        error = careful(error, care_of(tile[:, LATENT:]), time)
+        error = careful(error, self.care.of(tile[:, LATENT:]), time)
         open_ = (lead(time) < 1.0).float()  # signs already certain
         latent, signs = error[:, :LATENT].mean(1), error[:, LATENT:].mean(1) * open_
         land = latent[plane >= 3]

@@ -73,9 +73,10 @@ def train_pocket(
     check_minutes(minutes)
     where = find_device(device)
     options = find_preset(preset)
-    options = replace(options, rides=country * options.rides, melts=country * options.melts)
-    rates = {name: replace(s, lr=rate * s.lr) for name, s in options.schedules.items()}
-    options = replace(options, schedules=rates)
+    options = replace(
+        options, rides=country * options.rides, melts=country * options.melts,
+        schedules={name: replace(s, lr=rate * s.lr) for name, s in options.schedules.items()},
+    )  # fmt: skip
     run.mkdir(parents=True, exist_ok=True)
     free = ("steps", "minutes", "lr", "film", "sheet")
     remember_options(run, {"preset": preset, **asdict(options)}, free)
