@@ -1,4 +1,4 @@
-"""What every test has: a folder for what a show leaves behind, and a tiny pocket, made once."""
+"""What tests share: a folder for what a show leaves behind, tiny models made once, a browser."""
 
 import os
 from collections.abc import Iterator
@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
     from trainjourney.training.dataset import Shards
 
 # Before torch and numpy look for cores: on small tensors their threads only wait for one another.
@@ -115,6 +117,18 @@ def full_half(full_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("half") / "half"
     export_full(full_run, out, "f16")
     return out
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Chromium, without a window."""
+    from playwright.sync_api import sync_playwright
+    from serving import CHROMIUM, CHROMIUM_ARGS
+
+    with sync_playwright() as playwright:
+        one = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGS)
+        yield one
+        one.close()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,71 +4,23 @@ import json
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browsing import PLAYING, bank, opened, until
 from janus import free_port
-from PIL import Image
-from playwright.sync_api import Browser, Page, sync_playwright
-from serving import CHROMIUM, CHROMIUM_ARGS, served, wait_for
+from playwright.sync_api import Browser, Page
+from serving import CHROMIUM, served, wait_for
 
 from trainjourney.controls.desk import Desk
-from trainjourney.inference.bundle import Look
-from trainjourney.outputs.testcard import TestCard
 from trainjourney.outputs.web.tokens import Tokens
-from trainjourney.types import Change, Frame
+from trainjourney.types import Change
 
 pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium; apt install chromium")
 SIZES = {"phone": (360, 740), "lying": (740, 360), "desktop": (1440, 900), "wall": (3840, 2160)}
-PLAYING = "train.state === 'playing'"
 HALF = "c => { const v = document.querySelector('video'); c = new OffscreenCanvas(32, 16).getContext('2d'); c.drawImage(v, 0, 0, 32, 16); return [...c.getImageData(0, 0, 32, 16).data]; }"  # noqa: E501
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        one = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGS)
-        yield one
-        one.close()
-
-
-@contextmanager
-def opened(
-    browser: Browser, url: str, size: tuple[int, int] = (1000, 600), before: str = ""
-) -> Iterator[Page]:
-    """A page in a profile of its own; any error of its script fails the test."""
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.on(
-        "console",
-        lambda told: errors.append(told.text) if "Content Security" in told.text else None,
-    )
-    if before:
-        page.add_init_script(before)
-    page.goto(url)
-    yield page
-    assert errors == []
-    context.close()
-
-
-def until(page: Page, true: str, wait_s: float) -> None:
-    """Wait for an expression; the page's own policy forbids Playwright's way."""
-    wait_for(lambda: page.evaluate(true), wait_s, true)
-
-
-def bank(folder: Path) -> dict[int, Look]:
-    looks = {}
-    for slot, name in enumerate(("meadow", "winter", "mesa", "city", "neon_sea"), 1):
-        path = folder / f"{name}.jpg"
-        Image.new("RGB", (128, 64), (50 * slot, 120, 200 - 30 * slot)).save(path)
-        looks[slot] = Look(name, np.full(4, 0.5, np.float32), path)
-    return looks
 
 
 def test_the_window_plays_by_itself_and_moves(browser: Browser) -> None:
@@ -218,95 +170,6 @@ def test_who_is_let_out_only_to_turn_sees_through_it(browser: Browser, tmp_path:
     finally:
         coturn.terminate()
         coturn.wait()
-
-
-class SpeedCard:
-    """A world that obeys the lever: it stands at 0 and rolls as it is told."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk, self.card, self.at = desk, TestCard(256, 128, 30.0), 0.0
-
-    def newest(self, after: int) -> tuple[int, Frame] | None:
-        newest = self.card.newest(after)
-        if newest is None:
-            return None
-        self.at += 4.0 * float(self.desk.values()["speed"])
-        left = int(self.at) % 256
-        return newest[0], self.card._country[:, left : left + 256].copy()
-
-
-def test_the_desk_drives_the_world_and_two_drivers_see_it(browser: Browser, tmp_path: Path) -> None:
-    desk, looks = Desk({"speed": 0.0}), bank(tmp_path)
-    frames = SpeedCard(desk)
-    with served(frames, desk, lambda: looks) as train:
-        url = train.url + "/drive"
-        with opened(browser, url, (1440, 900)) as one, opened(browser, url, (360, 740)) as two:
-            for page in (one, two):
-                page.wait_for_selector("body[data-line=up]")
-                until(page, PLAYING, 10)
-            assert frames.at == 0.0
-            one.focus(".lever")
-            for _ in range(15):
-                one.keyboard.press("ArrowUp")
-            wait_for(lambda: frames.at > 50.0)
-            until(two, "document.querySelector('.lever').ariaValueNow === '1.50'", 8)
-            two.click(".look:nth-child(3)")
-            wait_for(lambda: desk.values()["look"] == 3.0)
-            one.wait_for_selector(".look:nth-child(3)[aria-pressed=true]")
-            assert "look mesa" in one.inner_text("#told")
-            desk.turn(Change("blackout", 1.0, 0.0), "osc 192.0.2.9")
-            for page in (one, two):
-                page.wait_for_selector("button[aria-pressed=true]:has-text('blackout')")
-            until(one, "document.querySelector('#told').textContent.startsWith('osc')", 8)
-
-
-def test_a_press_gives_weight_the_pad_mixes_and_a_stop_is_stored(
-    browser: Browser, tmp_path: Path
-) -> None:
-    desk, looks = Desk(), bank(tmp_path)
-    heard: list[Change] = []
-    desk.listen(lambda change, source: heard.append(change))
-    with (
-        served(desk=desk, looks=lambda: looks) as train,
-        opened(browser, train.url + "/drive", (1440, 900)) as page,
-    ):
-        page.wait_for_selector("body[data-line=up]")
-        box = page.locator(".look:nth-child(2)").bounding_box()
-        assert box is not None
-        page.mouse.move(box["x"] + 10, box["y"] + 20)
-        page.mouse.down()
-        page.wait_for_selector(".look.weighing")
-        page.mouse.move(box["x"] + 10 + 0.6 * box["width"], box["y"] + 20, steps=6)
-        page.mouse.up()
-        wait_for(lambda: abs(float(desk.values().get("weight.2", 0.0)) - 0.6) < 0.1)
-        assert "look" not in [change.parameter for change in heard]  # a press is no tap
-        pad = page.locator(".pad").bounding_box()
-        assert pad is not None
-        page.mouse.click(pad["x"] + 0.25 * pad["width"], pad["y"] + 0.25 * pad["height"])
-        wait_for(lambda: abs(float(desk.values()["pad_x"]) - 0.25) < 0.02)
-        wait_for(lambda: abs(float(desk.values()["pad_y"]) - 0.75) < 0.02)  # after the other
-        stop = page.locator(".stop").nth(2)
-        stop.hover()
-        page.mouse.down()
-        page.wait_for_selector(".stop.storing")
-        page.mouse.up()
-        stop.click()
-        wait_for(lambda: [c.value for c in heard if c.parameter == "preset"] == [3.0])
-        assert [c.value for c in heard if c.parameter == "store"] == [3.0]
-
-
-def test_a_picture_is_added_on_the_desk(browser: Browser, tmp_path: Path) -> None:
-    looks, folder = bank(tmp_path), tmp_path / "kept"
-    with (
-        served(looks=lambda: looks, folder=folder) as train,
-        opened(browser, train.url + "/drive", (1440, 900)) as page,
-    ):
-        page.wait_for_selector("body[data-line=up]")
-        page.set_input_files(".add input", looks[1].picture)
-        wait_for(lambda: (folder / "meadow.jpg").exists())
-        looks[6] = Look("dusk", looks[1].embedding, folder / "meadow.jpg")  # as the bank does
-        page.wait_for_selector(".look:nth-child(6)")
-        assert "dusk" in page.inner_text(".look:nth-child(6)").lower()
 
 
 @pytest.mark.parametrize("name", list(SIZES))
