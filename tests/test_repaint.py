@@ -6,8 +6,10 @@ from small_graphs import Graphs, State, advance, small_graphs, small_start, wind
 from small_tensors import another_look
 
 from trainjourney.model.planes import MATERIALS, ROWS, VIEW_W
-from trainjourney.model.repaint import DEPARTURE, RESTLESS, ROUND, TILES
+from trainjourney.model.repaint import RESTLESS, ROUND, TILES
+from trainjourney.model.restart import DEPARTURE
 from trainjourney.model.ring import CELL, RING, TILE_CELLS, P
+from trainjourney.model.sampler import STEPS
 
 SLOW = (0, 1, 2, 3)  # planes whose country would stay for long at cruising speed
 
@@ -84,7 +86,8 @@ def test_new_country_goes_on_where_the_repainting_ends(repainted: list[State]) -
 
 def test_a_standing_train_is_repainted_as_a_whole(graphs: Graphs, start: State) -> None:
     look = another_look(3)
-    last = ride(graphs, start, look, P * TILES * (ROUND + 8), speed=0.0)[-1]
+    restarting = DEPARTURE - P * TILES * STEPS
+    last = ride(graphs, start, look, P * TILES * (ROUND + 8) + restarting, speed=0.0)[-1]
     assert bool(((last["seen"] @ look) > 0.99).all())
 
 

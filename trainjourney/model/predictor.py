@@ -7,18 +7,19 @@ from torch import Tensor, nn
 
 from .codec import LATENT, Codec
 from .denoiser import roughen
-from .network import CONTEXT, Network
+from .network import CONTEXT, TALL, Network
 from .planes import DOWN, MATERIALS, PLANES, VIEW_W
 from .repaint import FREE, TILES, WAIT, Repaint, begin, dissolve, finish, lingering, ready, settle
+from .restart import go_back, may_restart
 from .ring import CELL, CHANNELS, CONTEXT_CELLS, RING, TILE_CELLS, P, from_columns
 from .runway import STALE, STILL, Road, choose, lay, roll
 from .sampler import STEPS, euler
 
 STRIDE = 1.0 / STEPS  # of time in a frame at cruising speed
 SHARPNESS = 1.8  # of what was dreamt: half of a house would cross the window as a ghost
-# Of the noise that a tile sets out from, by plane (truncation, Brock et al. 2019): less on the
-# track, where nothing is to surprise and a wire that breaks is seen by all.
-CALM = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.7, 1.0)
+# Of the noise that a tile sets out from (truncation, Brock et al. 2019): less in the rows of the
+# wires, where nothing is to surprise and one that breaks is seen by all.
+CALM, TRACK, WIRES = 0.5, 6, slice(0, 8)  # the plane, its latent rows
 SEAM = 4  # latent columns of context decoded along with a tile, so that no seam shows
 
 
@@ -33,14 +34,16 @@ class PredictorGraph(nn.Module):
         super().__init__()
         self.network, self.codec = network, codec
         self.register_buffer("parallax", torch.tensor([p.parallax for p in PLANES]))
-        self.register_buffer("calm", torch.tensor(CALM))
+        calm = torch.ones(P, TALL, 1)
+        calm[TRACK, WIRES] = CALM
+        self.register_buffer("calm", calm)
         self.register_buffer("span", torch.arange(CONTEXT_CELLS, dtype=torch.int32))
 
     def forward(
         self, ring: Tensor, position: Tensor, ahead: Tensor, behind: Tensor, tile: Tensor,
-        job: Tensor, time: Tensor, painted: Tensor, seen: Tensor, fresh: Tensor, aim: Tensor,
-        work: Tensor, sheet: Tensor, laying: Tensor, fade: Tensor, origin: Tensor, noise: Tensor,
-        embedding: Tensor, speed: Tensor, dream: Tensor,
+        job: Tensor, time: Tensor, restarts: Tensor, painted: Tensor, seen: Tensor, fresh: Tensor,
+        aim: Tensor, work: Tensor, sheet: Tensor, laying: Tensor, fade: Tensor, origin: Tensor,
+        noise: Tensor, embedding: Tensor, speed: Tensor, dream: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         """One frame; the outputs are the state in the order of STATE."""
         before = Road(position, ahead, behind)
@@ -52,7 +55,7 @@ class PredictorGraph(nn.Module):
         wish, frames = choose(road, painted, embedding, speed, self.parallax, slow)
         other, able, taken = begin(again, road, embedding, dream, slow)
         departs = (dream > FREE) & (speed.abs() < STILL)  # no country is wanted but in the window
-        able = able & ((frames > WAIT) | departs)
+        able = able & ((frames.min() > WAIT) | departs)
         started = idle & able & (taken[2] == TILES)
         again = replace(
             again,
@@ -61,8 +64,9 @@ class PredictorGraph(nn.Module):
         )
         job = torch.where(idle, torch.where(able, other, wish), job)
         number = job[:1].long()
-        tile = torch.where(idle[:, None, None], self.calm[number][:, None, None] * noise[0], tile)
+        tile = torch.where(idle[:, None, None], self.calm[number] * noise[0], tile)
         time = torch.where(idle, torch.zeros_like(time), time)
+        restarts = torch.where(idle, torch.zeros_like(restarts), restarts)
 
         free = (job[3:] == 2) & (again.work[2:3] == TILES) & (dream > FREE)
         context = self.codec.encode(self._context(ring, job), number)
@@ -75,7 +79,9 @@ class PredictorGraph(nn.Module):
         stride = torch.minimum(self._stride(road, job, speed), 1.0 - time)
         tile, time = euler(tile[None], field, time, stride)[0], time + stride
 
-        done = ((time > 0.999) & ready(again, job)).to(torch.int32)[0]
+        once_more = (time > 0.999) & may_restart(job, restarts, frames, speed, departs, dream)
+        back, earlier = go_back(tile, job[:1], noise[0])
+        done = ((time > 0.999) & ready(again, job) & ~once_more).to(torch.int32)[0]
         joined = torch.cat([context[..., -SEAM:], tile[None, :LATENT]], 3)
         masks = self.codec.decode(joined, number, SHARPNESS)[0, :, :, SEAM * DOWN :]
         again, road, painted = finish(again, road, painted, job, masks, done)
@@ -90,6 +96,9 @@ class PredictorGraph(nn.Module):
             renewed & (again.fresh < 1), span + (VIEW_W - TILE_CELLS) * CELL, again.fresh
         )
         again = replace(again, fresh=span)
+        tile = torch.where(once_more[:, None, None], back, tile)
+        time = torch.where(once_more, earlier, time)
+        restarts = restarts + once_more.to(torch.int32)
         job = torch.cat([job[:3], (job[3] * (1 - done)).reshape(1)])
 
         faith = ((embedding * origin).sum() * 2.5 - 1.25).clamp(0.0, 1.0)
@@ -97,8 +106,9 @@ class PredictorGraph(nn.Module):
         fade = fade * (1.0 - 0.007 * speed.abs().clamp(max=1.0) - 0.01 * dream)
         fade = torch.minimum(fade, fade + 0.1 * (faith - fade))
         return (
-            ring, road.position, road.ahead, road.behind, tile, job, time, painted, again.seen,
-            again.fresh, again.aim, again.work, again.sheet, again.laying, fade, origin + 0.0,
+            ring, road.position, road.ahead, road.behind, tile, job, time, restarts, painted,
+            again.seen, again.fresh, again.aim, again.work, again.sheet, again.laying, fade,
+            origin + 0.0,
         )  # fmt: skip
 
     def _context(self, ring: Tensor, job: Tensor) -> Tensor:

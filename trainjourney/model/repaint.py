@@ -23,9 +23,6 @@ ROUND = int(RIPPLE + MELT)  # frames of a whole tile's dissolving
 WAIT = 14.0  # frames that the runway must be able to wait
 RESTLESS = 0.65  # of the dream lever, from which planes are repainted by turns
 FREE = 0.95  # from which a repainting follows nothing that was, and dissolves at once
-# Steps of standing and dreaming freely after which nothing of what was is left in the window:
-# TILES tiles for every plane, eight steps a tile, and some.
-DEPARTURE = 8 * P * TILES + 16
 # Which plane is repainted first: mountains, middle, far, hills, sky, near, track, foreground.
 _RANK = (4, 0, 3, 2, 1, 5, 6, 7)
 

@@ -43,7 +43,8 @@ def roll(road: Road, speed: Tensor, parallax: Tensor) -> Road:
 def choose(
     road: Road, painted: Tensor, embedding: Tensor, speed: Tensor, parallax: Tensor, slow: Tensor
 ) -> tuple[Tensor, Tensor]:
-    """The next job [4] int32: plane, side, first ring column of its tile, 1; and frames to it.
+    """The next job [4] int32: plane, side, first ring column of its tile, 1; and the frames [P]
+    until each plane wants country.
 
     What lies ahead of `slow` planes [P] bool is not replaced here: they are repainted whole.
     """
@@ -66,7 +67,7 @@ def choose(
     cell = (road.position // CELL * (numbers == plane)).sum().to(torch.int32)
     right = cell + VIEW_W + offset
     column = torch.where(left > 0, cell - TILE_CELLS - offset, right) % RING
-    return torch.cat([plane.reshape(1), left, column, torch.ones_like(left)]), frames.min()
+    return torch.cat([plane.reshape(1), left, column, torch.ones_like(left)]), frames
 
 
 def lay(

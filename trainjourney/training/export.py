@@ -23,7 +23,7 @@ from ..model.graphs import DECODED, DecoderGraph, EncoderGraph, PictureGraph
 from ..model.network import Network
 from ..model.planes import HEIGHT, TRAVEL, WIDTH
 from ..model.predictor import PredictorGraph
-from ..model.repaint import DEPARTURE
+from ..model.restart import DEPARTURE
 from ..model.ring import NOISE, STATE
 from ..scenery.ride import Ride
 from ..scenery.view import textures
