@@ -1,5 +1,6 @@
 """What tests share: a folder for what a show leaves behind, tiny models made once, a browser."""
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,8 @@ import pytest
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+    from serving import Served
+    from small_graphs import Graphs, State
 
     from trainjourney.training.dataset import Shards
 
@@ -129,6 +132,39 @@ def browser() -> Iterator["Browser"]:
         one = playwright.chromium.launch(executable_path=str(CHROMIUM), args=CHROMIUM_ARGS)
         yield one
         one.close()
+
+
+@pytest.fixture(scope="module")
+def page() -> "Iterator[Served]":
+    """A page for two viewers."""
+    from serving import served
+
+    with served(viewers=2) as one:
+        yield one
+
+
+@pytest.fixture(scope="module")
+def offer() -> bytes:
+    """A viewer's offer."""
+    from viewer import make_offer
+
+    return asyncio.run(make_offer()).encode()
+
+
+@pytest.fixture(scope="module")
+def graphs() -> "Graphs":
+    """The pocket's graphs over small networks that were never trained."""
+    from small_graphs import small_graphs
+
+    return small_graphs()
+
+
+@pytest.fixture(scope="module")
+def start(graphs: "Graphs") -> "State":
+    """A state of theirs, begun in a picture."""
+    from small_graphs import small_start
+
+    return small_start(graphs)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from small_graphs import Graphs, State, advance, encode, small_graphs, small_start, window
+from small_graphs import Graphs, State, advance, encode, small_graphs, window
 from small_tensors import another_look, random_masks, rng
 from surveyor import Surveyor, wanted_at
 from torch import Tensor
@@ -35,16 +35,6 @@ from trainjourney.model.ring import (
     to_columns,
 )
 from trainjourney.model.sampler import STEPS
-
-
-@pytest.fixture(scope="module")
-def graphs() -> Graphs:
-    return small_graphs()
-
-
-@pytest.fixture(scope="module")
-def start(graphs: Graphs) -> State:
-    return small_start(graphs)
 
 
 def decode(graphs: Graphs, state: State, speed: float = 0.0) -> Tensor:

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from small_graphs import Graphs, State, advance, small_graphs, small_start, window
+from small_graphs import Graphs, State, advance, window
 from small_tensors import another_look
 
 from trainjourney.model.planes import MATERIALS, ROWS, VIEW_W
@@ -12,16 +12,6 @@ from trainjourney.model.ring import CELL, RING, TILE_CELLS, P
 from trainjourney.model.sampler import STEPS
 
 SLOW = (0, 1, 2, 3)  # planes whose country would stay for long at cruising speed
-
-
-@pytest.fixture(scope="module")
-def graphs() -> Graphs:
-    return small_graphs()
-
-
-@pytest.fixture(scope="module")
-def start(graphs: Graphs) -> State:
-    return small_start(graphs)
 
 
 def ride(

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from small_graphs import Graphs, State, advance, small_graphs, small_start
+from small_graphs import Graphs, State, advance
 from small_tensors import another_look, rng
 
 from trainjourney.model.codec import LATENT
@@ -11,16 +11,6 @@ from trainjourney.model.repaint import RESTLESS
 from trainjourney.model.restart import BACK, IN_SIGHT, MOST, OWN, SPARE, go_back, may_restart
 from trainjourney.model.ring import NOISE, P
 from trainjourney.model.sampler import STEPS
-
-
-@pytest.fixture(scope="module")
-def graphs() -> Graphs:
-    return small_graphs()
-
-
-@pytest.fixture(scope="module")
-def start(graphs: Graphs) -> State:
-    return small_start(graphs)
 
 
 def asked(

@@ -45,17 +45,6 @@ def test_three_watch_and_each_frame_is_encoded_once(codec: str) -> None:
         wait_for(lambda: page.server.encoders["h264"].listeners == 0)
 
 
-@pytest.fixture(scope="module")
-def page() -> "Served":  # type: ignore[misc]
-    with served(viewers=2) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def offer() -> bytes:
-    return asyncio.run(make_offer()).encode()
-
-
 def test_a_session_is_created_trickled_to_and_ended(page: Served, offer: bytes) -> None:
     made = page.ask("POST", "/whep", offer, SDP)
     assert made.status == 201 and made.headers.get_content_type() == "application/sdp"

@@ -22,17 +22,6 @@ from trainjourney.outputs.webrtc import CONNECT_S, SILENT_S, SWEEP_S, RefusedErr
 SDP = {"Content-Type": "application/sdp"}
 
 
-@pytest.fixture(scope="module")
-def page() -> "Served":  # type: ignore[misc]
-    with served(viewers=2) as one:
-        yield one
-
-
-@pytest.fixture(scope="module")
-def offer() -> bytes:
-    return asyncio.run(make_offer()).encode()
-
-
 def mutilate(data: bytes, dice: random.Random) -> bytes:
     """An offer with some lines or bytes wrong."""
     lines = data.split(b"\r\n")

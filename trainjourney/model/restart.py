@@ -8,11 +8,9 @@ is half of a thing becomes one or goes. Where country is wanted soon there is no
 import torch
 from torch import Tensor
 
-from .codec import LATENT
-from .denoiser import between, lead
 from .repaint import RESTLESS, TILES
 from .ring import P
-from .sampler import STEPS
+from .sampler import STEPS, on_the_road
 
 # By plane, sky first. Of a tile's steps, the one that it goes back to: from an earlier one clouds
 # fade, and from a later one suns stay dented. How many times at most; wires gain nothing by it.
@@ -44,11 +42,6 @@ def may_restart(
 
 
 def go_back(tile: Tensor, plane: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
-    """A tile [DREAMT, TALL, TILE] of a `plane` [1] with `noise` of its shape; and its time [1].
-
-    The signs go back to their own time.
-    """
+    """A tile [DREAMT, TALL, TILE] of a `plane` [1] with `noise` of its shape; and its time [1]."""
     time = torch.tensor(BACK)[plane.long()] / STEPS
-    latent = between(tile[None, :LATENT], noise[None, :LATENT], time)
-    signs = between(tile[None, LATENT:], noise[None, LATENT:], lead(time))
-    return torch.cat([latent, signs], 1)[0], time
+    return on_the_road(tile[None], noise[None], time)[0], time

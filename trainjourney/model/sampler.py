@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from .codec import LATENT
-from .denoiser import lead
+from .denoiser import between, lead
 
 STEPS = 8  # a tile in the runway gets, one per predicted frame at cruising speed
 
@@ -20,6 +20,15 @@ def euler(tile: Tensor, velocity: Tensor, time: Tensor, stride: Tensor) -> Tenso
     signs = tile.shape[1] - LATENT
     pace = torch.cat([stride[:, None].expand(-1, LATENT), ahead[:, None].expand(-1, signs)], 1)
     return tile + pace[:, :, None, None] * velocity
+
+
+def on_the_road(tile: Tensor, noise: Tensor, time: Tensor) -> Tensor:
+    """A tile [B, DREAMT, ...] at `time` [B] on its road from `noise` of its shape.
+
+    The signs are where their own time says, which leads the latent's.
+    """
+    latent = between(tile[:, :LATENT], noise[:, :LATENT], time)
+    return torch.cat([latent, between(tile[:, LATENT:], noise[:, LATENT:], lead(time))], 1)
 
 
 def sample(

@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from ..model.codec import LATENT, Codec
 from ..model.decoder import Decoder
-from ..model.denoiser import between, draw_times, lead, roughen, velocity
+from ..model.denoiser import draw_times, lead, roughen, velocity
 from ..model.embedder import SIZE, Embedder
 from ..model.network import CONTEXT, TILE, Network
 from ..model.planes import DOWN, VIEW_W
-from ..model.sampler import sample
+from ..model.sampler import on_the_road, sample
 from .care import Care, careful
 from .codec_stage import draw_masks
 from .country import open_country
@@ -128,9 +128,7 @@ class DreamStage:
         plane = told[3]
         noise = self.noise(tile, rng)
         time = draw_times(len(tile), rng).to(self.device)
-        parts = [tile[:, :LATENT], tile[:, LATENT:]], [noise[:, :LATENT], noise[:, LATENT:]]
-        paths = [between(x, z, t) for x, z, t in zip(*parts, (time, lead(time)), strict=True)]
-        said = self.network(torch.cat(paths, 1), time, *told).float()
+        said = self.network(on_the_road(tile, noise, time), time, *told).float()
         error = (said - velocity(tile, noise)).square()
         error = careful(error, self.care.of(tile[:, LATENT:]), time)
         open_ = (lead(time) < 1.0).float()  # signs already certain

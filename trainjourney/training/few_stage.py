@@ -15,9 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ..model.codec import LATENT
-from ..model.denoiser import between, lead
 from ..model.network import Network
-from ..model.sampler import STEPS, euler
+from ..model.sampler import STEPS, euler, on_the_road
 from .device import compiled
 from .dream_stage import DreamStage, Told
 from .few_losses import Says, guided
@@ -51,9 +50,7 @@ class FewStage:
         noise = self.dream.noise(tile, rng)
         time = (torch.randint(STEPS, (b,), generator=rng) / STEPS).to(tile.device)
         stride = torch.full_like(time, 1.0 / STEPS)
-        z = between(tile[:, :LATENT], noise[:, :LATENT], time)
-        signs = between(tile[:, LATENT:], noise[:, LATENT:], lead(time))
-        start = torch.cat([z, signs], 1)
+        start = on_the_road(tile, noise, time)
         with torch.no_grad():
             goal = self.arrive(start, time, stride, *told)
         torch.clear_autocast_cache()
