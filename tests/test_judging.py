@@ -197,6 +197,10 @@ def test_look_response_of_a_melt_of_known_length() -> None:
     assert response.look_error(looks[0], looks[0], looks[-1]) == pytest.approx(1.0)
     never = response.respond(times, np.repeat(looks[:1], len(times), 0), 100)
     assert never.half == never.most == np.inf
+    at_once = response.cut(looks[:20], looks[-40:], 5)
+    assert at_once.half == at_once.most == 5.0
+    late = np.concatenate([looks[:1].repeat(9, 0), looks[-1:].repeat(31, 0)])
+    assert response.cut(looks[:20], late, 5).most == 50.0
 
 
 def test_edges_of_a_carried_frame(ride: Ride) -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from trainjourney.journey.noise import draw_noise
+from trainjourney.inference.noise import NoiseAhead, draw_noise
 
 
 def test_a_frame_s_noise_does_not_ask_for_those_before_it() -> None:
@@ -27,3 +27,12 @@ def test_noise_is_standard_normal_and_neighbours_are_strangers() -> None:
 def test_numpy_still_makes_the_same_film() -> None:
     known = [1.1197171, -1.2581526, 0.7917979, -1.7999631]
     np.testing.assert_allclose(draw_noise(1, 2, (4,)), known, rtol=1e-5)
+
+
+def test_drawn_ahead_it_is_the_same_whatever_is_asked_for() -> None:
+    """In order, backwards, begun anew, of another seed: what was drawn ahead is never mistaken."""
+    ahead = NoiseAhead((2, 5))
+    asked = [(7, 0, 1), (7, 1, 2), (7, 1, 2), (7, 9, 8), (7, 8, 7), (8, 7, 8), (7, 8, 9)]
+    for seed, number, following in asked:
+        taken = ahead.take(seed, number, following)
+        np.testing.assert_array_equal(taken, draw_noise(seed, number, (2, 5)))

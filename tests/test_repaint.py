@@ -51,6 +51,30 @@ def test_a_new_look_repaints_the_slow_planes_where_they_are_seen(repainted: list
     assert float(states[-1]["seen"][P - 1] @ look) > 0.99
 
 
+def test_the_sky_first_and_one_plane_after_the_other(repainted: list[State]) -> None:
+    begun = [int(state["work"][0]) for state in repainted if state["work"][2] == TILES]
+    order = list(dict.fromkeys(begun))
+    assert order[:2] == [0, 1] and set(SLOW) <= set(order)
+
+
+def test_what_passes_by_is_dreamt_in_half_the_frames_meanwhile(
+    graphs: Graphs, start: State, repainted: list[State]
+) -> None:
+    def pace(states: list[State]) -> float:
+        """The least time that a frame gave to a tile of the fastest planes."""
+        steps = [
+            float(after["time"] - before["time"])
+            for before, after in zip(states[:-1], states[1:], strict=True)
+            if before["job"][3] == 1 and before["job"][0] > 5
+            and torch.equal(before["job"], after["job"])
+        ]  # fmt: skip
+        assert len(steps) > 8
+        return min(step for step in steps if step > 0.0)
+
+    calm = ride(graphs, start, start["origin"], 200)
+    assert pace(repainted[5:90]) >= 2.0 / STEPS > 1.5 * pace(calm[60:])
+
+
 def test_a_tile_dissolves_without_a_jump(repainted: list[State]) -> None:
     states = repainted[:91]
     begun = next(t for t, state in enumerate(states) if state["laying"][2])

@@ -8,20 +8,30 @@ from small_tensors import another_look, rng
 from trainjourney.model.codec import LATENT
 from trainjourney.model.denoiser import lead
 from trainjourney.model.repaint import RESTLESS
-from trainjourney.model.restart import BACK, IN_SIGHT, MOST, OWN, SPARE, go_back, may_restart
+from trainjourney.model.restart import (
+    BACK,
+    HURRIED,
+    IN_SIGHT,
+    LEAST,
+    MOST,
+    OWN,
+    SPARE,
+    go_back,
+    may_restart,
+)
 from trainjourney.model.ring import NOISE, P
 from trainjourney.model.sampler import STEPS
 
 
 def asked(
     plane: int = 0, kind: int = 1, restarts: int = 0, frames: float = 1e6, own: float = OWN + 1,
-    speed: float = 1.0, departs: bool = False, dream: float = 0.0,
+    speed: float = 1.0, departs: bool = False, dream: float = 0.0, hurry: bool = False,
 ) -> bool:  # fmt: skip
     job = torch.tensor([plane, 0, 0, kind], dtype=torch.int32)
     count = torch.tensor([restarts], dtype=torch.int32)
     waits = torch.full((P,), 1e6)
     waits[(plane + 1) % P], waits[plane] = frames, own
-    given = (torch.tensor(x) for x in (speed, departs, dream))
+    given = (torch.tensor(x) for x in (speed, departs, dream, hurry))
     return bool(may_restart(job, count, waits, *given))
 
 
@@ -36,11 +46,28 @@ def test_only_where_there_is_time() -> None:
     assert asked(kind=2, frames=0.0, departs=True, dream=1.0), "a departure waits for nothing"
 
 
-@pytest.mark.parametrize(("kind", "most"), [(1, MOST), (2, IN_SIGHT)])
-def test_so_many_times_and_no_more(kind: int, most: tuple[int, ...]) -> None:
+@pytest.mark.parametrize(
+    ("kind", "hurry", "departs", "most"),
+    [
+        (1, False, False, MOST),
+        (2, False, False, IN_SIGHT),
+        (2, True, False, HURRIED),
+        (2, True, True, IN_SIGHT),
+    ],
+)
+def test_so_many_times_and_no_more(
+    kind: int, hurry: bool, departs: bool, most: tuple[int, ...]
+) -> None:
     for plane, times in enumerate(most):
-        assert not asked(plane, kind, times)
-        assert times == 0 or asked(plane, kind, times - 1)
+        assert not asked(plane, kind, times, hurry=hurry, departs=departs)
+        assert times == 0 or asked(plane, kind, times - 1, hurry=hurry, departs=departs)
+
+
+def test_in_a_hurry_the_sky_waits_less_for_others() -> None:
+    assert HURRIED[0] and not any(HURRIED[1:])
+    assert asked(kind=2, hurry=True, frames=LEAST + 1)
+    assert not asked(kind=2, hurry=True, frames=LEAST)
+    assert not asked(kind=1, hurry=True, frames=LEAST + 1), "what is out of sight can wait"
 
 
 def test_it_goes_back_to_its_place_on_the_road() -> None:
@@ -58,7 +85,7 @@ def test_it_goes_back_to_its_place_on_the_road() -> None:
 def test_a_train_with_time_restarts_and_one_in_a_hurry_does_not(
     graphs: Graphs, start: State
 ) -> None:
-    """Rolling in one look, slow planes go back to the full; while looks change none does."""
+    """Rolling in one look, slow planes go back to the full; while looks change, the sky alone."""
     state, most = start, [0] * P
     for t in range(400):
         state = advance(graphs, state, t, 0.5)

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from trainjourney.inference import Bundle, Engine, GaveWay, find_bundle, load_bundle, open_engine
 from trainjourney.inference.band import figures
+from trainjourney.inference.noise import draw_noise
 from trainjourney.journey.melt import Melt
-from trainjourney.journey.noise import draw_noise
 from trainjourney.journey.picture import load_picture
 from trainjourney.journey.world import DreamWorld
 from trainjourney.judging.judge import judge

@@ -67,7 +67,7 @@ class Baseline:
         with opening(bundle.folder):
             make = _recipe(tiny, kind, device, frame.width, frame.height)
             if compiled:
-                make = torch.compile(make, mode="max-autotune-no-cudagraphs", dynamic=False)
+                make = torch.compile(make, dynamic=False)
 
             def begin(given: Tensors, made: Tensors) -> Callable[[], None]:
                 def launch() -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle, find_bundle, load_bundle
 from trainjourney.inference.engine import open_engine
+from trainjourney.inference.noise import NoiseAhead
 from trainjourney.settings import Config
 from trainjourney.side_by_side import core_count
 from trainjourney.types import State
@@ -117,10 +118,10 @@ class Drive:
         }
         steps = bundle.manifest.training.get("facts", {}).get("steps")
         self.facts |= {"steps": len(steps)} if steps else {}
-        self._bundle, self._random = bundle, np.random.default_rng(0)
+        self._bundle, self._noise, self._number = bundle, NoiseAhead(bundle.manifest.noise.shape), 0
         shape = bundle.manifest.frame_shape
         self._slot = np.zeros(shape, np.uint8)  # as the ring's, where frames are handed over
-        start = self._random.integers(0, 256, shape, dtype=np.uint8)
+        start = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         self._state: State = self._engine.encode(start)
         self._beside = ThreadPoolExecutor(1) if self._engine.side_by_side else None
 
@@ -143,8 +144,9 @@ class Drive:
 
     def _predict(self) -> tuple[State, float]:
         """The next state, and the ms it took."""
-        shape, look = self._bundle.manifest.noise.shape, self._bundle.looks[0].embedding
-        noise = self._random.standard_normal(shape, dtype=np.float32)
+        look = self._bundle.looks[0].embedding
+        noise = self._noise.take(0, self._number, self._number + 1)
+        self._number += 1
         since = time.perf_counter()
         state = self._engine.predict(self._state, noise, look, 1.0, 0.2)
         return state, 1000.0 * (time.perf_counter() - since)

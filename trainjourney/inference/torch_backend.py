@@ -59,7 +59,7 @@ class Torch:
                 self._modules = self._build(bundle)
             module = self._modules[name.removesuffix(".onnx")]
             if self._compiled and name in EVERY_FRAME:  # the others are not worth its minutes
-                module = torch.compile(module, mode="max-autotune-no-cudagraphs", dynamic=False)
+                module = torch.compile(module, dynamic=False)
             (inputs, outputs), stays = wanted_ports(bundle.manifest, name), name in STAY
             if name == "decoder.onnx":
                 inputs = {one.name: inputs[one.name] for one in bundle.manifest.state}

@@ -19,8 +19,8 @@ import numpy as np
 
 from trainjourney.errors import BackendError, PictureError
 from trainjourney.inference import Engine, GaveWay, Manifest, Overtaken, never
+from trainjourney.inference.noise import NoiseAhead
 from trainjourney.journey.guard import Guard
-from trainjourney.journey.noise import draw_noise
 from trainjourney.journey.picture import blend, load_picture
 from trainjourney.types import Controls, Embedding, Frame, State
 
@@ -44,6 +44,7 @@ class DreamWorld:
         self._frame: Frame | None = None
         self._due: Callable[[], State] | None = None  # gives the state of a frame that is out
         self._beside = ThreadPoolExecutor(1) if engine.side_by_side else None
+        self._noise = NoiseAhead(manifest.noise.shape)
         self.guard = Guard(manifest.band, manifest.frame.fps)
         self._left: Frame | None = None  # the last picture before a departure, while it fades
         self.unseen = 0  # steps of a departure until its country can be seen
@@ -185,7 +186,7 @@ class DreamWorld:
 
     def _predict(self, number: int, controls: Controls, overtaken: Overtaken = never) -> State:
         """The state after this one, with the noise of that number. Raises BackendError, GaveWay."""
-        noise = draw_noise(self.seed, number, self.manifest.noise.shape)
+        noise = self._noise.take(self.seed, number, number - 1 if self.unseen else number + 1)
         state = self.engine.predict(
             self._state, noise, controls.embedding, controls.speed, controls.dream, overtaken
         )

@@ -14,7 +14,7 @@ from .crew import film_plan
 from .eye import Eye
 from .filming import Studio, film_real, kept_observation, key_of
 from .films import Film, frozen_film, real_ride, to_bytes, warped_film
-from .measures import Case, Figures, Real, measure, settle_real
+from .measures import Case, Figures, Real, measure, real_cuts, settle_real
 from .observer import Observation, Observer
 from .plan import Plan, plan_shots
 
@@ -81,6 +81,7 @@ def judge(
         "floor": measure(Case({look: [film] for look, film in real.films.items()}), real),
     }
     figures["floor"] |= {"carried": 1.0, "survival_10k": 1.0, "survival_30k": 1.0}
+    figures["floor"] |= real_cuts(real, [(shot.look, shot.to) for shot in plan.of("switch")])
     if plan.baselines:
         for name in ("copy", "warp"):
             figures[name] = measure(_baseline(name, eye, plan, report, watcher), real)

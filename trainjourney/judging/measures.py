@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from . import colour, form, novelty, response, steady, survival, travel
-from .observer import Observation
+from .observer import EVERY, Observation
 from .picture import Floats
 from .plan import SWITCH
 
@@ -176,6 +176,22 @@ def _look(case: Case, real: Real) -> Figures:
         "look_50": _mean(halves), "look_90": _mean(mosts), "look_error": _mean(errors),
         "look_named": _mean(named), "held": _mean(held),
     }  # fmt: skip
+
+
+def real_cuts(real: Real, switches: Sequence[tuple[str, str]]) -> Figures:
+    """What the response to these switches reads where it is a cut of real country."""
+    halves, mosts = [], []
+    for look, to in switches:
+        if not {look, to} <= set(real.films):
+            continue
+        first, second = (real.films[name] for name in (look, to))
+        befores = survival.windows(first.times, first.palette).values()
+        afters = survival.windows(second.times, second.palette).values()
+        for before, after in zip(befores, afters, strict=False):
+            answer = response.cut(before[: SWITCH // EVERY], after, EVERY)
+            halves.append(answer.half)
+            mosts.append(answer.most)
+    return {"look_50": _mean(halves), "look_90": _mean(mosts)}
 
 
 def _form(case: Case, real: Real) -> Figures:

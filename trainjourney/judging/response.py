@@ -39,6 +39,14 @@ def respond(times: Floats, looks: Floats, switch: int) -> Response:
     return Response(_first(since, progress, 0.5), _first(since, progress, 0.9), since, progress)
 
 
+def cut(before: Floats, after: Floats, every: int) -> Response:
+    """Response of a film that is other country from one frame to the next: of `before` [n, d] and
+    `after` [m, d], a sample `every` so many frames. What passes by makes even that slow at times.
+    """
+    times = every * np.arange(1.0, len(before) + len(after) + 1.0)
+    return respond(times, np.concatenate([before, after]), every * len(before))
+
+
 def look_error(end: Floats, start: Floats, wanted: Floats) -> float:
     """Share of the way to the `wanted` look [d] that is still open at the end of a film."""
     way = float(np.linalg.norm(wanted - start))

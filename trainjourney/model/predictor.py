@@ -9,13 +9,26 @@ from .codec import LATENT, Codec
 from .denoiser import roughen
 from .network import CONTEXT, TALL, Network
 from .planes import DOWN, MATERIALS, PLANES, VIEW_W
-from .repaint import FREE, TILES, WAIT, Repaint, begin, dissolve, finish, lingering, ready, settle
+from .repaint import (
+    FREE,
+    TILES,
+    WAIT,
+    Repaint,
+    begin,
+    dissolve,
+    finish,
+    lingering,
+    out_of_date,
+    ready,
+    settle,
+)
 from .restart import go_back, may_restart
 from .ring import CELL, CHANNELS, CONTEXT_CELLS, RING, TILE_CELLS, P, from_columns
 from .runway import STALE, STILL, Road, choose, lay, roll
 from .sampler import STEPS, euler
 
 STRIDE = 1.0 / STEPS  # of time in a frame at cruising speed
+HASTE = 1.0  # strides more for track and foreground, while others are repainted
 SHARPNESS = 1.8  # of what was dreamt: half of a house would cross the window as a ghost
 # Of the noise that a tile sets out from (truncation, Brock et al. 2019): less in the rows of the
 # wires, where nothing is to surprise and one that breaks is seen by all.
@@ -53,7 +66,9 @@ class PredictorGraph(nn.Module):
         idle = job[3:] < 1
         slow = lingering(again, speed, self.parallax)
         wish, frames = choose(road, painted, embedding, speed, self.parallax, slow)
-        other, able, taken = begin(again, road, embedding, dream, slow)
+        stale = out_of_date(again, embedding, slow)
+        hurry = stale.any()
+        other, able, taken = begin(again, road, stale, dream, slow)
         departs = (dream > FREE) & (speed.abs() < STILL)  # no country is wanted but in the window
         able = able & ((frames.min() > WAIT) | departs)
         started = idle & able & (taken[2] == TILES)
@@ -76,10 +91,12 @@ class PredictorGraph(nn.Module):
         told = torch.where(job[3] == 2, again.aim, embedding)
         follows = 1.0 - free.float()
         field = self.network(tile[None], time, rough, follows, level, number, told[None])
-        stride = torch.minimum(self._stride(road, job, speed), 1.0 - time)
+        stride = torch.minimum(self._stride(road, job, speed, hurry), 1.0 - time)
         tile, time = euler(tile[None], field, time, stride)[0], time + stride
 
-        once_more = (time > 0.999) & may_restart(job, restarts, frames, speed, departs, dream)
+        once_more = (time > 0.999) & may_restart(
+            job, restarts, frames, speed, departs, dream, hurry
+        )
         back, earlier = go_back(tile, job[:1], noise[0])
         done = ((time > 0.999) & ready(again, job) & ~once_more).to(torch.int32)[0]
         joined = torch.cat([context[..., -SEAM:], tile[None, :LATENT]], 3)
@@ -120,10 +137,12 @@ class PredictorGraph(nn.Module):
         columns = ring[at.long()].float() / 255.0
         return from_columns(columns[None], CHANNELS)[:, :MATERIALS]
 
-    def _stride(self, road: Road, job: Tensor, speed: Tensor) -> Tensor:
-        """Of time in this frame, [1]: longer at speed, and where hardly any country is left."""
+    def _stride(self, road: Road, job: Tensor, speed: Tensor, hurry: Tensor) -> Tensor:
+        """Of time in this frame, [1]: longer at speed, where hardly any country is left, and, in a
+        `hurry` to repaint, for what passes by soon."""
         mine = torch.arange(P, dtype=torch.int32) == job[0]
         margin = (road.margin(job[1]) * mine).sum()
         pressed = (margin < TILE_CELLS * CELL // 8).float() * 2.0
-        stride = (speed.abs() / 0.9 + pressed).clamp(min=1.0, max=4.0) * STRIDE
+        passing = (hurry & (job[0] >= TRACK) & (job[3] == 1)).float() * HASTE
+        stride = (speed.abs() / 0.9 + pressed + passing).clamp(min=1.0, max=4.0) * STRIDE
         return stride.reshape(1)

@@ -18,13 +18,13 @@ from .runway import STALE, STILL, Road
 
 TILES = 3  # of a repainting: two cover the window, the third what enters next
 SLOW = 150.0  # frames that a plane's country still stays in the window, from which it is repainted
-RIPPLE, MELT = 8.0, 6.0  # frames until a tile's last column begins to dissolve, and one column's
+RIPPLE, MELT = 6.0, 5.0  # frames until a tile's last column begins to dissolve, and one column's
 ROUND = int(RIPPLE + MELT)  # frames of a whole tile's dissolving
 WAIT = 14.0  # frames that the runway must be able to wait
 RESTLESS = 0.65  # of the dream lever, from which planes are repainted by turns
 FREE = 0.95  # from which a repainting follows nothing that was, and dissolves at once
-# Which plane is repainted first: mountains, middle, far, hills, sky, near, track, foreground.
-_RANK = (4, 0, 3, 2, 1, 5, 6, 7)
+# Which plane is repainted first: sky, mountains, middle, hills, far, near, track, foreground.
+_RANK = (0, 1, 3, 4, 2, 5, 6, 7)
 
 
 @dataclass(frozen=True)
@@ -55,16 +55,20 @@ def lingering(again: Repaint, speed: Tensor, parallax: Tensor) -> Tensor:
     return whole.float() / CELL / pace > SLOW
 
 
+def out_of_date(again: Repaint, embedding: Tensor, slow: Tensor) -> Tensor:
+    """Planes that stay in the window and show there another look than the present one, [P] bool."""
+    return slow & ((again.seen @ embedding) < STALE)
+
+
 def begin(
-    again: Repaint, road: Road, embedding: Tensor, dream: Tensor, slow: Tensor
+    again: Repaint, road: Road, stale: Tensor, dream: Tensor, slow: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The next tile to repaint: job [4] int32, whether there is one, and `work` if it is taken."""
     rank = torch.tensor(_RANK, dtype=torch.int32)
     numbers = torch.arange(P, dtype=torch.int32)
-    stale = (again.seen @ embedding) < STALE
-    wanted = slow & (stale | (dream > RESTLESS))
+    wanted = torch.where(stale.any(), stale, slow & (dream > RESTLESS))
     last = (rank * (numbers == again.work[3])).sum()
-    turn = (rank - last - 1) % P
+    turn = torch.where(stale.any(), rank, (rank - last - 1) % P)
     fresh_plane = torch.where(wanted, turn, turn + P).argmin().to(torch.int32)
     going = again.work[2] > 0
     plane = torch.where(going, again.work[0], fresh_plane)

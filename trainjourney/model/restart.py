@@ -16,10 +16,12 @@ from .sampler import STEPS, on_the_road
 # fade, and from a later one suns stay dented. How many times at most; wires gain nothing by it.
 BACK = (3, 5, 5, 5, 5, 5, 5, 5)
 MOST = (6, 4, 4, 4, 4, 4, 0, 0)
-IN_SIGHT = (3, 2, 1, 1, 1, 1, 0, 0)  # of a repainting, which is waited for
+IN_SIGHT = (5, 2, 1, 1, 1, 1, 0, 0)  # of a repainting, which is waited for
+HURRIED = (2, 0, 0, 0, 0, 0, 0, 0)  # while more is out of date: suns stay in sight for minutes
 # Frames of cruising that all other planes must be able to wait: less where a tile is seen for long.
 SPARE = (24.0, 24.0, 24.0, 32.0, 40.0, 48.0, 48.0, 48.0)
 OWN = 12.0  # and the tile's own
+LEAST = 12.0  # of all, in a hurry
 # Steps of standing and dreaming freely after which nothing of what was is left in the window.
 DEPARTURE = 16 + TILES * sum(
     STEPS + times * (STEPS - back) for times, back in zip(IN_SIGHT, BACK, strict=True)
@@ -27,17 +29,22 @@ DEPARTURE = 16 + TILES * sum(
 
 
 def may_restart(
-    job: Tensor, restarts: Tensor, frames: Tensor, speed: Tensor, departs: Tensor, dream: Tensor
-) -> Tensor:
+    job: Tensor, restarts: Tensor, frames: Tensor, speed: Tensor, departs: Tensor, dream: Tensor,
+    hurry: Tensor,
+) -> Tensor:  # fmt: skip
     """Whether a finished tile of `job` [4] is to go back once more, [1] bool.
 
     It did `restarts` [1] times; every plane wants country in so many `frames` [P]. A train that
-    `departs` waits for nothing else; one that dreams wildly restarts nothing.
+    `departs` waits for nothing else; one that dreams wildly restarts nothing. In a `hurry` to
+    repaint hardly anything goes back.
     """
     plane, repainting = job[:1].long(), job[3] == 2
     wait = torch.where(torch.arange(P) == plane, OWN, torch.tensor(SPARE)[plane])
+    wait = torch.where(hurry & repainting, LEAST, wait)
     calm = (dream <= RESTLESS) & ((frames * speed.abs().clamp(min=1.0)) > wait).all()
-    most = torch.where(repainting, torch.tensor(IN_SIGHT)[plane], torch.tensor(MOST)[plane])
+    unseen, in_sight, hurried = (torch.tensor(x)[plane] for x in (MOST, IN_SIGHT, HURRIED))
+    in_sight = torch.where(hurry & ~departs, hurried, in_sight)
+    most = torch.where(repainting, in_sight, unseen)
     return (restarts < most) & (departs | calm)
 
 
