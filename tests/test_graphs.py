@@ -22,7 +22,8 @@ from trainjourney.model.planes import (
     VIEW_W,
     WIDTH,
 )
-from trainjourney.model.predictor import CALM, TRACK, WIRES
+from trainjourney.model.predictor import CALM, WIRES
+from trainjourney.model.repaint import TRACK
 from trainjourney.model.ring import (
     CELL,
     CHANNELS,

@@ -6,7 +6,7 @@ from small_graphs import Graphs, State, advance, window
 from small_tensors import another_look
 
 from trainjourney.model.planes import MATERIALS, ROWS, VIEW_W
-from trainjourney.model.repaint import RESTLESS, ROUND, TILES
+from trainjourney.model.repaint import RESTLESS, ROUND, TILES, TRACK
 from trainjourney.model.restart import DEPARTURE
 from trainjourney.model.ring import CELL, RING, TILE_CELLS, P
 from trainjourney.model.sampler import STEPS
@@ -108,6 +108,21 @@ def test_a_standing_train_is_repainted_as_a_whole(graphs: Graphs, start: State) 
 def test_the_dream_lever_far_up_repaints_by_turns(graphs: Graphs, start: State) -> None:
     states = ride(graphs, start, start["origin"], 300, dream=RESTLESS + 0.1)
     assert len({int(state["work"][3]) for state in states}) > 3
+
+
+def test_a_departure_s_track_begins_before_the_window(graphs: Graphs, start: State) -> None:
+    """Its first tile follows nothing, and would be seen to; of other planes it is not."""
+    states = ride(graphs, start, another_look(4), DEPARTURE, 0.0, 1.0)
+    first: dict[int, tuple[int, int]] = {}
+    for state in states:
+        plane, column, tiles, _ = state["work"].tolist()
+        if tiles and state["job"][3] == 2:
+            first.setdefault(plane, (column, tiles))
+    for plane, (column, tiles) in first.items():
+        early = TILE_CELLS if plane == TRACK else 0
+        place = int(states[0]["position"][plane]) // CELL - early
+        assert (column, tiles) == (place % RING, TILES + bool(early)), f"plane {plane}"
+    assert set(first) == set(range(P))
 
 
 def test_a_departure_leaves_nothing_of_what_was(graphs: Graphs, start: State) -> None:

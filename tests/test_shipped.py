@@ -20,8 +20,12 @@ from trainjourney.journey.world import DreamWorld
 from trainjourney.judging.judge import judge
 from trainjourney.judging.published import published, worse
 from trainjourney.judging.report import summarise
+from trainjourney.model.planes import MATERIALS, ROWS, VIEW_W
+from trainjourney.model.repaint import TRACK
+from trainjourney.model.ring import CELL, CHANNELS, RING, P
 from trainjourney.types import Controls, Embedding, Frame
 
+SEEDS = ((3, 4), (6, 7))  # of departures that once had broken wires
 POCKET = Path(__file__).resolve().parent.parent / "engines" / "pocket"
 
 
@@ -40,6 +44,26 @@ def test_the_shipped_pocket_can_depart_and_knows_its_band() -> None:
     manifest = load_bundle(POCKET).manifest
     assert manifest.departure > 0 and manifest.band is not None
     assert manifest.training["preset"] == "s"
+
+
+def test_a_departure_s_wires_are_whole(pocket: tuple[Bundle, list[Engine]]) -> None:
+    """What is seen first: nowhere in the window are three columns without a wire."""
+    bundle, engines = pocket
+
+    def torn(engine: Engine, seed: int) -> int:
+        world = DreamWorld(engine, bundle.manifest, seed)
+        world.reset(None)
+        world.set_out(bundle.looks[0].embedding)
+        at = (int(world.state["position"][TRACK]) // CELL + np.arange(VIEW_W)) % RING
+        track = world.state["ring"].reshape(P, RING, CHANNELS, ROWS)[TRACK, at, :MATERIALS]
+        bare = np.asarray((track[..., 2:30] > 128).sum((1, 2)) == 0)
+        return int((bare[:-2] & bare[1:-1] & bare[2:]).sum())
+
+    def share(i: int) -> list[int]:
+        return [torn(engines[i], seed) for seed in SEEDS[i]]
+
+    with ThreadPoolExecutor(len(engines)) as pool:
+        assert list(pool.map(share, range(len(engines)))) == [[0, 0], [0, 0]]
 
 
 # --- pictures that are nothing like a landscape -----------------------------------------------

@@ -11,7 +11,7 @@ from .network import CONTEXT, TALL, Network
 from .planes import DOWN, MATERIALS, PLANES, VIEW_W
 from .repaint import (
     FREE,
-    TILES,
+    TRACK,
     WAIT,
     Repaint,
     begin,
@@ -21,6 +21,7 @@ from .repaint import (
     out_of_date,
     ready,
     settle,
+    whole,
 )
 from .restart import go_back, may_restart
 from .ring import CELL, CHANNELS, CONTEXT_CELLS, RING, TILE_CELLS, P, from_columns
@@ -29,10 +30,11 @@ from .sampler import STEPS, euler
 
 STRIDE = 1.0 / STEPS  # of time in a frame at cruising speed
 HASTE = 1.0  # strides more for track and foreground, while others are repainted
+FOLLOWING = 0.2  # of the dream lever, of tiles after the first of a departure
 SHARPNESS = 1.8  # of what was dreamt: half of a house would cross the window as a ghost
 # Of the noise that a tile sets out from (truncation, Brock et al. 2019): less in the rows of the
 # wires, where nothing is to surprise and one that breaks is seen by all.
-CALM, TRACK, WIRES = 0.5, 6, slice(0, 8)  # the plane, its latent rows
+CALM, WIRES = 0.5, slice(0, 8)  # their latent rows on the track
 SEAM = 4  # latent columns of context decoded along with a tile, so that no seam shows
 
 
@@ -71,7 +73,7 @@ class PredictorGraph(nn.Module):
         other, able, taken = begin(again, road, stale, dream, slow)
         departs = (dream > FREE) & (speed.abs() < STILL)  # no country is wanted but in the window
         able = able & ((frames.min() > WAIT) | departs)
-        started = idle & able & (taken[2] == TILES)
+        started = idle & able & (taken[2] == whole(taken[0], dream))
         again = replace(
             again,
             work=torch.where(idle & able, taken, again.work),
@@ -79,14 +81,16 @@ class PredictorGraph(nn.Module):
         )
         job = torch.where(idle, torch.where(able, other, wish), job)
         number = job[:1].long()
-        tile = torch.where(idle[:, None, None], self.calm[number] * noise[0], tile)
+        free = (job[3:] == 2) & (again.work[2:3] == whole(job[:1], dream)) & (dream > FREE)
+        calm = torch.where(free[:, None, None], torch.ones_like(self.calm[:1]), self.calm[number])
+        tile = torch.where(idle[:, None, None], calm[0] * noise[0], tile)
         time = torch.where(idle, torch.zeros_like(time), time)
         restarts = torch.where(idle, torch.zeros_like(restarts), restarts)
 
-        free = (job[3:] == 2) & (again.work[2:3] == TILES) & (dream > FREE)
         context = self.codec.encode(self._context(ring, job), number)
         context = torch.where(free, torch.zeros_like(context), context)
-        level = (0.6 * dream).reshape(1)
+        # what a departure goes on from was dreamt in it
+        level = 0.6 * torch.where(departs & ~free, torch.full_like(dream, FOLLOWING), dream)
         rough = roughen(context, level, noise[1][None, :LATENT, :, :CONTEXT])
         told = torch.where(job[3] == 2, again.aim, embedding)
         follows = 1.0 - free.float()

@@ -23,6 +23,7 @@ ROUND = int(RIPPLE + MELT)  # frames of a whole tile's dissolving
 WAIT = 14.0  # frames that the runway must be able to wait
 RESTLESS = 0.65  # of the dream lever, from which planes are repainted by turns
 FREE = 0.95  # from which a repainting follows nothing that was, and dissolves at once
+TRACK = 6  # the plane of the wires
 # Which plane is repainted first: sky, mountains, middle, hills, far, near, track, foreground.
 _RANK = (0, 1, 3, 4, 2, 5, 6, 7)
 
@@ -60,25 +61,32 @@ def out_of_date(again: Repaint, embedding: Tensor, slow: Tensor) -> Tensor:
     return slow & ((again.seen @ embedding) < STALE)
 
 
+def whole(plane: Tensor, dream: Tensor) -> Tensor:
+    """How many tiles a repainting of a plane takes. A free one of the track begins before the
+    window: in a tile that follows nothing, wires are broken one time in seven."""
+    return TILES + ((plane == TRACK) & (dream > FREE)).to(torch.int32)
+
+
 def begin(
     again: Repaint, road: Road, stale: Tensor, dream: Tensor, slow: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The next tile to repaint: job [4] int32, whether there is one, and `work` if it is taken."""
     rank = torch.tensor(_RANK, dtype=torch.int32)
     numbers = torch.arange(P, dtype=torch.int32)
-    wanted = torch.where(stale.any(), stale, slow & (dream > RESTLESS))
+    wanted = stale | (slow & (dream > RESTLESS) & ~stale.any())
     last = (rank * (numbers == again.work[3])).sum()
     turn = torch.where(stale.any(), rank, (rank - last - 1) % P)
     fresh_plane = torch.where(wanted, turn, turn + P).argmin().to(torch.int32)
     going = again.work[2] > 0
     plane = torch.where(going, again.work[0], fresh_plane)
     cell = (road.position // CELL * (numbers == plane)).sum().to(torch.int32)
+    cell = (cell - (whole(plane, dream) - TILES) * TILE_CELLS) % RING
     column = torch.where(going, again.work[1], cell)
     free = (again.laying[2] < 1) | (again.laying[2] >= ROUND - 8)  # eight frames of dreaming
     able = (going | wanted.any()) & free
     one = torch.ones(1, dtype=torch.int32)
     job = torch.cat([plane.reshape(1), one * 0, column.reshape(1), one * 2])
-    tiles = torch.where(going, again.work[2], one[0] * TILES)
+    tiles = torch.where(going, again.work[2], whole(plane, dream))
     work = torch.cat(
         [plane.reshape(1), column.reshape(1), tiles.reshape(1), again.work[3].reshape(1)]
     )

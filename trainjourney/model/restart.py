@@ -8,24 +8,23 @@ is half of a thing becomes one or goes. Where country is wanted soon there is no
 import torch
 from torch import Tensor
 
-from .repaint import RESTLESS, TILES
+from .repaint import RESTLESS, TILES, TRACK
 from .ring import P
 from .sampler import STEPS, on_the_road
 
 # By plane, sky first. Of a tile's steps, the one that it goes back to: from an earlier one clouds
-# fade, and from a later one suns stay dented. How many times at most; wires gain nothing by it.
+# fade, and from a later one suns stay dented. How many times at most; poles stand whole by it.
 BACK = (3, 5, 5, 5, 5, 5, 5, 5)
-MOST = (6, 4, 4, 4, 4, 4, 0, 0)
-IN_SIGHT = (5, 2, 1, 1, 1, 1, 0, 0)  # of a repainting, which is waited for
+MOST = (6, 4, 4, 4, 4, 4, 1, 0)
+IN_SIGHT = (5, 2, 1, 1, 1, 1, 1, 0)  # of a repainting, which is waited for
 HURRIED = (2, 0, 0, 0, 0, 0, 0, 0)  # while more is out of date: suns stay in sight for minutes
 # Frames of cruising that all other planes must be able to wait: less where a tile is seen for long.
-SPARE = (24.0, 24.0, 24.0, 32.0, 40.0, 48.0, 48.0, 48.0)
+SPARE = (24.0, 24.0, 24.0, 32.0, 40.0, 48.0, 64.0, 64.0)
 OWN = 12.0  # and the tile's own
 LEAST = 12.0  # of all, in a hurry
 # Steps of standing and dreaming freely after which nothing of what was is left in the window.
-DEPARTURE = 16 + TILES * sum(
-    STEPS + times * (STEPS - back) for times, back in zip(IN_SIGHT, BACK, strict=True)
-)
+_TILE = [STEPS + times * (STEPS - back) for times, back in zip(IN_SIGHT, BACK, strict=True)]
+DEPARTURE = 16 + TILES * sum(_TILE) + _TILE[TRACK]
 
 
 def may_restart(
