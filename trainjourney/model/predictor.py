@@ -21,7 +21,7 @@ from .repaint import (
     out_of_date,
     ready,
     settle,
-    whole,
+    tiles_of,
 )
 from .restart import go_back, may_restart
 from .ring import CELL, CHANNELS, CONTEXT_CELLS, RING, TILE_CELLS, P, from_columns
@@ -73,7 +73,7 @@ class PredictorGraph(nn.Module):
         other, able, taken = begin(again, road, stale, dream, slow)
         departs = (dream > FREE) & (speed.abs() < STILL)  # no country is wanted but in the window
         able = able & ((frames.min() > WAIT) | departs)
-        started = idle & able & (taken[2] == whole(taken[0], dream))
+        started = idle & able & (taken[2] == tiles_of(taken[0], dream))
         again = replace(
             again,
             work=torch.where(idle & able, taken, again.work),
@@ -81,7 +81,7 @@ class PredictorGraph(nn.Module):
         )
         job = torch.where(idle, torch.where(able, other, wish), job)
         number = job[:1].long()
-        free = (job[3:] == 2) & (again.work[2:3] == whole(job[:1], dream)) & (dream > FREE)
+        free = (job[3:] == 2) & (again.work[2:3] == tiles_of(job[:1], dream)) & (dream > FREE)
         calm = torch.where(free[:, None, None], torch.ones_like(self.calm[:1]), self.calm[number])
         tile = torch.where(idle[:, None, None], calm[0] * noise[0], tile)
         time = torch.where(idle, torch.zeros_like(time), time)

@@ -61,7 +61,7 @@ def out_of_date(again: Repaint, embedding: Tensor, slow: Tensor) -> Tensor:
     return slow & ((again.seen @ embedding) < STALE)
 
 
-def whole(plane: Tensor, dream: Tensor) -> Tensor:
+def tiles_of(plane: Tensor, dream: Tensor) -> Tensor:
     """How many tiles a repainting of a plane takes. A free one of the track begins before the
     window: in a tile that follows nothing, wires are broken one time in seven."""
     return TILES + ((plane == TRACK) & (dream > FREE)).to(torch.int32)
@@ -80,13 +80,13 @@ def begin(
     going = again.work[2] > 0
     plane = torch.where(going, again.work[0], fresh_plane)
     cell = (road.position // CELL * (numbers == plane)).sum().to(torch.int32)
-    cell = (cell - (whole(plane, dream) - TILES) * TILE_CELLS) % RING
+    cell = (cell - (tiles_of(plane, dream) - TILES) * TILE_CELLS) % RING
     column = torch.where(going, again.work[1], cell)
     free = (again.laying[2] < 1) | (again.laying[2] >= ROUND - 8)  # eight frames of dreaming
     able = (going | wanted.any()) & free
     one = torch.ones(1, dtype=torch.int32)
     job = torch.cat([plane.reshape(1), one * 0, column.reshape(1), one * 2])
-    tiles = torch.where(going, again.work[2], whole(plane, dream))
+    tiles = torch.where(going, again.work[2], tiles_of(plane, dream))
     work = torch.cat(
         [plane.reshape(1), column.reshape(1), tiles.reshape(1), again.work[3].reshape(1)]
     )

@@ -11,7 +11,9 @@ from typing import Any
 
 import torch
 from diffusers.models.attention import BasicTransformerBlock
+from diffusers.models.resnet import ResnetBlock2D
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from .network import FullNetwork
 
@@ -28,6 +30,38 @@ class OneToken(nn.Module):
     ) -> Tensor:
         """The layer's vector, whatever is asked; it is added to every place of `x`."""
         return self.vector[:, None]
+
+
+class OneMatrix(nn.Module):
+    """In the place of self-attention: queries, keys and values by one product."""
+
+    def __init__(self, attention: Any) -> None:
+        super().__init__()
+        parts = [attention.to_q.weight, attention.to_k.weight, attention.to_v.weight]
+        with torch.device(parts[0].device):
+            self.qkv = nn.Linear(parts[0].shape[1], 3 * len(parts[0]), False, dtype=parts[0].dtype)
+        with torch.no_grad():
+            self.qkv.weight.copy_(torch.cat(parts))
+        self.out, self.heads = attention.to_out[0], int(attention.heads)
+
+    def forward(self, x: Tensor, **_: object) -> Tensor:
+        """What every place of `x` [B, places, C] hears from all."""
+        asked, keys, said = self.qkv(x).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        heard = F.scaled_dot_product_attention(asked, keys, said)
+        out: Tensor = self.out(heard.transpose(1, 2).flatten(2))
+        return out
+
+
+class Shift(nn.Module):
+    """In the place of a residual block's projection of the step: hands on its part, [B, C]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.vector: Tensor = torch.zeros(0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Its part of what was worked out for all blocks."""
+        return self.vector
 
 
 class Constant(nn.Module):
@@ -67,6 +101,18 @@ class FoldedNetwork(nn.Module):
             self.sizes.append(len(block.attn2.to_out[0].bias))
             block.attn2, block.norm2 = OneToken(), nn.Identity()
             self.layers.append(block.attn2)
+            block.attn1 = OneMatrix(block.attn1)
+        blocks = [one for one in unet.modules() if isinstance(one, ResnetBlock2D)]
+        self.widths = [len(block.time_emb_proj.bias) for block in blocks]
+        with torch.no_grad():
+            weights = torch.cat([block.time_emb_proj.weight for block in blocks])
+            biases = torch.cat([block.time_emb_proj.bias for block in blocks])
+        self.shift = nn.Linear(fixed.shape[1], len(biases)).to(biases)
+        self.shift.load_state_dict({"weight": weights, "bias": biases}, assign=True)
+        self.shifts: list[Shift] = []
+        for block in blocks:
+            block.time_emb_proj = Shift()
+            self.shifts.append(block.time_emb_proj)
 
     def forward(self, x: Tensor, number: int, told: Tensor, steering: Tensor) -> Tensor:
         """Velocity at the sampler's step `number`.
@@ -77,6 +123,9 @@ class FoldedNetwork(nn.Module):
         for layer, vector in zip(self.layers, torch.split(steering, self.sizes, 1), strict=True):
             layer.vector = vector
         labels = told + self.steps[number : number + 1]
+        shifts = torch.split(self.shift(F.silu(labels)), self.widths, 1)
+        for shift, vector in zip(self.shifts, shifts, strict=True):
+            shift.vector = vector
         none = torch.zeros(1, dtype=x.dtype, device=x.device)
         token = steering[:, None, :1]  # asked for by the signature, read by nobody
         said: Tensor = self.network.unet(x, none, token, class_labels=labels, return_dict=False)[0]
