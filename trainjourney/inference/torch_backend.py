@@ -58,7 +58,7 @@ class Torch:
             if not self._modules:
                 self._modules = self._build(bundle)
             module = self._modules[name.removesuffix(".onnx")]
-            if self._compiled and name in EVERY_FRAME:  # the others are not worth its minutes
+            if self._compiled and name in EVERY_FRAME:  # the others are not worth its minute
                 module = torch.compile(module, dynamic=False)
             (inputs, outputs), stays = wanted_ports(bundle.manifest, name), name in STAY
             if name == "decoder.onnx":
@@ -107,6 +107,6 @@ class Torch:
 
 
 def keep_kernels() -> None:
-    """Have torch keep what it compiles: choosing kernels takes minutes, and its own place for
-    them is emptied when a machine starts."""
+    """Have torch keep what it compiles: that takes a minute, and its own place for it is emptied
+    when a machine starts."""
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(cache_folder() / "inductor"))
