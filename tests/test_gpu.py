@@ -81,7 +81,7 @@ def test_a_block_of_full_size_is_exported_as_torch_runs_it(tmp_path: Path) -> No
             self.block = block
 
         def forward(self, x: torch.Tensor, look: torch.Tensor) -> torch.Tensor:
-            folded.layers[0].vector = look
+            folded.layers[0].vector = look[:, None]
             out: torch.Tensor = self.block(x, encoder_hidden_states=None, return_dict=False)[0]
             return out
 

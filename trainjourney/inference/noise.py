@@ -37,9 +37,11 @@ class NoiseAhead:
 
         Whoever asks for another one waits for it, and all is as it would have been.
         """
-        due, self._due = self._due, None
-        ahead = due is not None and due[:2] == (seed, number)
-        noise = due[2].result() if due and ahead else draw_noise(seed, number, self._shape)
+        due = self._due
+        if due and due[:2] == (seed, number):
+            noise = due[2].result()
+        else:
+            noise = draw_noise(seed, number, self._shape)
         drawing = self._beside.submit(draw_noise, seed, following, self._shape)
         self._due = (seed, following, drawing)
         return noise

@@ -18,18 +18,19 @@ from torch.nn import functional as F
 from .network import FullNetwork
 
 
-class OneToken(nn.Module):
-    """In the place of cross-attention: hands on its layer's vector, [B, 1, C]."""
+class Handed(nn.Module):
+    """In the place of a module whose output is worked out for all layers at once: its part.
+
+    That is [B, 1, C] for cross-attention, added to every place, and [B, C] for the step.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self.vector: Tensor = torch.zeros(0)
 
-    def forward(
-        self, x: Tensor, encoder_hidden_states: Tensor | None = None, **_: object
-    ) -> Tensor:
-        """The layer's vector, whatever is asked; it is added to every place of `x`."""
-        return self.vector[:, None]
+    def forward(self, x: Tensor, **_: object) -> Tensor:
+        """Its part, whatever is asked."""
+        return self.vector
 
 
 class OneMatrix(nn.Module):
@@ -38,10 +39,7 @@ class OneMatrix(nn.Module):
     def __init__(self, attention: Any) -> None:
         super().__init__()
         parts = [attention.to_q.weight, attention.to_k.weight, attention.to_v.weight]
-        with torch.device(parts[0].device):
-            self.qkv = nn.Linear(parts[0].shape[1], 3 * len(parts[0]), False, dtype=parts[0].dtype)
-        with torch.no_grad():
-            self.qkv.weight.copy_(torch.cat(parts))
+        self.qkv = _linear(parts)
         self.out, self.heads = attention.to_out[0], int(attention.heads)
 
     def forward(self, x: Tensor, **_: object) -> Tensor:
@@ -50,18 +48,6 @@ class OneMatrix(nn.Module):
         heard = F.scaled_dot_product_attention(asked, keys, said)
         out: Tensor = self.out(heard.transpose(1, 2).flatten(2))
         return out
-
-
-class Shift(nn.Module):
-    """In the place of a residual block's projection of the step: hands on its part, [B, C]."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.vector: Tensor = torch.zeros(0)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Its part of what was worked out for all blocks."""
-        return self.vector
 
 
 class Constant(nn.Module):
@@ -95,23 +81,20 @@ class FoldedNetwork(nn.Module):
         unet = self.network.unet
         unet.time_proj = nn.Identity()
         unet.time_embedding = Constant(fixed.shape[1])
-        self.layers: list[OneToken] = []
+        self.layers: list[Handed] = []
         self.sizes: list[int] = []
         for block in _blocks(unet):
             self.sizes.append(len(block.attn2.to_out[0].bias))
-            block.attn2, block.norm2 = OneToken(), nn.Identity()
+            block.attn1, block.attn2 = OneMatrix(block.attn1), Handed()
+            block.norm2 = nn.Identity()
             self.layers.append(block.attn2)
-            block.attn1 = OneMatrix(block.attn1)
-        blocks = [one for one in unet.modules() if isinstance(one, ResnetBlock2D)]
-        self.widths = [len(block.time_emb_proj.bias) for block in blocks]
-        with torch.no_grad():
-            weights = torch.cat([block.time_emb_proj.weight for block in blocks])
-            biases = torch.cat([block.time_emb_proj.bias for block in blocks])
-        self.shift = nn.Linear(fixed.shape[1], len(biases)).to(biases)
-        self.shift.load_state_dict({"weight": weights, "bias": biases}, assign=True)
-        self.shifts: list[Shift] = []
-        for block in blocks:
-            block.time_emb_proj = Shift()
+        steps_of = [one for one in unet.modules() if isinstance(one, ResnetBlock2D)]
+        shifts = [block.time_emb_proj for block in steps_of]
+        self.shift = _linear([one.weight for one in shifts], [one.bias for one in shifts])
+        self.widths = [len(one.bias) for one in shifts]
+        self.shifts: list[Handed] = []
+        for block in steps_of:
+            block.time_emb_proj = Handed()
             self.shifts.append(block.time_emb_proj)
 
     def forward(self, x: Tensor, number: int, told: Tensor, steering: Tensor) -> Tensor:
@@ -120,12 +103,9 @@ class FoldedNetwork(nn.Module):
         x [B, CHANNELS, h, w] is noised latent, context and mask; told [B, width] what
         FullNetwork.condition gives; steering [B, sum] what `layer_vectors` gives.
         """
-        for layer, vector in zip(self.layers, torch.split(steering, self.sizes, 1), strict=True):
-            layer.vector = vector
         labels = told + self.steps[number : number + 1]
-        shifts = torch.split(self.shift(F.silu(labels)), self.widths, 1)
-        for shift, vector in zip(self.shifts, shifts, strict=True):
-            shift.vector = vector
+        _hand(self.layers, steering[:, None], self.sizes)
+        _hand(self.shifts, self.shift(F.silu(labels)), self.widths)
         none = torch.zeros(1, dtype=x.dtype, device=x.device)
         token = steering[:, None, :1]  # asked for by the signature, read by nobody
         said: Tensor = self.network.unet(x, none, token, class_labels=labels, return_dict=False)[0]
@@ -140,10 +120,24 @@ def layer_vectors(network: FullNetwork) -> nn.Linear:
             value, out = block.attn2.to_v, block.attn2.to_out[0]
             values.append(out.weight.double() @ value.weight.double())
             biases.append(out.bias)
-        vectors = nn.Linear(values[0].shape[1], sum(len(bias) for bias in biases))
-        vectors.weight.copy_(torch.cat(values))
-        vectors.bias.copy_(torch.cat(biases))
-    return vectors.to(_dtype(network))
+    return _linear([value.to(_dtype(network)) for value in values], biases)
+
+
+def _hand(layers: list[Handed], vectors: Tensor, sizes: list[int]) -> None:
+    for layer, vector in zip(layers, torch.split(vectors, sizes, -1), strict=True):
+        layer.vector = vector
+
+
+def _linear(weights: list[Tensor], biases: list[Tensor] | None = None) -> nn.Linear:
+    """One product in the place of several of the same input."""
+    first, out = weights[0], sum(len(weight) for weight in weights)
+    kind: Any = {"device": first.device, "dtype": first.dtype}
+    one = nn.Linear(first.shape[1], out, biases is not None, **kind)
+    with torch.no_grad():
+        one.weight.copy_(torch.cat(weights))
+        if biases is not None:
+            one.bias.copy_(torch.cat(biases))
+    return one
 
 
 def _blocks(unet: Any) -> list[Any]:
