@@ -27,14 +27,15 @@ def test_the_dream_is_taught_on_country_and_its_look(tiny_shards: Shards, tiny_r
     embeddings = all_embeddings(small_pictures(tiny_shards, tiny_run / "pictures.npy"), embedder)
     assert embeddings.shape == (4, 4, 64)
     stage = DreamStage(tiny_shards, embeddings, codec, batch=6, width=8, blocks=1)
-    context, tile, plane, embedding = stage.batch_of(rng(5), 64)
+    tile, told, _ = stage.batch_of(rng(5), 64)
+    context, mask, level, _, plane, embedding = told
     assert context.shape[3] == CONTEXT and tile.shape[3] == TILE
+    assert bool(mask.all()) and not level.any()
     assert set(plane.tolist()) == set(range(len(PLANES)))
     assert torch.allclose(embedding.norm(dim=1), torch.ones(64), atol=1e-5)
-    again = stage.batch_of(rng(5), 64)
-    assert all(
-        torch.equal(a, b) for a, b in zip((context, tile, plane, embedding), again, strict=True)
-    )
+    once, again, _ = stage.batch_of(rng(5), 64)
+    assert torch.equal(tile, once)
+    assert all(torch.equal(a, b) for a, b in zip(told, again, strict=True))
     losses = stage.losses(0, rng(6))
     losses["loss"].backward()  # type: ignore[no-untyped-call]
     assert all(p.grad is None for p in codec.parameters()), "the codec is frozen"
@@ -51,14 +52,13 @@ def test_the_student_is_taught_to_arrive_where_the_guided_teacher_does(
     with torch.no_grad():  # a fresh network's blocks say nothing yet, whatever the look
         for weight in (*stage.teacher.parameters(), *stage.network.parameters()):
             weight.add_(0.05 * torch.randn(weight.shape, generator=rng(8)))
-    context, tile, plane, embedding = stage.dream.batch_of(rng(5), 4)
+    tile, told, _ = stage.dream.batch_of(rng(5), 4)
     time, stride = torch.full((4,), 0.25), torch.full((4,), 1.0 / STEPS)
-    told = (context, torch.ones(4), torch.zeros(4), plane, embedding)
     with torch.no_grad():
-        goal = stage.arrive(tile, time, stride, *told)
+        goal = stage.arrive(tile, time, stride, told)
         again = FewStage(stage.dream, guidance=(1.0,) * len(PLANES))
         again.teacher = stage.teacher
-        plain = again.arrive(tile, time, stride, *told)
+        plain = again.arrive(tile, time, stride, told)
         half = 0.5 * stride
         middle = euler(tile, stage.teacher(tile, time, *told), time, half)
         end = euler(tile, stage.teacher(middle, time + half, *told), time, stride)
@@ -79,12 +79,11 @@ def test_a_small_network_is_taught_the_steps_of_a_larger_one(
     teacher = open_teacher(POCKET)
     dream = DreamStage(tiny_shards, embeddings, codec, batch=4, width=8, blocks=1)
     stage = TaughtStage(dream, teacher)
-    context, tile, plane, embedding = dream.batch_of(rng(5), 4)
+    tile, told, _ = dream.batch_of(rng(5), 4)
     time, stride = torch.full((4,), 0.25), torch.full((4,), 1.0 / STEPS)
-    told = (context, torch.ones(4), torch.zeros(4), plane, embedding)
     with torch.no_grad():
         wanted = euler(tile, teacher(tile, time, *told), time, stride)
-        assert torch.equal(stage.arrive(tile, time, stride, *told), wanted)
+        assert torch.equal(stage.arrive(tile, time, stride, told), wanted)
     losses = []
     optimizer = torch.optim.Adam(stage.network.parameters(), lr=3e-3)
     for _ in range(30):

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from trainjourney.model.decoder import GRAIN, RESIDUAL, pixels
 from trainjourney.model.embedder import PICTURE_H, PICTURE_W
 from trainjourney.model.graphs import DECODED
-from trainjourney.model.network import TALL
+from trainjourney.model.network import TALL, TILE
+from trainjourney.model.placement import Placement
 from trainjourney.model.planes import (
     HEIGHT,
     MATERIALS,
@@ -166,6 +167,10 @@ def test_the_same_noise_dreams_the_same(graphs: Graphs, start: State) -> None:
 
 class Still(torch.nn.Module):
     """A dream network that moves nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.placement = Placement(TILE)
 
     def forward(self, tile: Tensor, *told: Tensor) -> Tensor:
         return tile * 0.0

@@ -47,7 +47,7 @@ def test_shapes() -> None:
     assert found.shape == (2, P, LATENT, TALL, VIEW_W // DOWN)
     said = Network(8, 1)(
         torch.randn(2, DREAMT, TALL, TILE), torch.rand(2), torch.randn(2, LATENT, TALL, CONTEXT),
-        torch.ones(2), torch.zeros(2), plane, embedding,
+        torch.ones(2), torch.zeros(2), torch.zeros(2, 2, TILE), plane, embedding,
     )  # fmt: skip
     assert said.shape == (2, DREAMT, TALL, TILE)
 
@@ -60,7 +60,8 @@ def test_without_context_the_network_does_not_see_it() -> None:
     def said(seed: int, told: Tensor) -> Tensor:
         context = torch.randn(1, LATENT, TALL, CONTEXT, generator=rng(seed))
         look = F.normalize(torch.ones(1, SIZE))
-        out: Tensor = network(tile, 0.5 * one, context, told, zero, zero.long(), look)
+        none = torch.zeros(1, 2, TILE)
+        out: Tensor = network(tile, 0.5 * one, context, told, zero, none, zero.long(), look)
         return out
 
     assert torch.equal(said(1, zero), said(2, zero))

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from .codec import LATENT, Codec
 from .denoiser import roughen
-from .network import CONTEXT, TALL, Network
-from .planes import DOWN, MATERIALS, PLANES, VIEW_W
+from .network import CONTEXT, TALL, TILE, Network
+from .placement import DISC, PAST, SKY, disc_cells, draw, heading
+from .planes import DOWN, MATERIALS, PLANES, ROWS, VIEW_W
 from .repaint import (
     FREE,
     TRACK,
@@ -56,9 +57,9 @@ class PredictorGraph(nn.Module):
 
     def forward(
         self, ring: Tensor, position: Tensor, ahead: Tensor, behind: Tensor, tile: Tensor,
-        job: Tensor, time: Tensor, restarts: Tensor, painted: Tensor, seen: Tensor, fresh: Tensor,
-        aim: Tensor, work: Tensor, sheet: Tensor, laying: Tensor, fade: Tensor, origin: Tensor,
-        noise: Tensor, embedding: Tensor, speed: Tensor, dream: Tensor,
+        job: Tensor, time: Tensor, place: Tensor, restarts: Tensor, painted: Tensor, seen: Tensor,
+        fresh: Tensor, aim: Tensor, work: Tensor, sheet: Tensor, laying: Tensor, fade: Tensor,
+        origin: Tensor, noise: Tensor, embedding: Tensor, speed: Tensor, dream: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         """One frame; the outputs are the state in the order of STATE."""
         before = Road(position, ahead, behind)
@@ -87,6 +88,8 @@ class PredictorGraph(nn.Module):
         time = torch.where(idle, torch.zeros_like(time), time)
         restarts = torch.where(idle, torch.zeros_like(restarts), restarts)
 
+        drawn = self._draw(ring, road, job, again, dream, departs, noise[1])
+        place = torch.where(idle, drawn, place)
         context = self.codec.encode(self._context(ring, job), number)
         context = torch.where(free, torch.zeros_like(context), context)
         # what a departure goes on from was dreamt in it
@@ -94,7 +97,10 @@ class PredictorGraph(nn.Module):
         rough = roughen(context, level, noise[1][None, :LATENT, :, :CONTEXT])
         told = torch.where(job[3] == 2, again.aim, embedding)
         follows = 1.0 - free.float()
-        field = self.network(tile[None], time, rough, follows, level, number, told[None])
+        ahead_of_it = heading(torch.where(number == SKY, place, -1), TILE)
+        field = self.network(
+            tile[None], time, rough, follows, level, ahead_of_it, number, told[None]
+        )
         stride = torch.minimum(self._stride(road, job, speed, hurry), 1.0 - time)
         tile, time = euler(tile[None], field, time, stride)[0], time + stride
 
@@ -127,7 +133,7 @@ class PredictorGraph(nn.Module):
         fade = fade * (1.0 - 0.007 * speed.abs().clamp(max=1.0) - 0.01 * dream)
         fade = torch.minimum(fade, fade + 0.1 * (faith - fade))
         return (
-            ring, road.position, road.ahead, road.behind, tile, job, time, restarts, painted,
+            ring, road.position, road.ahead, road.behind, tile, job, time, place, restarts, painted,
             again.seen, again.fresh, again.aim, again.work, again.sheet, again.laying, fade,
             origin + 0.0,
         )  # fmt: skip
@@ -140,6 +146,27 @@ class PredictorGraph(nn.Module):
         at = torch.where(side > 0, left, right) % RING + plane * RING
         columns = ring[at.long()].float() / 255.0
         return from_columns(columns[None], CHANNELS)[:, :MATERIALS]
+
+    def _draw(
+        self, ring: Tensor, road: Road, job: Tensor, again: Repaint, dream: Tensor,
+        departs: Tensor, noise: Tensor,
+    ) -> Tensor:  # fmt: skip
+        """The place of a sun in a tile of the sky that is begun, [1] int32: by what was seen before
+        it, in a departure by what was dreamt in it."""
+        side, column, back = job[1], job[2], PAST * DOWN
+        along = torch.arange(back, dtype=torch.int32)
+        mirrored = column + TILE_CELLS + back - 1 - along
+        before = torch.where(side > 0, mirrored, column - back + along)
+        sky = ring[SKY * RING : (SKY + 1) * RING, DISC * ROWS : (DISC + 1) * ROWS]
+        discs = disc_cells(sky[(before % RING).long()].float().t()[None] / 255.0)
+        cell, beyond = road.position[SKY] // CELL, road.margin(1 - side)[SKY] // CELL
+        left = cell + VIEW_W - TILE_CELLS - column
+        # from the window's other edge; while a tile is dreamt that may have moved past it
+        way = (torch.where(side > 0, left, column - cell) + TILE_CELLS) % RING - TILE_CELLS
+        since = (tiles_of(job[:1], dream) - again.work[2:3]) * TILE_CELLS
+        seen = torch.where(departs & (job[3] == 2), since, way + beyond)
+        logits = self.network.placement(discs, seen // DOWN)
+        return draw(logits, noise[LATENT : LATENT + 2, 0].flatten()[None, : TILE + 1]).int()
 
     def _stride(self, road: Road, job: Tensor, speed: Tensor, hurry: Tensor) -> Tensor:
         """Of time in this frame, [1]: longer at speed, where hardly any country is left, and, in a

@@ -5,6 +5,7 @@ for a network that sees fuller ones more often dreams no open country.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from ..model.decoder import Decoder
 from ..model.denoiser import draw_times, lead, roughen, velocity
 from ..model.embedder import SIZE, Embedder
 from ..model.network import CONTEXT, TILE, Network
+from ..model.placement import DISC, PAST, SKY, disc_cells, heading
 from ..model.planes import DOWN, VIEW_W
 from ..model.sampler import on_the_road, sample
 from .care import Care, careful
@@ -42,8 +44,23 @@ def all_embeddings(pictures: Tensor, embedder: Embedder) -> Tensor:
 OFTEN = (3.0, 1.0, 1.5, 2.0, 3.0, 3.0, 2.5, 1.0)  # how often a plane is drawn
 WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.2, 1.4)  # of its error: wires and blades are thin
 SPOILT = (0.5, 0.7, 0.08)  # of the batch: noisy contexts, most noise of one, and any look
-Told = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # context, mask, level, plane, embedding
+UNTOLD = 0.15  # of the skies, of which no place of a sun is told
+SHORT, NOTHING = 0.3, 0.1  # and those whose past is cut short, and is unknown
+EDGE = 8  # latent columns beyond a tile in which a sun at its edge is looked for
+Told = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+"""Of a batch: context, mask, level, heading, plane, embedding (see Network)."""
 SIGNED = 0.5  # weight of the signs' error beside the latent's
+PLACED = 0.02  # and of the lot's, which teaches no other weights
+
+
+class Suns(NamedTuple):
+    """The skies of a batch: which they are [S], cells of a disc in the columns before the tile
+    [S, PAST], how many of these are known [S], and the column of its sun, or TILE, [S]."""
+
+    of: Tensor
+    past: Tensor
+    known: Tensor
+    place: Tensor
 
 
 class DreamStage:
@@ -71,21 +88,23 @@ class DreamStage:
         """The network."""
         return {"network": self.network}
 
-    def batch_of(self, rng: torch.Generator, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Context, tile with its signs, plane and embedding of `count` places."""
+    def batch_of(self, rng: torch.Generator, count: int) -> tuple[Tensor, Told, Suns]:
+        """Tiles with their signs, what is told of them, of a calm context, and their suns, of
+        `count` places."""
         n = torch.randint(len(self.shards), (count,), generator=rng)
         melt = self.melts[n]
         # the train may run backwards: mirrored country, but a melt's new country lies to the right
         mirrored = (torch.rand(len(n), generator=rng) < 0.5) & ~melt
         plane = torch.multinomial(self.often, len(n), replacement=True, generator=rng)
-        context_cells, cells = CONTEXT * DOWN, (CONTEXT + TILE) * DOWN
-        free = torch.randint((CELLS - cells) // DOWN, (len(n),), generator=rng) * DOWN
-        later = torch.randint(BORDER // DOWN, (CELLS - cells) // DOWN, (len(n),), generator=rng)
-        at_border = torch.rand(len(n), generator=rng) < 0.6
-        at = torch.where(melt, torch.where(at_border, BORDER - context_cells, later * DOWN), free)
+        columns = CELLS // DOWN
+        free = torch.randint(CONTEXT, columns - TILE, (count,), generator=rng)
+        later = torch.randint(BORDER // DOWN + CONTEXT, columns - TILE, (count,), generator=rng)
+        at_border = torch.rand(count, generator=rng) < 0.6
+        at = torch.where(melt, torch.where(at_border, BORDER // DOWN, later), free)
         n, plane, at, mirrored = (x.to(self.device) for x in (n, plane, at, mirrored))
-        signs = self.country.signs(n, plane, at // DOWN, CONTEXT + TILE)
-        masks = self.country.masks(n, plane, at, cells)
+        first = torch.where(mirrored, columns - at - TILE, at - CONTEXT)
+        signs = self.country.signs(n, plane, first, CONTEXT + TILE)
+        masks = self.country.masks(n, plane, first * DOWN, (CONTEXT + TILE) * DOWN)
         flipped = mirrored[:, None, None, None]
         masks = torch.where(flipped, masks.flip(3), masks)
         signs = signs.float() / 127.0
@@ -96,22 +115,61 @@ class DreamStage:
         embedding = self.embeddings[n, moment]
         stray = torch.randn(embedding.shape, generator=rng) / SIZE**0.5
         stray = 0.3 * torch.rand(count, 1, generator=rng) * stray
+        embedding = F.normalize(embedding + stray.to(self.device))
+        suns = self.suns(rng, n, plane, mirrored, at)
+        place = torch.full_like(plane, -1)
+        place[suns.of] = suns.place
         tile = torch.cat([latent[..., CONTEXT:], signs], 1)
-        return latent[..., :CONTEXT], tile, plane, F.normalize(embedding + stray.to(self.device))
+        one, calm = (torch.full((count,), x, device=self.device) for x in (1.0, 0.0))
+        told = (latent[..., :CONTEXT], one, calm, heading(place, TILE), plane, embedding)
+        return tile, told, suns
+
+    def suns(
+        self, rng: torch.Generator, n: Tensor, plane: Tensor, mirrored: Tensor, at: Tensor
+    ) -> Suns:
+        """Of the skies among places: style, plane, mirrored, first column of the tile, [B] each."""
+        of = (plane == SKY).nonzero()[:, 0]
+        if not len(of):
+            return Suns(of, torch.zeros(0, PAST, device=of.device), of, of)
+        zero = torch.zeros_like(of)
+        strips = self.country.masks(n[of], plane[of], zero, CELLS)[:, DISC].float() / 255.0
+        cells = disc_cells(torch.where(mirrored[of, None, None], strips.flip(2), strips))
+        along = at[of, None] + torch.arange(-PAST, TILE + EDGE, device=at.device)
+        inside = (along >= 0) & (along < cells.shape[1])
+        cells = cells.gather(1, along.clamp(0, cells.shape[1] - 1)) * inside
+        near = cells[:, PAST - EDGE :]  # too few for two suns
+        centre = (near * torch.arange(-EDGE, TILE + EDGE, device=at.device)).sum(1)
+        centre = (centre / near.sum(1).clamp(min=1e-6)).round()
+        within = (near.sum(1) > DOWN) & (centre >= 0) & (centre < TILE)
+        place = torch.where(within, centre, torch.full_like(centre, TILE)).long()
+        # of some less is known, as if the journey began there; of some nothing, as at a departure
+        cut = torch.randint(PAST, (len(of),), generator=rng)
+        chance = torch.rand(2, len(of), generator=rng)
+        cut = torch.where(chance[0] < SHORT, cut, torch.full_like(cut, PAST))
+        cut = (cut * (chance[1] >= NOTHING)).to(at.device)
+        return Suns(of, cells[:, :PAST], torch.minimum(at[of], cut), place)
 
     def draw_told(
         self, rng: torch.Generator, noisy: float, most: float, any_look: float
-    ) -> tuple[Tensor, Told]:
+    ) -> tuple[Tensor, Told, Suns]:
         """A batch of tiles, and what is told of each: a share has a `noisy` context, of level
-        U(0, `most`), a tenth none; a share `any_look`."""
-        context, tile, plane, embedding = self.batch_of(rng, self.batch)
+        U(0, `most`), a tenth none; a share `any_look`; of some the place of a sun is not told."""
+        tile, (context, mask, _, ahead, plane, embedding), suns = self.batch_of(rng, self.batch)
         b = len(tile)
-        u = torch.rand(b, 3, generator=rng)
+        u = torch.rand(b, 4, generator=rng)
         level = (most * torch.rand(b, generator=rng) * (u[:, 0] < noisy).float()).to(self.device)
         mask = (u[:, 1] >= 0.1).float().to(self.device)
         embedding = embedding * (u[:, 2] >= any_look).float()[:, None].to(self.device)
+        ahead = ahead * (u[:, 3] >= UNTOLD).float()[:, None, None].to(self.device)
         context = roughen(context, level, self.noise(context, rng))
-        return tile, (context, mask, level, plane, embedding)
+        return tile, (context, mask, level, ahead, plane, embedding), suns
+
+    def placing(self, suns: Suns) -> Tensor:
+        """The loss of the lot that is drawn for the places of suns."""
+        if not len(suns.of):
+            return torch.zeros((), device=self.device)
+        said = self.network.placement(suns.past, suns.known).float()
+        return F.cross_entropy(said, suns.place)
 
     def noise(self, like: Tensor, rng: torch.Generator) -> Tensor:
         """Normal noise of that shape: the processor's, but on a GPU, where that would be waited
@@ -124,8 +182,8 @@ class DreamStage:
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch."""
-        tile, told = self.draw_told(rng, *SPOILT)
-        plane = told[3]
+        tile, told, suns = self.draw_told(rng, *SPOILT)
+        plane = told[4]
         noise = self.noise(tile, rng)
         time = draw_times(len(tile), rng).to(self.device)
         said = self.network(on_the_road(tile, noise, time), time, *told).float()
@@ -135,8 +193,10 @@ class DreamStage:
         latent, signs = error[:, :LATENT].mean(1), error[:, LATENT:].mean(1) * open_
         land = latent[plane >= 3]
         near = land.mean() if len(land) else latent.mean()
-        loss = self.weighed(latent + SIGNED * signs, plane)
-        return {"loss": loss, "latent": latent.mean(), "signs": signs.mean(), "near": near}
+        placed = self.placing(suns)
+        loss = self.weighed(latent + SIGNED * signs, plane) + PLACED * placed
+        shown = {"latent": latent.mean(), "signs": signs.mean(), "near": near, "placed": placed}
+        return {"loss": loss, **shown}
 
     def weighed(self, error: Tensor, plane: Tensor) -> Tensor:
         """The mean of errors [B], those of thin things counted more."""
@@ -157,19 +217,19 @@ class DreamStage:
             looks = torch.stack([self.embeddings[k, 0] for k in both]).cpu()
             film = path.with_suffix(".webp")
             draw_film(film, network, self.codec, self.decoder, masks, looks, self.film)
-        context, tile, plane, embedding = self.batch_of(rng, self.sheet)
-        order = plane.argsort()
-        context, tile, plane, embedding = (
-            part[order] for part in (context, tile, plane, embedding)
-        )
+        tile, told, _ = self.batch_of(rng, self.sheet)
+        order = told[4].argsort()
+        tile, (context, mask, calm, ahead, plane, embedding) = (
+            tile[order], (part[order] for part in told)
+        )  # fmt: skip
         seen = [context]
-        told, calm = (torch.full((self.sheet,), x, device=self.device) for x in (1.0, 0.0))
-        for _ in range(2):
+        for i in range(2):
             last = seen[-1][:, :LATENT, :, -CONTEXT:]
             noise = self.noise(tile, rng)
+            sun = ahead * (i == 0)
 
-            def field(x: Tensor, t: Tensor, last: Tensor = last) -> Tensor:
-                velocity: Tensor = network(x, t, last, told, calm, plane, embedding)
+            def field(x: Tensor, t: Tensor, last: Tensor = last, sun: Tensor = sun) -> Tensor:
+                velocity: Tensor = network(x, t, last, mask, calm, sun, plane, embedding)
                 return velocity.float()
 
             seen.append(sample(field, noise))

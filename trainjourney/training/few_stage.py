@@ -18,7 +18,7 @@ from ..model.codec import LATENT
 from ..model.network import Network
 from ..model.sampler import STEPS, euler, on_the_road
 from .device import compiled
-from .dream_stage import DreamStage, Told
+from .dream_stage import PLACED, DreamStage, Told
 from .few_losses import Says, guided
 
 # On the look, by plane: hills and what is far come out too empty without, what is near too full
@@ -45,28 +45,25 @@ class FewStage:
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch, each at the beginning of one of the sampler's steps."""
-        tile, told = self.dream.draw_told(rng, *SPOILT)
+        tile, told, suns = self.dream.draw_told(rng, *SPOILT)
         b = len(tile)
         noise = self.dream.noise(tile, rng)
         time = (torch.randint(STEPS, (b,), generator=rng) / STEPS).to(tile.device)
         stride = torch.full_like(time, 1.0 / STEPS)
         start = on_the_road(tile, noise, time)
         with torch.no_grad():
-            goal = self.arrive(start, time, stride, *told)
+            goal = self.arrive(start, time, stride, told)
         torch.clear_autocast_cache()
         said = self.network(start, time, *told).float()
         apart = (euler(start, said, time, stride) - goal) / stride[:, None, None, None]
         error = apart.square().mean((2, 3))
         latent, named = error[:, :LATENT].mean(1), error[:, LATENT:].mean(1)
-        loss = self.dream.weighed(latent + 0.5 * named, told[3])
+        loss = self.dream.weighed(latent + 0.5 * named, told[4])
+        loss = loss + PLACED * self.dream.placing(suns)
         return {"loss": loss, "latent": latent.mean(), "signs": named.mean()}
 
-    def arrive(
-        self, start: Tensor, time: Tensor, stride: Tensor, context: Tensor, mask: Tensor,
-        level: Tensor, plane: Tensor, embedding: Tensor,
-    ) -> Tensor:  # fmt: skip
+    def arrive(self, start: Tensor, time: Tensor, stride: Tensor, told: Told) -> Tensor:
         """Where the guided teacher leads in one stride from `start`, [B, DREAMT, TALL, TILE]."""
-        told = (context, mask, level, plane, embedding)
         says, half = guided_field(self.teacher, told, self.guidance), 0.5 * stride
         middle = euler(start, says(start, time), time, half)
         return euler(start, says(middle, time + half), time, stride)

@@ -13,7 +13,7 @@ from ..inference import load_bundle
 from ..model.network import Network
 from ..model.sampler import euler
 from .checkpoint import load_weights
-from .dream_stage import DreamStage
+from .dream_stage import DreamStage, Told
 from .few_stage import FewStage
 from .presets import find_preset
 
@@ -25,12 +25,8 @@ class TaughtStage(FewStage):
         super().__init__(dream)
         self.teacher = teacher.to(dream.device).eval().requires_grad_(False)
 
-    def arrive(
-        self, start: Tensor, time: Tensor, stride: Tensor, context: Tensor, mask: Tensor,
-        level: Tensor, plane: Tensor, embedding: Tensor,
-    ) -> Tensor:  # fmt: skip
+    def arrive(self, start: Tensor, time: Tensor, stride: Tensor, told: Told) -> Tensor:
         """Where one step of the teacher leads from `start`, [B, DREAMT, TALL, TILE]."""
-        told = (context, mask, level, plane, embedding)
         return euler(start, self.teacher(start, time, *told).float(), time, stride)
 
 

@@ -71,7 +71,7 @@ class TuneStage:
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch."""
-        tile, told = self.dream.draw_told(rng, *SPOILT)
+        tile, told, _ = self.dream.draw_told(rng, *SPOILT)
         noise = self.dream.noise(tile, rng)
         student = field(self.network, told)
         teacher = guided_field(self.teacher, told, self.guidance)
@@ -101,17 +101,19 @@ class RolloutStage(TuneStage):
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Some own tiles without gradient, then a step of one with; its look is the critic's."""
-        tile, (context, mask, level, plane, embedding) = self.dream.draw_told(rng, *SPOILT)
+        tile, told, _ = self.dream.draw_told(rng, *SPOILT)
+        context, mask, level, ahead, plane, embedding = told
         count = min(LAST_K, FIRST_K + index // GROWS)
         own = int(torch.randint(count, (1,), generator=rng))
         until = int(torch.randint(STEPS, (1,), generator=rng))
         with torch.no_grad():
             for _ in range(own):
-                told = (context, mask, level, plane, embedding)
+                told = (context, mask, level, ahead, plane, embedding)
                 made = sample(field(self.network, told), self.dream.noise(tile, rng))
                 context = made[:, :LATENT, :, -CONTEXT:]
                 mask, level = torch.ones_like(mask), torch.zeros_like(level)
-            told = (context, mask, level, plane, embedding)
+                ahead = torch.zeros_like(ahead)  # of what was dreamt no place is known
+            told = (context, mask, level, ahead, plane, embedding)
             says = field(self.network, told)
             x = sample(says, self.dream.noise(tile, rng), STEPS, until)
         torch.clear_autocast_cache()
