@@ -44,7 +44,6 @@ class PredictorGraph(nn.Module):
 
     parallax: Tensor
     calm: Tensor
-    span: Tensor
 
     def __init__(self, network: Network, codec: Codec) -> None:
         super().__init__()
@@ -53,7 +52,6 @@ class PredictorGraph(nn.Module):
         calm = torch.ones(P, TALL, 1)
         calm[TRACK, WIRES] = CALM
         self.register_buffer("calm", calm)
-        self.register_buffer("span", torch.arange(CONTEXT_CELLS, dtype=torch.int32))
 
     def forward(
         self, ring: Tensor, position: Tensor, ahead: Tensor, behind: Tensor, tile: Tensor,
@@ -97,10 +95,8 @@ class PredictorGraph(nn.Module):
         rough = roughen(context, level, noise[1][None, :LATENT, :, :CONTEXT])
         told = torch.where(job[3] == 2, again.aim, embedding)
         follows = 1.0 - free.float()
-        ahead_of_it = heading(torch.where(number == SKY, place, -1), TILE)
-        field = self.network(
-            tile[None], time, rough, follows, level, ahead_of_it, number, told[None]
-        )
+        lot = heading(torch.where(number == SKY, place, -1), TILE)
+        field = self.network(tile[None], time, rough, follows, level, lot, number, told[None])
         stride = torch.minimum(self._stride(road, job, speed, hurry), 1.0 - time)
         tile, time = euler(tile[None], field, time, stride)[0], time + stride
 
@@ -140,10 +136,7 @@ class PredictorGraph(nn.Module):
 
     def _context(self, ring: Tensor, job: Tensor) -> Tensor:
         """Masks of the country the tile is to continue, mirrored where it grows to the left."""
-        plane, side, column = job[0], job[1], job[2]
-        right = column - CONTEXT_CELLS + self.span
-        left = column + TILE_CELLS + CONTEXT_CELLS - 1 - self.span
-        at = torch.where(side > 0, left, right) % RING + plane * RING
+        at = _before(job, CONTEXT_CELLS) + job[0] * RING
         columns = ring[at.long()].float() / 255.0
         return from_columns(columns[None], CHANNELS)[:, :MATERIALS]
 
@@ -153,19 +146,17 @@ class PredictorGraph(nn.Module):
     ) -> Tensor:  # fmt: skip
         """The place of a sun in a tile of the sky that is begun, [1] int32: by what was seen before
         it, in a departure by what was dreamt in it."""
-        side, column, back = job[1], job[2], PAST * DOWN
-        along = torch.arange(back, dtype=torch.int32)
-        mirrored = column + TILE_CELLS + back - 1 - along
-        before = torch.where(side > 0, mirrored, column - back + along)
+        side, column = job[1], job[2]
         sky = ring[SKY * RING : (SKY + 1) * RING, DISC * ROWS : (DISC + 1) * ROWS]
-        discs = disc_cells(sky[(before % RING).long()].float().t()[None] / 255.0)
+        seen = sky[_before(job, PAST * DOWN).long()]
+        discs = disc_cells(seen.float().t()[None] / 255.0)
         cell, beyond = road.position[SKY] // CELL, road.margin(1 - side)[SKY] // CELL
         left = cell + VIEW_W - TILE_CELLS - column
         # from the window's other edge; while a tile is dreamt that may have moved past it
         way = (torch.where(side > 0, left, column - cell) + TILE_CELLS) % RING - TILE_CELLS
         since = (tiles_of(job[:1], dream) - again.work[2:3]) * TILE_CELLS
-        seen = torch.where(departs & (job[3] == 2), since, way + beyond)
-        logits = self.network.placement(discs, seen // DOWN)
+        cells = torch.where(departs & (job[3] == 2), since, way + beyond)
+        logits = self.network.placement(discs, cells // DOWN)
         return draw(logits, noise[LATENT : LATENT + 2, 0].flatten()[None, : TILE + 1]).int()
 
     def _stride(self, road: Road, job: Tensor, speed: Tensor, hurry: Tensor) -> Tensor:
@@ -177,3 +168,11 @@ class PredictorGraph(nn.Module):
         passing = (hurry & (job[0] >= TRACK) & (job[3] == 1)).float() * HASTE
         stride = (speed.abs() / 0.9 + pressed + passing).clamp(min=1.0, max=4.0) * STRIDE
         return stride.reshape(1)
+
+
+def _before(job: Tensor, count: int) -> Tensor:
+    """The `count` columns of the ring before the tile of a job, from the furthest on; those on its
+    right, mirrored, where it grows to the left."""
+    along = torch.arange(count, dtype=torch.int32)
+    left = job[2] + TILE_CELLS + count - 1 - along
+    return torch.where(job[1] > 0, left, job[2] - count + along) % RING

@@ -154,15 +154,15 @@ class DreamStage:
     ) -> tuple[Tensor, Told, Suns]:
         """A batch of tiles, and what is told of each: a share has a `noisy` context, of level
         U(0, `most`), a tenth none; a share `any_look`; of some the place of a sun is not told."""
-        tile, (context, mask, _, ahead, plane, embedding), suns = self.batch_of(rng, self.batch)
+        tile, (context, mask, _, lot, plane, embedding), suns = self.batch_of(rng, self.batch)
         b = len(tile)
         u = torch.rand(b, 4, generator=rng)
         level = (most * torch.rand(b, generator=rng) * (u[:, 0] < noisy).float()).to(self.device)
         mask = (u[:, 1] >= 0.1).float().to(self.device)
         embedding = embedding * (u[:, 2] >= any_look).float()[:, None].to(self.device)
-        ahead = ahead * (u[:, 3] >= UNTOLD).float()[:, None, None].to(self.device)
+        lot = lot * (u[:, 3] >= UNTOLD).float()[:, None, None].to(self.device)
         context = roughen(context, level, self.noise(context, rng))
-        return tile, (context, mask, level, ahead, plane, embedding), suns
+        return tile, (context, mask, level, lot, plane, embedding), suns
 
     def placing(self, suns: Suns) -> Tensor:
         """The loss of the lot that is drawn for the places of suns."""
@@ -219,14 +219,14 @@ class DreamStage:
             draw_film(film, network, self.codec, self.decoder, masks, looks, self.film)
         tile, told, _ = self.batch_of(rng, self.sheet)
         order = told[4].argsort()
-        tile, (context, mask, calm, ahead, plane, embedding) = (
+        tile, (context, mask, calm, lot, plane, embedding) = (
             tile[order], (part[order] for part in told)
         )  # fmt: skip
         seen = [context]
         for i in range(2):
             last = seen[-1][:, :LATENT, :, -CONTEXT:]
             noise = self.noise(tile, rng)
-            sun = ahead * (i == 0)
+            sun = lot * (i == 0)
 
             def field(x: Tensor, t: Tensor, last: Tensor = last, sun: Tensor = sun) -> Tensor:
                 velocity: Tensor = network(x, t, last, mask, calm, sun, plane, embedding)

@@ -102,18 +102,18 @@ class RolloutStage(TuneStage):
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """Some own tiles without gradient, then a step of one with; its look is the critic's."""
         tile, told, _ = self.dream.draw_told(rng, *SPOILT)
-        context, mask, level, ahead, plane, embedding = told
+        context, mask, level, lot, plane, embedding = told
         count = min(LAST_K, FIRST_K + index // GROWS)
         own = int(torch.randint(count, (1,), generator=rng))
         until = int(torch.randint(STEPS, (1,), generator=rng))
         with torch.no_grad():
             for _ in range(own):
-                told = (context, mask, level, ahead, plane, embedding)
+                told = (context, mask, level, lot, plane, embedding)
                 made = sample(field(self.network, told), self.dream.noise(tile, rng))
                 context = made[:, :LATENT, :, -CONTEXT:]
                 mask, level = torch.ones_like(mask), torch.zeros_like(level)
-                ahead = torch.zeros_like(ahead)  # of what was dreamt no place is known
-            told = (context, mask, level, ahead, plane, embedding)
+                lot = torch.zeros_like(lot)  # of what was dreamt no place is known
+            told = (context, mask, level, lot, plane, embedding)
             says = field(self.network, told)
             x = sample(says, self.dream.noise(tile, rng), STEPS, until)
         torch.clear_autocast_cache()
