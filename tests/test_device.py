@@ -64,6 +64,53 @@ def test_a_frame_is_the_callers_own() -> None:
     assert plain.tolist() == [2.5, 1, 2]
 
 
+def test_a_graph_that_is_led_runs_once_on_what_is_asked_for_next_and_anew_on_all_else() -> None:
+    runs = []
+
+    def begin(given: Tensors, made: Tensors) -> Callable[[], None]:
+        def launch() -> None:
+            runs.append(given["x"].tolist())
+            made["z"].copy_(given["x"] + 1)
+
+        return launch
+
+    def doubler(given: Tensors, made: Tensors) -> Callable[[], None]:
+        def launch() -> None:
+            made["next.x"].copy_(given["x"] * 2)
+
+        return launch
+
+    first = DeviceGraph({"x": PORT}, {"next.x": PORT}, True, CPU, doubler)
+    second = DeviceGraph({"x": PORT}, {"z": PORT}, False, CPU, begin)
+    first.lead(second)
+    one, two = (first.outputs["next.x"].empty() for _ in range(2))
+    seen = second.outputs["z"].empty()
+    first.run({"x": np.array([1, 2, 3], np.float32)}, {"next.x": one})
+    assert runs == [[2, 4, 6]]
+    second.run({"x": one}, {"z": seen})
+    assert seen.tolist() == [3, 5, 7] and len(runs) == 1
+    second.run({"x": one}, {"z": seen})  # once more: that was another's turn
+    assert seen.tolist() == [3, 5, 7] and len(runs) == 2
+    first.run({"x": one}, {"next.x": two})
+    assert runs[2:] == [[4, 8, 12]]
+    second.run({"x": one}, {"z": seen})  # not what it went ahead with
+    assert seen.tolist() == [3, 5, 7] and runs[3:] == [[2, 4, 6]]
+    second.run({"x": two}, {"z": seen})
+    assert seen.tolist() == [5, 9, 13] and runs[4:] == [[4, 8, 12]]
+    first.run({"x": two}, {"next.x": one})
+    second.run({"x": one.copy()}, {"z": seen})  # equal, but not the same
+    assert seen.tolist() == [9, 17, 25] and len(runs) == 7
+
+
+def test_a_graph_that_is_busy_is_not_led() -> None:
+    first, second = halver(), halver(stays=False)
+    first.lead(second)
+    with second._busy:
+        made = first.outputs["y"].empty()
+        first.run({"x": np.array([2, 4, 8], np.float32)}, {"y": made})
+    assert made.tolist() == [1, 2, 4] and second._ahead is None
+
+
 def test_what_a_device_says_is_one_line(tmp_path: Path) -> None:
     def begin(given: Tensors, made: Tensors) -> Callable[[], None]:
         def launch() -> None:

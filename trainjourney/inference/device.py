@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,17 @@ class DeviceGraph:
             self._staged = {name: one.cpu().pin_memory() for name, one in self._given.items()}
         self._launch = begin(self._given, self._made)  # kept: it holds the weights
         self._replay = _captured(self._launch) if self._on_gpu else self._launch
+        self._follower: DeviceGraph | None = None
+        self._ahead: Arrays | None = None  # what was launched on already, by the graph before
+        self._busy = Lock()
+
+    def lead(self, follower: "DeviceGraph") -> None:
+        """Have another graph launched on what this one gives as soon as that is there.
+
+        Asked for the same arrays later it waits for its end alone. While it is busy elsewhere it
+        is not launched.
+        """
+        self._follower = follower
 
     def run(self, inputs: Arrays, outputs: Arrays, overtaken: Overtaken = never) -> None:
         """Read and write the given arrays in place; twins are read on the device, and kept there.
@@ -88,10 +100,10 @@ class DeviceGraph:
         Raises BackendError.
         """
         try:
-            with torch.inference_mode():
-                for name, array in inputs.items():
-                    self._take(name, array)
-                self._replay()
+            with self._busy, torch.inference_mode():
+                if not self._is_ahead(inputs):
+                    self._begin(inputs)
+                self._ahead = None
                 for name, array in outputs.items():
                     made = self._made[name]
                     if isinstance(array, Twin):
@@ -100,12 +112,35 @@ class DeviceGraph:
                         array.host.copy_(made, non_blocking=True)
                     else:
                         torch.from_numpy(array).copy_(made)
-                if self._on_gpu:
-                    torch.cuda.current_stream().synchronize()
+                there: Any = torch.cuda.current_stream().record_event() if self._on_gpu else None
+                if self._follower:
+                    self._follower.go_ahead(outputs)
+                if there:
+                    there.synchronize()
         except RuntimeError as err:
             raise BackendError(
                 f"the device failed ({_short(err)}); try --set engine.backend=openvino"
             ) from err
+
+    def go_ahead(self, made: Arrays) -> None:
+        """Launch on arrays of a state, named as the graph before names them."""
+        if self._busy.acquire(blocking=False):
+            try:
+                inputs = {name: made[f"next.{name}"] for name in self.inputs}
+                self._begin(inputs)
+                self._ahead = inputs
+            finally:
+                self._busy.release()
+
+    def _begin(self, inputs: Arrays) -> None:
+        self._ahead = None
+        for name, array in inputs.items():
+            self._take(name, array)
+        self._replay()
+
+    def _is_ahead(self, inputs: Arrays) -> bool:
+        ahead = self._ahead
+        return ahead is not None and all(ahead[name] is inputs[name] for name in ahead)
 
     def _take(self, name: str, array: NDArray[Any]) -> None:
         given, staged = self._given[name], self._staged[name]

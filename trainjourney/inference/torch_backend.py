@@ -51,6 +51,7 @@ class Torch:
         if threads and not there:
             torch.set_num_threads(threads)
         self._modules: dict[str, Any] = {}
+        self._predictor: DeviceGraph | None = None
 
     def open(self, bundle: Bundle, name: str) -> DeviceGraph:
         """One graph of a bundle. Raises BundleError, BackendError."""
@@ -72,7 +73,12 @@ class Torch:
 
                 return launch
 
-            return DeviceGraph(inputs, outputs, stays, self._device, begin)
+            graph = DeviceGraph(inputs, outputs, stays, self._device, begin)
+            if name == "predictor.onnx":
+                self._predictor = graph
+            elif name == "decoder.onnx" and self._predictor and self._device.type == "cuda":
+                self._predictor.lead(graph)  # the card does not wait between the two
+            return graph
 
     def _build(self, bundle: Bundle) -> dict[str, Any]:
         facts = bundle.manifest.full_facts
