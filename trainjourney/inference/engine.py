@@ -218,7 +218,14 @@ class GraphEngine:
 
     def _shared(self, given: dict[str, NDArray[Any]], room: State) -> bool:
         """Whether any of the given tensors stands in that memory."""
-        return any(np.may_share_memory(given[name], room[name]) for name in self._names)
+        for name in self._names:
+            one = given[name]
+            if one is room[name]:
+                return True
+            ours = any(one is turn[name] for turn in self._turns)  # so it is the other turn's
+            if not ours and np.may_share_memory(one, room[name]):
+                return True
+        return False
 
     @staticmethod
     def _fitted(graph: Graph, **given: NDArray[Any]) -> dict[str, NDArray[Any]]:
@@ -226,8 +233,9 @@ class GraphEngine:
         assert given.keys() == graph.inputs.keys(), (sorted(given), sorted(graph.inputs))
         for name, port in graph.inputs.items():
             array = given[name]
-            told = f"{name} is {array.dtype}{list(array.shape)}, not {port}"
-            assert array.shape == port.shape and array.dtype == port.dtype, told
+            assert array.shape == port.shape and array.dtype == port.dtype, (
+                f"{name} is {array.dtype}{list(array.shape)}, not {port}"
+            )
             if not array.flags.c_contiguous:
                 given[name] = np.ascontiguousarray(array)
         return given

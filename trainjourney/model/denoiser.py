@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 LEAD = 1.5  # how much faster the signs of a tile go from noise to data than its latent
+EARLY = 0.3
 
 
 def lead(time: Tensor) -> Tensor:
@@ -29,7 +30,9 @@ def roughen(context: Tensor, level: Tensor, noise: Tensor) -> Tensor:
 
 
 def draw_times(count: int, rng: torch.Generator) -> Tensor:
-    """Training times, logit-normal and a fifth uniform, so that both ends are learnt, [count]."""
+    """Training times [count]: logit-normal, a sixth uniform, so that both ends are learnt, and a
+    fifth under `EARLY`, where it is decided what stands where."""
     times = torch.sigmoid(torch.randn(count, generator=rng) * 1.1 - 0.2)
-    even = torch.rand(count, generator=rng)
-    return torch.where(torch.rand(count, generator=rng) < 0.2, even, times)
+    even, kind = torch.rand(2, count, generator=rng)
+    times = torch.where(kind < 0.36, even, times)
+    return torch.where(kind < 0.2, EARLY * even, times)

@@ -41,7 +41,7 @@ def all_embeddings(pictures: Tensor, embedder: Embedder) -> Tensor:
     return torch.cat(out)
 
 
-OFTEN = (3.0, 1.0, 1.5, 2.0, 3.0, 3.0, 2.5, 1.0)  # how often a plane is drawn
+OFTEN = (6.0, 1.0, 1.5, 2.0, 3.0, 3.0, 2.5, 1.0)  # how often a plane is drawn
 WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.2, 1.4)  # of its error: wires and blades are thin
 SPOILT = (0.5, 0.7, 0.08)  # of the batch: noisy contexts, most noise of one, and any look
 UNTOLD = 0.15  # of the skies, of which no place of a sun is told
