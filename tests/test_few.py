@@ -27,13 +27,13 @@ def test_the_dream_is_taught_on_country_and_its_look(tiny_shards: Shards, tiny_r
     embeddings = all_embeddings(small_pictures(tiny_shards, tiny_run / "pictures.npy"), embedder)
     assert embeddings.shape == (4, 4, 64)
     stage = DreamStage(tiny_shards, embeddings, codec, batch=6, width=8, blocks=1)
-    tile, told, _ = stage.batch_of(rng(5), 64)
+    tile, told, _ = stage.batch_of(rng(5), 160)  # the rarest plane is a twentieth
     context, mask, level, _, plane, embedding = told
     assert context.shape[3] == CONTEXT and tile.shape[3] == TILE
     assert bool(mask.all()) and not level.any()
     assert set(plane.tolist()) == set(range(len(PLANES)))
-    assert torch.allclose(embedding.norm(dim=1), torch.ones(64), atol=1e-5)
-    once, again, _ = stage.batch_of(rng(5), 64)
+    assert torch.allclose(embedding.norm(dim=1), torch.ones(160), atol=1e-5)
+    once, again, _ = stage.batch_of(rng(5), 160)
     assert torch.equal(tile, once)
     assert all(torch.equal(a, b) for a, b in zip(told, again, strict=True))
     losses = stage.losses(0, rng(6))
