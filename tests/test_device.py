@@ -102,6 +102,21 @@ def test_a_graph_that_is_led_runs_once_on_what_is_asked_for_next_and_anew_on_all
     assert seen.tolist() == [9, 17, 25] and len(runs) == 7
 
 
+def test_what_went_ahead_is_forgotten_when_the_graph_before_fails() -> None:
+    first, second = halver(), halver(stays=False)
+    second.inputs = {"y": PORT}
+    first.lead(second)
+    second._ahead = {"y": np.zeros(3, np.float32)}
+    first._replay = _broken
+    with pytest.raises(BackendError, match="failed"):
+        first.run({"x": np.zeros(3, np.float32)}, {"y": first.outputs["y"].empty()})
+    assert second._ahead is None
+
+
+def _broken() -> None:
+    raise RuntimeError("out of order")
+
+
 def test_a_graph_that_is_busy_is_not_led() -> None:
     first, second = halver(), halver(stays=False)
     first.lead(second)

@@ -101,6 +101,8 @@ class DeviceGraph:
         """
         try:
             with self._busy, torch.inference_mode():
+                if self._follower:
+                    self._follower.forget()  # the arrays it went ahead with may be written anew
                 if not self._is_ahead(inputs):
                     self._begin(inputs)
                 self._ahead = None
@@ -131,6 +133,10 @@ class DeviceGraph:
                 self._ahead = inputs
             finally:
                 self._busy.release()
+
+    def forget(self) -> None:
+        """Whatever is asked next is launched then."""
+        self._ahead = None
 
     def _begin(self, inputs: Arrays) -> None:
         self._ahead = None

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 LEAD = 1.5  # how much faster the signs of a tile go from noise to data than its latent
-EARLY = 0.3
+EARLY = 0.3  # of the road
 
 
 def lead(time: Tensor) -> Tensor:
