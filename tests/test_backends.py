@@ -249,3 +249,22 @@ def test_a_cache_in_any_state_starts_the_same_show(
         seen = ride(open_engine(bundle, "openvino", "f32"), bundle, 3)
     assert all((one == other).all() for one, other in zip(seen, wanted, strict=True))
     assert len(caplog.records) == (0 if harm in ("none", "empty") else 4)
+
+
+@pytest.mark.skipif("openvino" not in THERE, reason="openvino's compiled graphs")
+def test_a_compiled_graph_that_another_removes_meanwhile_is_no_news(
+    bundle: Bundle,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    folder = tmp_path / "trainjourney" / "compiled"
+    folder.mkdir(parents=True)
+    (folder / "gone.blob").symlink_to(folder / "removed")  # listed, and not there
+    with caplog.at_level(logging.WARNING):
+        open_engine(bundle, "openvino", "f32")
+    assert not caplog.records
+    kept = [path for path in folder.glob("*.blob") if path.exists()]
+    assert len(kept) == len(bundle.manifest.graphs)

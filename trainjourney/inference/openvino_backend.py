@@ -190,8 +190,16 @@ def _keep(kept: Path, compiled: Any) -> None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with replacing(kept) as part:
             part.write_bytes(hashlib.sha256(data).digest().ljust(HEAD, b"\0") + data)
-        blobs = sorted(kept.parent.glob("*.blob"), key=lambda path: path.stat().st_mtime)
+        blobs = sorted(kept.parent.glob("*.blob"), key=_kept_since)
         for path in blobs[:-MOST_KEPT]:
             path.unlink(missing_ok=True)
     except (OSError, RuntimeError) as err:
         log.warning("%s cannot be kept (%s); the next start will compile again", kept, _short(err))
+
+
+def _kept_since(path: Path) -> float:
+    """Seconds since the epoch; graphs are opened side by side, so another may have removed it."""
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
