@@ -139,7 +139,6 @@ class DeviceGraph:
         self._ahead = None
 
     def _begin(self, inputs: Arrays) -> None:
-        self._ahead = None
         for name, array in inputs.items():
             self._take(name, array)
         self._replay()

@@ -218,14 +218,7 @@ class GraphEngine:
 
     def _shared(self, given: dict[str, NDArray[Any]], room: State) -> bool:
         """Whether any of the given tensors stands in that memory."""
-        for name in self._names:
-            one = given[name]
-            if one is room[name]:
-                return True
-            ours = any(one is turn[name] for turn in self._turns)  # so it is the other turn's
-            if not ours and np.may_share_memory(one, room[name]):
-                return True
-        return False
+        return any(np.may_share_memory(given[name], room[name]) for name in self._names)
 
     @staticmethod
     def _fitted(graph: Graph, **given: NDArray[Any]) -> dict[str, NDArray[Any]]:
