@@ -234,6 +234,15 @@ class JournalConfig(Section):
     )
 
 
+class HoursConfig(Section):
+    """Opening hours: outside them the picture is dark and the world rests."""
+
+    open: str = Field(
+        default="",
+        description='When, as "Tue-Sun 10:00-18:00, Thu 10:00-20:00"; empty is always.',
+    )
+
+
 class Config(Section):
     """All sections together."""
 
@@ -250,3 +259,4 @@ class Config(Section):
     looks: LooksConfig = LooksConfig()
     midi: MidiConfig = MidiConfig()
     show: ShowConfig = ShowConfig()
+    hours: HoursConfig = HoursConfig()

@@ -1,4 +1,4 @@
-"""What steers a show beside window and page: OSC, MIDI, taps, presets, a tour, the looks' folder.
+"""What steers a show beside window and page: OSC, MIDI, taps, presets, a tour, hours, looks.
 
 Each turns the desk or listens to it. Whatever one of them meets is told of in one line, and the
 picture goes on.
@@ -28,9 +28,11 @@ from trainjourney.controls.presets import Presets
 from trainjourney.controls.tempo import Tempo
 from trainjourney.errors import ControlError
 from trainjourney.inference import Bundle, Look
+from trainjourney.journey.hours import read_hours
 from trainjourney.journey.tour import Tour, read_tour
 from trainjourney.settings import Config
 from trainjourney.show.bank import FolderWatch
+from trainjourney.show.hours import Doorkeeper
 from trainjourney.show.network import Service
 from trainjourney.show.stage import Stage
 from trainjourney.types import Change
@@ -54,6 +56,7 @@ class Instruments:
         self._bundles = {one.manifest.files["embedder.onnx"]: one for one in reversed(bundles)}
         tour = config.journey.tour
         self._tour = read_tour(Path(tour).expanduser()) if tour else None
+        self._hours = read_hours(config.hours.open)
         self._stack = ExitStack()
         self._midi = self._open_midi()
         self._osc = OscServer(stage.desk, config.osc) if config.osc.port else None
@@ -109,6 +112,10 @@ class Instruments:
             guide = TourGuide(self._tour, desk)
             guide.start()
             stack.callback(guide.close)
+        if self._hours:
+            doorkeeper = Doorkeeper(self._hours, desk)
+            doorkeeper.start()
+            stack.callback(doorkeeper.close)
         return self
 
     def __exit__(

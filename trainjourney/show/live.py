@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -17,6 +18,7 @@ from trainjourney.settings import Config, WebConfig
 from trainjourney.show.departure import Departure, open_desk
 from trainjourney.show.meter import Summary
 from trainjourney.show.network import Network
+from trainjourney.show.notify import Manager
 from trainjourney.show.screen import run_screen
 from trainjourney.show.signals import held_back
 from trainjourney.show.stage import Stage
@@ -57,6 +59,7 @@ def play_live(
     stage = Stage(desk, picture, bundle.manifest.frame.fps)
     with ExitStack() as stack:
         stack.callback(stage.close)
+        manager = stack.enter_context(closing(Manager(stage.status)))
         with held_back():
             stage.open(config, bundle, following, frames)
             window = _open_window(config, picture)
@@ -72,9 +75,10 @@ def play_live(
         if window:
             run_screen(
                 window, stage.frames, desk, lambda: instruments.words or _note(stage), ended,
-                pressed_too=instruments.press,
+                lambda _, __: manager.beat(time.monotonic()), instruments.press,
             )  # fmt: skip
         while not window and not ended():
+            manager.beat(time.monotonic())
             stop.wait(0.1)
         if stage.failure:
             raise stage.failure
@@ -82,11 +86,16 @@ def play_live(
 
 
 def _open_window(config: Config, picture: Frame) -> Window | None:
-    """The window; None where there is no screen, for the page shows the picture too."""
+    """The window; None where there is no screen, for the page shows the picture too.
+
+    Raises DisplayError where the whole screen was asked for.
+    """
     height, width, _ = picture.shape
     try:
         return Window(width, height, config.window)
     except DisplayError as err:
+        if config.window.fullscreen:
+            raise
         log.info("%s; playing without a window", str(err).partition("; ")[0])
         return None
 
