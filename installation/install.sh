@@ -22,19 +22,19 @@ fail() {
 command -v apt-get >/dev/null || fail "knows Debian and Ubuntu alone; elsewhere do by hand what it does"
 [ -f "$clone/pyproject.toml" ] || fail "lies no longer in its clone; run it there"
 
-echo "1. What it needs: a compositor for one program (cage), a session for it, Python"
+echo "1. What it needs: a compositor for one program (cage), who lends it the screen (seatd), Python"
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends \
-    cage xwayland dbus libpam-systemd kbd python3 python3-venv >/dev/null
+    cage xwayland seatd libgl1-mesa-dri kbd python3 python3-venv >/dev/null
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "python3 is $(python3 -V), 3.11 or later is wanted; take a newer Debian or Ubuntu"
 
 echo "2. A user for it, who can do nothing else"
 id trainjourney >/dev/null 2>&1 ||
     useradd --system --home-dir "$state" --shell /usr/sbin/nologin trainjourney
-for group in video render input audio; do
-    ! getent group "$group" >/dev/null || usermod -aG "$group" trainjourney
+for group in video render input audio; do # as the unit names them
+    getent group "$group" >/dev/null || groupadd --system "$group"
 done
 install -d -o trainjourney -g trainjourney "$state" "$state/looks"
 
@@ -55,6 +55,6 @@ echo "4. Its settings, in $settings"
 echo "5. Its unit, from power-on"
 install -m 644 "$here/trainjourney.service" /etc/systemd/system/
 systemctl daemon-reload
-systemctl enable --quiet trainjourney
+systemctl enable --quiet seatd trainjourney
 systemctl restart --no-block trainjourney
 echo "Done. How it is: systemctl status trainjourney. What it said: journalctl -u trainjourney"

@@ -42,7 +42,8 @@ Run = Annotated[Path, typer.Option(metavar="FOLDER", help="The folder of the tra
 
 def main() -> None:
     """Run a command. An operator's mistake ends in one line and exit code 2."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    form, date = "%(asctime)s %(message)s", "%Y-%m-%d %H:%M:%S"
+    logging.basicConfig(level=logging.INFO, format=form, datefmt=date)
     for chatty in ("aioice", "aiortc"):  # a line for every address of every viewer
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:

@@ -151,6 +151,9 @@ class Window:
         pygame.display.init()
         pygame.display.set_caption("Trainjourney")
         self._held.clear()
+        if pygame.display.get_driver() == "wayland" and not any(Path("/dev/dri").glob("renderD*")):
+            # where SDL would end the process
+            raise pygame.error("SDL draws on Wayland by a graphics card alone, unset SDL_VIDEODRIVER")
         size, flags, vsync = self._size, pygame.RESIZABLE, self._vsync
         if self.fullscreen:
             size, flags = (0, 0), pygame.FULLSCREEN
