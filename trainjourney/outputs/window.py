@@ -153,7 +153,7 @@ class Window:
         self._held.clear()
         if pygame.display.get_driver() == "wayland" and not any(Path("/dev/dri").glob("renderD*")):
             # where SDL would end the process
-            raise pygame.error("SDL draws on Wayland by a graphics card alone, unset SDL_VIDEODRIVER")
+            raise pygame.error("SDL wants a graphics card for Wayland; unset SDL_VIDEODRIVER")
         size, flags, vsync = self._size, pygame.RESIZABLE, self._vsync
         if self.fullscreen:
             size, flags = (0, 0), pygame.FULLSCREEN
