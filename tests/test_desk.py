@@ -7,6 +7,7 @@ import pytest
 
 from trainjourney.controls.desk import Desk
 from trainjourney.controls.parameters import PARAMETERS, SLOTS, find_parameter
+from trainjourney.errors import ConfigError
 from trainjourney.types import Change
 
 
@@ -90,3 +91,20 @@ def test_every_parameter_is_found_by_its_name() -> None:
     for name, parameter in PARAMETERS.items():
         named = f"{name}.7" if parameter.slots else name
         assert find_parameter(named) == (parameter, 7 if parameter.slots else None)
+
+
+def test_a_look_that_the_bank_has_not_is_not_played(caplog: pytest.LogCaptureFixture) -> None:
+    def find(wanted: float | str) -> object:
+        if wanted not in ("harvest", 3.0):
+            raise ConfigError(f"look '{wanted}' is not in the bank; there are 3 harvest")
+        return wanted
+
+    desk = Desk({"look": "harvest"})
+    heard: list[float | str] = []
+    desk.find_look = find
+    desk.listen(lambda change, source: heard.append(change.value))
+    for wanted in ("nosuch", 0.0, 32.0):
+        assert not desk.turn(Change("look", wanted, 0.0), "osc")
+        assert desk.values()["look"] == "harvest"
+    assert "look 'nosuch' is not in the bank; there are 3 harvest; let go (1 so far)" in caplog.text
+    assert desk.turn(Change("look", 3.0, 0.0)) and heard == [3.0]

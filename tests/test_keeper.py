@@ -192,7 +192,7 @@ from trainjourney.show.departure import read_departure
 from trainjourney.show.stage import Stage
 sets = ["engine.threads=1", "engine.backend=onnxruntime"]
 config, bundle = load(None, sets, {"engine.name": sys.argv[1]}), load_bundle(sys.argv[1])
-stage = Stage(Desk(), read_departure(config.journey, bundle).picture, 30.0)
+stage = Stage(Desk(), read_departure(config, bundle).picture, 30.0)
 stage.open(config, bundle)
 while stage.keeper.ring.latest < 3:
     time.sleep(0.01)

@@ -82,7 +82,7 @@ def test_a_show_is_made_again_frame_for_frame(tiny: Path, tmp_path: Path) -> Non
     path = tmp_path / "show.jsonl"
     config = configured(tiny, path, start=str(tmp_path / "start.png"), seed=9, dream=0.7)
     bundle = load_bundle(tiny)
-    departure = read_departure(config.journey, bundle)
+    departure = read_departure(config, bundle)
     world, board = depart(config, bundle, departure)
     own = Look("own", np.array([0.6, 0.0, 0.8, 0.0], np.float32), tmp_path / "own.png")
     live = Hashes()
@@ -126,7 +126,7 @@ def test_a_live_show_in_two_processes_is_made_again(tiny: Path, tmp_path: Path) 
     path = tmp_path / "show.jsonl"
     config = configured(tiny, path, seed=3, melt_s=0.3)
     bundle, desk = load_bundle(tiny), Desk()
-    stage = Stage(desk, read_departure(config.journey, bundle).picture, 30)
+    stage = Stage(desk, read_departure(config, bundle).picture, 30)
     seen: dict[int, str] = {}
     try:
         stage.open(config, bundle, None, frames=60)
@@ -158,7 +158,7 @@ def test_a_show_whose_world_was_killed_is_made_again_frame_for_frame(
 ) -> None:
     path = tmp_path / "show.jsonl"
     config, bundle, desk = configured(tiny, path, seed=3, melt_s=0.4), load_bundle(tiny), Desk()
-    stage = Stage(desk, read_departure(config.journey, bundle).picture, 30)
+    stage = Stage(desk, read_departure(config, bundle).picture, 30)
     seen: dict[int, str] = {}
 
     def play(frames: int) -> None:
@@ -211,7 +211,7 @@ def test_what_cannot_be_made_again_is_one_line(tiny: Path, tmp_path: Path) -> No
     path = tmp_path / "show.jsonl"
     config = configured(tiny, path)
     bundle = load_bundle(tiny)
-    departure = read_departure(config.journey, bundle)
+    departure = read_departure(config, bundle)
     world, _ = depart(config, bundle, departure)
     with journalled(begin_journal(config, bundle, world, departure)):
         pass

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Mapping
 
 from trainjourney.controls.parameters import PARAMETERS, find_parameter
+from trainjourney.errors import ConfigError
 from trainjourney.types import Change
 
 log = logging.getLogger(__name__)
@@ -29,12 +30,14 @@ class Desk:
         self._values |= values or {}
         self._heard: list[Heard] = []
         self.refused = 0  # changes that could not be meant
+        self.find_look: Callable[[float | str], object] | None = None
+        """Raises ConfigError where the bank has no such look; without it every name is taken."""
 
     def turn(self, change: Change, source: str = "") -> bool:
         """Turn a control; False (and counted) where the change cannot be meant.
 
-        Numbers out of range are clipped. A name is kept as it is for a control that may have
-        one: whether the bank knows it is for the board to say. Triggers keep no value.
+        Numbers out of range are clipped. A look that the bank has not is none. Triggers keep no
+        value.
         """
         found = find_parameter(change.parameter)
         value = change.value
@@ -54,6 +57,11 @@ class Desk:
             value = parameter.clip(float(value))
         if parameter.kind == "trigger" and not value:
             return True  # a button let go
+        if parameter.kind == "look" and self.find_look:
+            try:
+                self.find_look(value)
+            except ConfigError as err:
+                return self._refuse(change, str(err))
         change = Change(change.parameter, value, change.time_s)
         with self._lock:  # listeners hear changes in the order in which they took effect
             if parameter.kind != "trigger":
@@ -79,13 +87,11 @@ class Desk:
 
         return end
 
-    def _refuse(self, change: Change) -> bool:
+    def _refuse(self, change: Change, why: str = "") -> bool:
         self.refused += 1
         if self.refused & (self.refused - 1) == 0:  # 1, 2, 4, 8 … : a flood fills no disk
-            log.warning(
-                "%.60r to %.60r cannot be meant; let go (%d so far)",
-                change.parameter, change.value, self.refused,
-            )  # fmt: skip
+            why = why or f"{change.parameter!r:.60} to {change.value!r:.60} cannot be meant"
+            log.warning("%s; let go (%d so far)", why, self.refused)
         return False
 
 

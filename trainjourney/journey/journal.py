@@ -74,13 +74,21 @@ def new_journal(folder: str) -> Path:
 
 
 def head_of(
-    config: Config, bundle: Bundle, backend: str, precision: str, start: Frame, name: str = ""
+    config: Config,
+    bundle: Bundle,
+    backend: str,
+    precision: str,
+    start: Frame,
+    name: str = "",
+    looks: Mapping[int, Look] | None = None,
 ) -> Head:
     """The first line of a show's journal.
 
     `backend` and `precision` are the engine's own words; `start` is the frame it starts in and
-    `name` its name. A start that is a look's own picture is known by the look alone.
+    `name` its name. A start that is the picture of a look of the bundle is known by the look alone.
+    `looks` is the bank that it sets out with; else the bundle's.
     """
+    looks = looks or dict(enumerate(bundle.looks, 1))
     journey = config.journey
     keys = ("look", "speed", "dream", "melt_s", "seed")
     head: Head = {
@@ -91,12 +99,13 @@ def head_of(
         "engine": {"backend": backend, "precision": precision},
         "fps": bundle.manifest.frame.fps,
         "journey": {key: getattr(journey, key) for key in keys},
-        "looks": describe_looks(dict(enumerate(bundle.looks, 1)), bundle.looks),
+        "looks": describe_looks(looks, bundle.looks),
     }
-    if journey.start:
+    if journey.start or any("embedding" in look for look in head["looks"].values()):
         png = io.BytesIO()
         Image.fromarray(start).save(png, "PNG")
-        head["start"] = {"name": name, "picture": base64.b64encode(png.getvalue()).decode()}
+        picture = base64.b64encode(png.getvalue()).decode()
+        head["start"] = {"name": name, "picture": picture, "given": bool(journey.start)}
     return head
 
 

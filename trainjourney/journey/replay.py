@@ -50,6 +50,7 @@ class JourneyWords(_Table):
 class StartPicture(_Table):
     name: str = Field(max_length=200)
     picture: str  # PNG in base64
+    given: bool = True  # else it is the look's own
 
     def frame(self, place: str) -> Frame:
         """The frame that the show started in. Raises OutputError."""
@@ -70,6 +71,7 @@ class Head(_Table):
     fps: int = Field(ge=1, le=240)
     journey: JourneyWords
     start: StartPicture | None = None
+    looks: dict[str, Any] = {}  # that it set out with, by slot
 
 
 @dataclass
@@ -109,22 +111,30 @@ class Replay:
             elif "looks" in line and "journal" not in line:
                 self.lay(self._looks(line["looks"]))
 
+    def bank(self) -> dict[int, Look]:
+        """The looks by slot that the show set out with. Raises OutputError."""
+        return self._looks(self.head.looks)
+
     def close(self) -> None:
         """Close the journal."""
         self._lines.close()
 
     def _looks(self, told: Any) -> dict[int, Look]:
-        looks = {}
+        looks, sizes = {}, {one.embedding.shape for one in self.known.values()}
         try:
             for slot, one in told.items():
                 if "embedding" in one:
                     data = base64.b64decode(one["embedding"], validate=True)
                     embedding = np.frombuffer(data, "<f4").astype(np.float32)
+                    if {embedding.shape} != sizes or not np.isfinite(embedding).all():
+                        raise ValueError("no embedding of this bundle")
                     looks[int(slot)] = Look(one["name"], embedding, Path(one["picture"]))
                 else:
                     looks[int(slot)] = self.known[one["name"]]
         except (AttributeError, KeyError, TypeError, ValueError, binascii.Error) as err:
-            raise OutputError(f"{self.path}: frame {self._number}: its looks are broken") from err
+            raise OutputError(
+                f"{self.path}: frame {max(self._number, 0)}: its looks are broken"
+            ) from err
         return looks
 
 

@@ -1,4 +1,4 @@
-"""The thread that looks after the folder of looks, and tells of every other bank."""
+"""The bank: the bundle's looks and the folder's, as they are, or as a thread sees them change."""
 
 import logging
 import threading
@@ -6,26 +6,47 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from trainjourney.controls.parameters import SLOTS
 from trainjourney.errors import TrainjourneyError
 from trainjourney.folders import cache_folder
 from trainjourney.inference import Bundle, Look, open_embedder
 from trainjourney.journey.bank import LooksFolder
-from trainjourney.settings import LooksConfig
+from trainjourney.settings import Config, LooksConfig
 
 log = logging.getLogger(__name__)
 
+_SETTLED_S = 60.0  # as if a file had been there so long: nothing is waited for
 LOOK_S = 0.5  # a picture is seen, seen to be whole, and embedded within two seconds
 Changed = Callable[[dict[int, Look]], None]
+
+
+def own_looks(bundle: Bundle) -> dict[int, Look]:
+    """The bundle's looks by slot."""
+    return dict(enumerate(bundle.looks[:SLOTS], 1))
+
+
+def read_bank(config: Config, bundle: Bundle) -> dict[int, Look]:
+    """The looks by slot as a show of these settings has them by now.
+
+    A picture that is of no use is told of and left out. Raises TrainjourneyError.
+    """
+    folder = _open_folder(config.looks, bundle, config.engine.backend)
+    found = folder.scan(time.time() + _SETTLED_S) if config.looks.folder else None
+    return found or own_looks(bundle)
+
+
+def _open_folder(config: LooksConfig, bundle: Bundle, backend: str) -> LooksFolder:
+    return LooksFolder(
+        Path(config.folder).expanduser(), bundle, lambda: open_embedder(bundle, backend),
+        cache_folder(), with_bundle=config.bundle, set_name=config.set,
+    )  # fmt: skip
 
 
 class FolderWatch:
     """From `start` to `close`, `changed` hears in a thread of each bank that is another."""
 
     def __init__(self, config: LooksConfig, bundle: Bundle, backend: str, changed: Changed) -> None:
-        self._folder = LooksFolder(
-            Path(config.folder).expanduser(), bundle, lambda: open_embedder(bundle, backend),
-            cache_folder(), with_bundle=config.bundle, set_name=config.set,
-        )  # fmt: skip
+        self._folder = _open_folder(config, bundle, backend)
         self._changed = changed
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="looks", daemon=True)

@@ -224,7 +224,7 @@ class Bench:
 def _bench(config: Config) -> Iterator[Bench]:
     bundle = load_bundle(find_bundle(config.engine.name))
     frame, listening = bundle.manifest.frame, threading.Event()
-    stage = Stage(open_desk(config.journey), read_departure(config.journey, bundle).picture, 30.0)
+    stage = Stage(open_desk(config.journey), read_departure(config, bundle).picture, 30.0)
     silent = config.journal.model_copy(update={"write": False})
     osc = OscServer(stage.desk, config.osc.model_copy(update={"port": 0, "feedback": ""}))
 

@@ -1,17 +1,20 @@
 """The departure: where a journey starts, and the world and board that begin there."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
 from trainjourney.controls.desk import Desk
+from trainjourney.errors import ConfigError
 from trainjourney.inference import Bundle, Look, open_engine
 from trainjourney.journey.board import Board
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.picture import cover, load_picture
 from trainjourney.journey.world import DreamWorld
 from trainjourney.settings import Config, JourneyConfig
+from trainjourney.show.bank import own_looks, read_bank
 from trainjourney.types import Frame
 
 
@@ -23,19 +26,31 @@ class Departure:
     name: str
     look: Look | None
     given: bool  # the picture; else it is the look's own
+    bank: Mapping[int, Look]  # the looks by slot, but for the picture's own
 
 
-def read_departure(config: JourneyConfig, bundle: Bundle) -> Departure:
-    """Read the picture and find the look that the settings name. Raises TrainjourneyError."""
-    look = Looks(bundle.looks).find(config.look) if config.look else None
-    if config.start:
-        path = Path(config.start).expanduser()
+def read_departure(config: Config, bundle: Bundle, whole: bool = False) -> Departure:
+    """Read the picture and find the look that the settings name. Raises TrainjourneyError.
+
+    The folder of looks is read where that look is in no bundle, or the `whole` bank is wanted:
+    it may take a second a picture that is new. In a live show a thread looks after it.
+    """
+    journey, whole = config.journey, whole or not config.looks.bundle
+    bank = read_bank(config, bundle) if whole else own_looks(bundle)
+    try:
+        look = Looks.in_slots(bank).find(journey.look) if journey.look else None
+    except ConfigError:
+        if whole:
+            raise
+        return read_departure(config, bundle, whole=True)
+    if journey.start:
+        path = Path(journey.start).expanduser()
     else:
-        look = look or bundle.looks[0]
+        look = look or Looks.in_slots(bank).first
         path = look.picture
     frame = bundle.manifest.frame
     picture = load_picture(path, frame.width, frame.height)
-    return Departure(picture, path.stem, look, bool(config.start))
+    return Departure(picture, path.stem, look, bool(journey.start), bank)
 
 
 def open_desk(config: JourneyConfig) -> Desk:
@@ -53,7 +68,7 @@ def depart(config: Config, bundle: Bundle, departure: Departure) -> tuple[DreamW
         size = bundle.manifest.embedding
         small = cover(Image.fromarray(departure.picture), size.picture_width, size.picture_height)
         start = Look(departure.name, engine.embed(small), Path(config.journey.start))
-    looks = Looks(bundle.looks, start)
+    looks = Looks.in_slots({0: start, **departure.bank} if start else departure.bank)
     values = {name: getattr(config.journey, name) for name in ("speed", "dream", "melt_s")}
     board = Board(looks, departure.look or looks.first, values)
     board.next_seed = config.journey.seed + 1

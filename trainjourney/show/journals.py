@@ -13,7 +13,8 @@ from trainjourney.journey.journal import Journal, Resumed, bundle_hash, head_of,
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.replay import Replay, open_journal
 from trainjourney.journey.world import DreamWorld
-from trainjourney.settings import Config, JourneyConfig
+from trainjourney.settings import Config, JourneyConfig, LooksConfig
+from trainjourney.show.bank import own_looks
 from trainjourney.show.departure import Departure, depart, read_departure, set_out
 from trainjourney.show.meter import Meter, Summary
 from trainjourney.show.retrace import Retrace
@@ -62,8 +63,9 @@ def begin_journal(
         return None
     engine = world.engine
     head = head_of(
-        config, bundle, engine.backend, engine.precision, departure.picture, departure.name
-    )
+        config, bundle, engine.backend, engine.precision, departure.picture, departure.name,
+        departure.bank,
+    )  # fmt: skip
     try:
         return Journal(Path(config.journal.file), head, bundle.looks, resumed=resumed)
     except OutputError as err:
@@ -106,7 +108,6 @@ def render(
     set_out(world, board, departure)
     replay.lay = lambda looks: board.lay(Looks.in_slots(looks))
     replay.arrive = board.arrive
-    replay.known = {look.name: look for look in bundle.looks}
     meter = Meter()
     travel(
         world, board, (replay,), (output, retrace), meter,
@@ -137,18 +138,24 @@ def _as_it_was(
     head = replay.head
     words = {"backend": head.engine.backend, "precision": head.engine.precision}
     chosen = {key: word for key, word in words.items() if getattr(config.engine, key) == "auto"}
-    start = head.start.name or "start" if head.start else ""
+    start = head.start.name or "start" if head.start and head.start.given else ""
+    replay.known = {look.name: look for look in bundle.looks}
+    bank = replay.bank() or own_looks(bundle)
     try:
         journey = JourneyConfig(**{**head.journey.model_dump(), "start": start})
         engine = config.engine.model_validate({**config.engine.model_dump(), **chosen})
     except ValidationError as err:
         told = err.errors(include_url=False)[0]
         raise OutputError(f"{path}: line 1: {told['loc'][0]}: {told['msg']}; give another") from err
-    config = config.model_copy(update={"engine": engine, "journey": journey})
+    looks = LooksConfig(folder="")  # all that the show knew is in its journal
+    config = config.model_copy(update={"engine": engine, "journey": journey, "looks": looks})
     if head.start is None:
-        return config, read_departure(journey, bundle)
+        return config, read_departure(config, bundle)
     picture = head.start.frame(str(path))
     if picture.shape != bundle.manifest.frame_shape:
         raise OutputError(f"{path}: its start picture has another size than the bundle's frames")
-    look = Looks(bundle.looks).find(journey.look) if journey.look else None
-    return config, Departure(picture, start, look, given=True)
+    known = Looks.in_slots(bank)
+    look = known.find(journey.look) if journey.look else None
+    if not head.start.given:
+        return config, Departure(picture, head.start.name, look or known.first, False, bank)
+    return config, Departure(picture, start, look, True, bank)

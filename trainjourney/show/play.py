@@ -55,12 +55,13 @@ def play(
     TrainjourneyError.
     """
     bundle = load_bundle(find_bundle(config.engine.name))
-    departure = read_departure(config.journey, bundle)
+    here = bool(output) or not TWO_PROCESSES
+    departure = read_departure(config, bundle, whole=here)
     config = with_journal(config)
     stop = threading.Event()
     with _signals_set(stop), ExitStack() as stack:
         stack.callback(drop_empty, config)
-        if output or not TWO_PROCESSES:
+        if here:
             summary = _play_here(config, bundle, departure, output, frames, window, stop)
         else:
             summary = play_live(config, bundle, departure, frames, then, stop)

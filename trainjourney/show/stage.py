@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainjourney.controls.desk import Desk
-from trainjourney.errors import TrainjourneyError
+from trainjourney.errors import ConfigError, TrainjourneyError
 from trainjourney.inference import Bundle, Look
+from trainjourney.journey.looks import Looks
 from trainjourney.settings import Config
 from trainjourney.show.block import BlockSource
 from trainjourney.show.frames import FrameRing
@@ -62,6 +63,7 @@ class Stage:
         self._keeper = Keeper(config, bundle, frames)
         self.frames.take_over(self._keeper.ring)
         self.desk.listen(self._heard)
+        self.desk.find_look = self._find_look
         self._then = then
         self._thread.start()
 
@@ -100,6 +102,12 @@ class Stage:
         """How fast the picture goes by now, x cruising: 0 while it is held or its world is away."""
         world = self.keeper.ring.status()[1]
         return world.speed if self.keeper.health == "playing" and not world.hold else 0.0
+
+    def _find_look(self, wanted: float | str) -> Look:
+        looks = self.keeper.looks
+        if not looks:
+            raise ConfigError("there is no look in the bank")
+        return Looks.in_slots(looks).find(wanted)
 
     def _look_name(self) -> str:
         """Of the look that was asked for last; a slot's number where it is empty."""

@@ -74,7 +74,7 @@ def _travel(order: Order, ended: threading.Event) -> None:
     ring = FrameRing(manifest.frame.height, manifest.frame.width, order["ring"])
     block = Block(manifest.embedding.size, order["block"])
     kept = KeptState(manifest.state, order["kept"])
-    departure = read_departure(config.journey, bundle)
+    departure = read_departure(config, bundle)
     world, board = depart(config, bundle, departure)
     resumed = _go_on(world, order["resume"], ring, kept)
     if resumed is None or resumed.how == "start":
