@@ -15,6 +15,9 @@ LUMA_W, LUMA_H = 256, 128  # of the pictures that are measured
 BANDS = 8  # across the whole width, each LUMA_H / BANDS rows
 TILES_X, TILES_Y = 4, 4
 SURE = 8.0  # peak over spread; strangers give 4 to 6
+# Mean step from px to px of a patch, levels. One with less, and with less than so much of the
+# picture's most, is bare sky: a codec's pattern stands still there, and would be told as motion.
+BARE, BARE_SHARE = 0.8, 0.3
 _WHITE = 1e-3
 
 Luma = NDArray[np.float32]  # [LUMA_H, LUMA_W], levels 0..255
@@ -27,7 +30,7 @@ class Motion:
     bands: NDArray[np.float32]  # [BANDS] sideways
     bands_sure: NDArray[np.float32]  # [BANDS] peak over spread
     tiles: NDArray[np.float32]  # [TILES_Y, TILES_X, 2] down, sideways
-    tiles_sure: NDArray[np.float32]  # [TILES_Y, TILES_X]
+    tiles_sure: NDArray[np.float32]  # [TILES_Y, TILES_X]; 0 where nothing is to be seen, as above
 
 
 def luma(frame: NDArray[np.uint8]) -> Luma:
@@ -41,8 +44,16 @@ def measure(before: Luma, after: Luma) -> Motion:
     assert before.shape == after.shape == (LUMA_H, LUMA_W), (before.shape, after.shape)
     bands, bands_sure = shifts(_cut(before, BANDS, 1), _cut(after, BANDS, 1))
     tiles, tiles_sure = shifts(_cut(before, TILES_Y, TILES_X), _cut(after, TILES_Y, TILES_X))
+    bands_sure[_bare(_cut(after, BANDS, 1))] = 0.0
+    tiles_sure[_bare(_cut(after, TILES_Y, TILES_X))] = 0.0
     shape = (TILES_Y, TILES_X)
     return Motion(bands[:, 1], bands_sure, tiles.reshape(*shape, 2), tiles_sure.reshape(shape))
+
+
+def _bare(patches: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Which patches [n, h, w] have nothing that could be seen to move."""
+    drawn = np.abs(np.diff(patches, axis=2)).mean((1, 2))
+    return np.asarray(drawn < min(BARE, BARE_SHARE * float(drawn.max())))
 
 
 def shifts(

@@ -1,5 +1,6 @@
 """Import: videos measured, planned, cut to frames and embedded, in segments that resume."""
 
+import errno
 import hashlib
 import json
 import os
@@ -77,6 +78,10 @@ def import_rides(
         raise RideError(f"{len(videos)} videos; give 1 to {MOST_SOURCES}")
     sources = [look_at(path) for path in videos]
     marks = [_mark(path) for path in videos]
+    for i, mark in enumerate(marks):
+        if mark in marks[:i]:
+            other = videos[marks.index(mark)]
+            raise RideError(f"{videos[i]}: is {other} once more; give each video once")
     options = {"shape": list(shape), "embedder": embedder, "of": marks}
     _hold_to(out, options)
     segments = [part for i, video in enumerate(sources) for part in _segments(i, video, marks[i])]
@@ -272,8 +277,10 @@ def _write_text(path: Path, text: str) -> None:
 
 
 def _unwritable(out: Path, err: OSError) -> RideError:
-    reason = err.strerror or str(err)
-    return RideError(f"{out}: cannot be written ({reason}); free the disk, then import again")
+    reason = (err.strerror or str(err)).lower()
+    full = err.errno in (errno.ENOSPC, errno.EDQUOT)
+    cure = "free the disk, then import again" if full else "give another --out"
+    return RideError(f"{out}: cannot be written ({reason}); {cure}")
 
 
 def _mark(path: Path) -> str:

@@ -78,10 +78,15 @@ def _motion(before: "deque[NDArray[np.float32]]", grey: NDArray[np.float32]) -> 
     if float(np.median(np.abs(near.bands[sure]))) >= SLOW:
         return near
     far = motion_between(before[0], grey)
-    if np.median(far.bands_sure) < SURE and np.median(far.tiles_sure) < SURE:
+    if _usual(far.bands_sure) < SURE and _usual(far.tiles_sure) < SURE:
         return near
     slow = np.float32(1.0 / FAR)
     return Motion(far.bands * slow, far.bands_sure, far.tiles * slow, far.tiles_sure)
+
+
+def _usual(sure: NDArray[np.float32]) -> float:
+    """Of the patches in which there is something."""
+    return float(np.median(sure[sure > 0.0])) if (sure > 0.0).any() else 0.0
 
 
 def _sharpness(grey: NDArray[np.float32]) -> float:

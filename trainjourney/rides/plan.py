@@ -21,6 +21,10 @@ GAP = 3  # frames of which nothing can be told, between such of which it can
 BAND_SURE = 9.0  # peak over spread of a band that is to tell alone
 FAINT = 0.06  # of the usual change: no more than a codec's breathing
 JUMP = 12.0  # levels that a cut changes at least
+LEAP_PX = 10.0  # of LUMA_W, and three times the usual shift: within one scene, but not its motion
+HOLE_S = 0.5  # and four times the usual time from frame to frame: some are missing
+ALONE = 2.0  # x SURE: one band that may tell of all
+AGREE_PX = 0.5  # of LUMA_W: so far several that may are off their middle
 
 View = Literal["side", "cab"]
 
@@ -55,6 +59,7 @@ def make_plan(measures: Measures, width: int) -> Plan:
     n = len(measures)
     reason = np.full(n, KEPT, np.uint8)
     across, spread, told = _movement(measures)
+    across, told = _by_other_bands(measures, across, spread, told)
     usual = float(np.median(measures.change[told])) if told.any() else 0.0
     first = measures.change < 0.0
     duplicate = ~first & (measures.change < max(SAME, FAINT * usual))
@@ -62,7 +67,12 @@ def make_plan(measures: Measures, width: int) -> Plan:
     reason[~told & ~first & ~duplicate] = UNSURE
     around = _running_median(np.where(told, measures.change, 0.0), 31)
     jump = measures.change > np.maximum(JUMP, 1.25 * around)
-    reason[(reason == UNSURE) & jump] = CUT
+    steady = _running_median(np.where(told, across, 0.0), 9)
+    leap = np.abs(across - steady) > np.maximum(LEAP_PX, 3.0 * np.abs(steady))
+    step_s = np.diff(measures.time_s, prepend=measures.time_s[:1])
+    hole = step_s > max(HOLE_S, 4.0 * float(np.median(step_s)) if n else 0.0)
+    lost = ((reason == UNSURE) & jump) | (told & leap & jump) | hole
+    reason[lost], told = CUT, told & ~lost
     sharp = _running_median(measures.sharp, 31)
     hazy = (reason == KEPT) | (reason == UNSURE)
     reason[hazy & (measures.sharp < BLURRED * sharp)] = BLUR
@@ -131,6 +141,27 @@ def _movement(
     agreed = ~told & (alike.sum(1) >= BANDS // 2)
     across, told = np.where(agreed, shared, across), told | agreed
     return np.nan_to_num(across), np.where(fast, 0.0, spread), told
+
+
+def _by_other_bands(
+    m: Measures,
+    across: NDArray[np.float64],
+    spread: NDArray[np.float64],
+    told: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Of a side view whose mid-ground is bare sky for a while, motion by the other bands: how much
+    faster or slower each goes is known from the rest of the ride."""
+    if not told.any() or np.median(np.abs(spread[told])) > np.median(np.abs(across[told])):
+        return across, told
+    ratio = _profile(m, across, told)
+    sure = (m.bands_sure >= BAND_SURE) & (ratio > 0.2)
+    able = (sure.sum(1) >= 2) | (np.where(sure, m.bands_sure, 0.0).max(1) >= ALONE * SURE)
+    each = np.where(sure, m.bands / ratio.clip(0.2), np.nan)
+    found = _median(each)
+    apart = np.abs(each - found[:, None])
+    able &= np.where(np.isfinite(apart), apart, 0.0).max(1) < AGREE_PX
+    new = ~told & able
+    return np.where(new, np.nan_to_num(found), across), told | new
 
 
 def _median(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -41,6 +41,11 @@ def look_at(path: Path) -> Video:
         first = next(_decoded(path, container, stream, [0]), None)
         if first is None:
             raise RideError(f"{path}: no frame of it can be decoded; convert it with ffmpeg first")
+        if first.time is None:
+            raise RideError(
+                f"{path}: its frames have no times; give it some: "
+                f"ffmpeg -i {path.name} -c copy OUT.mp4"
+            )
         turned = _turns(first) % 2
         width, height = (first.height, first.width) if turned else (first.width, first.height)
         seconds = float(stream.duration * stream.time_base) if stream.duration else 0.0
@@ -80,11 +85,16 @@ def read(
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     if not path.is_file():
-        raise RideError(f"{path}: is not there; give the path of a video")
+        what = "a folder" if path.is_dir() else "not there"
+        raise RideError(f"{path}: is {what}; give the path of a video")
     try:
         container = av.open(str(path), metadata_errors="ignore")
     except (FFmpegError, OSError, ValueError) as err:
-        raise RideError(f"{path}: is no video that can be opened ({_short(err)})") from err
+        reason = getattr(err, "strerror", "") or _short(err)
+        raise RideError(
+            f"{path}: is no video that can be opened ({reason.lower()}); copy it again, "
+            f"or convert it: ffmpeg -i {path.name} OUT.mp4"
+        ) from err
     with container:
         if not container.streams.video:
             raise RideError(f"{path}: holds no video, only sound or text; give a film of a ride")
