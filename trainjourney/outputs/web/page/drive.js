@@ -1,7 +1,7 @@
 // The desk of the driver, made from the table of controls that the train itself sends. One
 // WebSocket tells every move of everybody, and takes ours.
 
-import { Train, ask_ticket, enter_by_link, my_role } from "./train.js";
+import { Train, ask_ticket, enter_by_link, my_role, on_link } from "./train.js";
 import { choice, look_card, look_select, lever, make, number, pad, say_number, slider, slot_of, toggle, trigger, words } from "./widgets.js";
 
 const find = (name) => document.querySelector(name);
@@ -275,7 +275,7 @@ addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.bo
 addEventListener("drop", (event) => { event.preventDefault(); document.body.classList.remove("dropping"); for (const file of event.dataTransfer.files) add_picture(file); });
 
 async function begin() {
-  await enter_by_link();
+  await enter_by_link(find("#ticket"));
   const role = await my_role();
   if (role !== "control" && role !== "admin") { document.body.dataset.state = "ticket"; ask_ticket(find("#ticket"), begin); return; }
   train.start();
@@ -283,4 +283,5 @@ async function begin() {
 }
 
 window.train = train;
+on_link(begin);
 begin();
