@@ -54,9 +54,11 @@ async def hear(socket: Any, key: str, wait_s: float = 5.0) -> Any:
                 return message[key]
 
 
-def test_the_page_is_told_the_table_the_values_and_the_looks(tmp_path: Path) -> None:
+def test_the_page_is_told_the_table_the_values_the_looks_and_the_presets(tmp_path: Path) -> None:
     desk, looks = Desk({"speed": 0.5}), bank(tmp_path)
-    with served(desk=desk, looks=lambda: looks, status=lambda: {"fps": 30.0}) as page:
+    with served(
+        desk=desk, looks=lambda: looks, status=lambda: {"fps": 30.0}, presets=lambda: [2]
+    ) as page:
 
         async def drive() -> Any:
             async with driver(page) as socket:
@@ -65,6 +67,7 @@ def test_the_page_is_told_the_table_the_values_and_the_looks(tmp_path: Path) -> 
         hello = asyncio.run(drive())
         assert [row["name"] for row in hello["table"]] == list(PARAMETERS)
         assert hello["values"]["speed"] == 0.5 and hello["now"]["fps"] == 30.0
+        assert hello["presets"] == [2]
         assert [(one["slot"], one["name"]) for one in hello["looks"]] == [(1, "meadow"), (2, "night_sea")]  # fmt: skip  # noqa: E501
         card = page.ask("GET", hello["looks"][1]["picture"])
         assert card.status == 200 and card.body[:2] == b"\xff\xd8"

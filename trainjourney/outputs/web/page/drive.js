@@ -9,7 +9,7 @@ const TITLES = { train: "The train", look: "The country", pad: "Between four", b
 const BESIDE = ["pad", "preset", "output", "beat"]; // under the picture where the page is wide
 const STOPS = 12;
 
-const state = { you: "", table: {}, values: {}, looks: [], widgets: new Map(), cards: new Map(), panels: {} };
+const state = { you: "", table: {}, values: {}, looks: [], stored: new Set(), widgets: new Map(), cards: new Map(), panels: {} };
 let socket = null, tries = 0;
 
 const train = new Train(find(".pane"), (how) => {
@@ -39,6 +39,7 @@ function connect() {
     const message = JSON.parse(event.data);
     if (message.hello) board_the_train(message.hello);
     if (message.looks) show_looks(message.looks);
+    if (message.presets) show_stops(message.presets);
     for (const one of message.turns || []) hear(...one);
     if (message.now) show_now(message.now);
   };
@@ -60,6 +61,7 @@ function board_the_train(hello) {
     build();
   }
   show_looks(hello.looks);
+  show_stops(hello.presets);
   for (const [name, value] of Object.entries(state.values)) set(name, value);
   document.body.dataset.line = "up";
   find("#told").textContent = "The desk is yours";
@@ -207,10 +209,10 @@ function add_stops(panel, rows) {
     const stop = index + 1;
     let timer = 0, stored = false;
     const store = () => { stored = true; turn("store", stop); button.classList.add("storing"); setTimeout(() => button.classList.remove("storing"), 700); find("#heard").textContent = `Stored as stop ${stop}`; };
-    const button = make("button", { type: "button", class: "stop", text: stop, "aria-pressed": "false", "aria-label": `Stop ${stop}. Enter recalls it, S stores it.` });
+    const button = make("button", { type: "button", class: "stop", text: stop });
     button.onpointerdown = () => { stored = false; timer = setTimeout(store, 600); };
     button.onpointerup = button.onpointerleave = button.onpointercancel = () => clearTimeout(timer);
-    button.onclick = () => { if (!stored) { turn("preset", stop); mark_stop(); } stored = false; };
+    button.onclick = () => { if (!stored) go_to(stop); stored = false; };
     button.onkeydown = (event) => { if (event.key === "s") store(); };
     button.oncontextmenu = (event) => event.preventDefault();
     return button;
@@ -220,8 +222,23 @@ function add_stops(panel, rows) {
   if (rows.store) state.widgets.set("store", { element: panel, set() {} });
 }
 
+function go_to(stop) {
+  if (state.stored.has(stop)) { turn("preset", stop); mark_stop(); return; }
+  find("#told").textContent = find("#heard").textContent = `Stop ${stop} is empty; hold to store`;
+}
+
+function show_stops(stored) {
+  state.stored = new Set(stored);
+  mark_stop();
+}
+
 function mark_stop() {
-  state.stops.forEach((button, index) => button.setAttribute("aria-pressed", String(Number(state.values.preset) === index + 1)));
+  state.stops.forEach((button, index) => {
+    const stop = index + 1, stored = state.stored.has(stop);
+    button.classList.toggle("stored", stored);
+    button.setAttribute("aria-pressed", String(stored && Number(state.values.preset) === stop));
+    button.setAttribute("aria-label", stored ? `Stop ${stop}. Enter recalls it, S stores it.` : `Stop ${stop}, empty. S stores it.`);
+  });
 }
 
 // Who did what, latest first; a fader that moves is one line.
