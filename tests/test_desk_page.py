@@ -122,6 +122,36 @@ def test_a_stop_is_marked_where_it_is_stored_and_an_empty_one_says_so(
             wait_for(lambda: desk.values()["preset"] == 7.0)
 
 
+FRAMED = """[...document.querySelectorAll('.look, .pad')]
+    .filter(one => getComputedStyle(one.querySelector('.glass') || one).boxShadow.includes('rgb(232, 184, 113)'))
+    .map(one => one.innerText.split('\\n')[0].toLowerCase() || 'pad').join()"""  # noqa: E501
+
+
+def test_of_look_weights_and_pad_the_one_that_leads_wears_the_frame(
+    browser: Browser, tmp_path: Path
+) -> None:
+    desk, looks = Desk(), bank(tmp_path)
+    with (
+        served(desk=desk, looks=lambda: looks) as train,
+        opened(browser, train.url + "/drive", (1440, 900)) as page,
+    ):
+        page.wait_for_selector("body[data-line=up]")
+        until(page, f"{FRAMED} === 'meadow'", 8)
+        page.focus(".look:nth-child(3)")
+        page.keyboard.press("ArrowUp")
+        until(page, f"{FRAMED} === 'mesa'", 8)
+        desk.turn(Change("weight.2", 0.4, 0.0), "osc 192.0.2.9")
+        until(page, f"{FRAMED} === 'winter,mesa'", 8)
+        page.click(".pad")
+        until(page, f"{FRAMED} === 'pad'", 8)
+        wait_for(lambda: [*desk.values()][-2:] == ["pad_x", "pad_y"])
+        with opened(browser, train.url + "/drive", (390, 844)) as late:
+            until(late, f"{FRAMED} === 'pad'", 8)
+            late.click(".look:nth-child(1)")
+            for one in (page, late):
+                until(one, f"{FRAMED} === 'meadow'", 8)
+
+
 def test_a_picture_is_added_on_the_desk(browser: Browser, tmp_path: Path) -> None:
     looks, folder = bank(tmp_path), tmp_path / "kept"
     with (

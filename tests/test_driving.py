@@ -96,6 +96,23 @@ def test_two_drivers_and_osc_see_each_others_moves() -> None:
         assert desk.values()["speed"] == 1.75
 
 
+def test_turns_come_in_the_order_of_the_last_ones() -> None:
+    desk = Desk()
+    with served(desk=desk) as page:
+
+        async def turn() -> None:  # within the loop, so that they are told at once
+            for name in ("pad_x", "look", "pad_x"):
+                desk.turn(Change(name, 1.0, 0.0))
+
+        async def drive() -> Any:
+            async with driver(page) as socket:
+                await hear(socket, "hello")
+                page.run(turn())
+                return await hear(socket, "turns")
+
+        assert [name for name, *_ in asyncio.run(drive())] == ["look", "pad_x"]
+
+
 def test_what_is_no_turn_is_counted_and_turns_nothing() -> None:
     desk = Desk()
     bad = [

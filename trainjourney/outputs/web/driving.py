@@ -1,10 +1,10 @@
 """Driving: one WebSocket for every control, both ways. Many may drive at once.
 
 To the page go first {"hello": the table, the values, the looks, the presets' numbers}, then
-{"turns": [[name, value, source], ...]} at most thirty times a second, the latest of each control,
-with the presets anew where one was stored; once a second {"now": ...} with the looks anew where
-they changed. From the page come {"turn": [name, value]}. A page that does not read holds up nobody:
-what it has not taken is overwritten by what came later.
+{"turns": [[name, value, source], ...]} at most thirty times a second, the latest of each control in
+the order of their turns, with the presets anew where one was stored; once a second {"now": ...}
+with the looks anew where they changed. From the page come {"turn": [name, value]}. A page that
+does not read holds up nobody: what it has not taken is overwritten by what came later.
 """
 
 import asyncio
@@ -122,6 +122,7 @@ class Driving:
         """The desk was turned, in whatever thread."""
         with self._lock:
             first = not self._heard
+            self._heard.pop(change.parameter, None)  # in the order of the last turns
             self._heard[change.parameter] = [change.parameter, change.value, source]
         if first and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._spread)
@@ -130,7 +131,8 @@ class Driving:
         with self._lock:
             heard, self._heard = self._heard, {}
         for driver in self._drivers.values():
-            driver.due |= heard
+            kept = {name: turn for name, turn in driver.due.items() if name not in heard}
+            driver.due = kept | heard
             driver.wake.set()
 
     async def _tell(self, socket: web.WebSocketResponse, driver: Driver) -> None:

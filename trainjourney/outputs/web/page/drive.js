@@ -8,8 +8,9 @@ const find = (name) => document.querySelector(name);
 const TITLES = { train: "The train", look: "The country", pad: "Between four", beat: "The beat", output: "The picture", preset: "Stops" };
 const BESIDE = ["pad", "preset", "output", "beat"]; // under the picture where the page is wide
 const STOPS = 12;
+const LEADS = { look: "look", weight: "weight", pad_x: "pad", pad_y: "pad" }; // whichever was touched last steers the picture
 
-const state = { you: "", table: {}, values: {}, looks: [], stored: new Set(), widgets: new Map(), cards: new Map(), panels: {} };
+const state = { you: "", lead: "look", table: {}, values: {}, looks: [], stored: new Set(), widgets: new Map(), cards: new Map(), panels: {} };
 let socket = null, tries = 0;
 
 const train = new Train(find(".pane"), (how) => {
@@ -24,6 +25,7 @@ function turn(name, value) {
   due.set(name, value);
   sent.set(name, value);
   state.values[name] = value;
+  lead(name);
 }
 function flush() {
   for (const [name, value] of due) if (socket && socket.readyState === 1) socket.send(JSON.stringify({ turn: [name, value] }));
@@ -85,12 +87,19 @@ function hear(name, value, source) {
 
 function set(name, value) {
   const [base, slot] = name.split(".");
+  lead(name);
   if (base === "weight") { const card = state.cards.get(Number(slot)); if (card) card.set(value); return; }
   const widget = state.widgets.get(base);
   if (widget) widget.set(value);
-  if (base === "look") mark_look();
   if (base === "preset") mark_stop();
   if (base.startsWith("pad_")) corner(base);
+}
+
+function lead(name) {
+  const by = LEADS[name.split(".")[0]];
+  if (!by) return;
+  document.body.dataset.lead = state.lead = by;
+  mark_look();
 }
 
 function element_of(name) {
@@ -171,7 +180,7 @@ function show_looks(looks) {
   state.looks = looks;
   state.cards.clear();
   const act = {
-    melt: (look) => { turn("look", look.slot); mark_look(); },
+    melt: (look) => turn("look", look.slot),
     weigh: (slot, value) => { turn(`weight.${slot}`, value); show_clear(); },
   };
   for (const look of looks) {
@@ -188,7 +197,7 @@ function show_looks(looks) {
 
 function mark_look() {
   const slot = slot_of(state.looks, state.values.look);
-  for (const [other, card] of state.cards) card.element.setAttribute("aria-pressed", String(other === slot));
+  for (const [other, card] of state.cards) card.element.setAttribute("aria-pressed", String(other === slot && state.lead === "look"));
 }
 
 function corner(name) {
