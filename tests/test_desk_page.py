@@ -152,6 +152,19 @@ def test_of_look_weights_and_pad_the_one_that_leads_wears_the_frame(
                 until(one, f"{FRAMED} === 'meadow'", 8)
 
 
+def test_what_is_told_is_whole_on_a_phone(browser: Browser, tmp_path: Path) -> None:
+    desk, looks = Desk(), bank(tmp_path)
+    with (
+        served(desk=desk, looks=lambda: looks, status=lambda: {"fps": 30.0}) as train,
+        opened(browser, train.url + "/drive", (390, 844)) as page,
+    ):
+        page.wait_for_selector("body[data-line=up]")
+        desk.turn(Change("weight.5", 0.45, 0.0), "osc 192.168.178.23")
+        until(page, "document.querySelector('#told').textContent.endsWith('sea 0.45')", 8)
+        cut = "one => one.scrollWidth > one.clientWidth || one.scrollHeight > one.clientHeight"
+        assert not page.eval_on_selector("#told", cut)
+
+
 def test_a_picture_is_added_on_the_desk(browser: Browser, tmp_path: Path) -> None:
     looks, folder = bank(tmp_path), tmp_path / "kept"
     with (
