@@ -5,7 +5,7 @@ import json
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.message import Message
@@ -98,12 +98,13 @@ def served(
     viewers: int = 50,
     hosts: str = "",
     webrtc: Mapping[str, Any] | None = None,
+    presets: Callable[[], Sequence[int]] = list,
 ) -> Iterator[Served]:
     """A page over a small test card, while the block lasts."""
     desk = desk or Desk()
     show = Show(
         frames or TestCard(256, 128, FPS), desk, FPS, load_picture, looks, status, folder,
-        lambda: float(desk.values()["speed"]),
+        lambda: float(desk.values()["speed"]), presets=presets,
     )  # fmt: skip
     config = WebConfig(
         port=port,

@@ -58,6 +58,14 @@ def test_what_cannot_be_meant_is_counted_and_let_go(parameter: str, value: float
     assert (desk.values(), desk.refused) == (before, 1)
 
 
+def test_values_are_in_the_order_of_their_last_turns_and_a_look_leads_at_first() -> None:
+    desk = Desk({"look": 2.0})
+    assert [*desk.values()][-1] == "look"
+    for name in ("weight.3", "look", "weight.3"):
+        desk.turn(Change(name, 1.0, 0.0))
+    assert [*desk.values()][-2:] == ["look", "weight.3"]
+
+
 def test_a_trigger_goes_off_and_keeps_no_value() -> None:
     desk, heard = Desk(), []
     end = desk.listen(lambda change, source: heard.append(change.value))

@@ -54,9 +54,11 @@ async def hear(socket: Any, key: str, wait_s: float = 5.0) -> Any:
                 return message[key]
 
 
-def test_the_page_is_told_the_table_the_values_and_the_looks(tmp_path: Path) -> None:
+def test_the_page_is_told_the_table_the_values_the_looks_and_the_presets(tmp_path: Path) -> None:
     desk, looks = Desk({"speed": 0.5}), bank(tmp_path)
-    with served(desk=desk, looks=lambda: looks, status=lambda: {"fps": 30.0}) as page:
+    with served(
+        desk=desk, looks=lambda: looks, status=lambda: {"fps": 30.0}, presets=lambda: [2]
+    ) as page:
 
         async def drive() -> Any:
             async with driver(page) as socket:
@@ -65,6 +67,7 @@ def test_the_page_is_told_the_table_the_values_and_the_looks(tmp_path: Path) -> 
         hello = asyncio.run(drive())
         assert [row["name"] for row in hello["table"]] == list(PARAMETERS)
         assert hello["values"]["speed"] == 0.5 and hello["now"]["fps"] == 30.0
+        assert hello["presets"] == [2]
         assert [(one["slot"], one["name"]) for one in hello["looks"]] == [(1, "meadow"), (2, "night_sea")]  # fmt: skip  # noqa: E501
         card = page.ask("GET", hello["looks"][1]["picture"])
         assert card.status == 200 and card.body[:2] == b"\xff\xd8"
@@ -91,6 +94,23 @@ def test_two_drivers_and_osc_see_each_others_moves() -> None:
         me, seen, by_osc = asyncio.run(drive())
         assert seen == [["speed", 1.75, me]] and by_osc == [["dream", 0.9, "osc 192.0.2.3"]]
         assert desk.values()["speed"] == 1.75
+
+
+def test_turns_come_in_the_order_of_the_last_ones() -> None:
+    desk = Desk()
+    with served(desk=desk) as page:
+
+        async def turn() -> None:  # within the loop, so that they are told at once
+            for name in ("pad_x", "look", "pad_x"):
+                desk.turn(Change(name, 1.0, 0.0))
+
+        async def drive() -> Any:
+            async with driver(page) as socket:
+                await hear(socket, "hello")
+                page.run(turn())
+                return await hear(socket, "turns")
+
+        assert [name for name, *_ in asyncio.run(drive())] == ["look", "pad_x"]
 
 
 def test_what_is_no_turn_is_counted_and_turns_nothing() -> None:

@@ -143,6 +143,25 @@ def test_a_viewer_without_a_token_is_refused_until_there_is_one(
             assert page.evaluate("location.href") == url + "/"
 
 
+@pytest.mark.parametrize("path", ["/", "/drive"])
+def test_a_link_pasted_where_the_page_is_open_lets_in(
+    browser: Browser, tmp_path: Path, path: str
+) -> None:
+    file = tmp_path / "tokens.json"
+    text = Tokens(file).make("control")
+    with served(tokens=file, listen="0.0.0.0") as train:
+        url = train.url.replace("0.0.0.0", "127.0.0.1") + path
+        with opened(browser, url) as page:
+            page.wait_for_selector("#ticket:visible", timeout=8000)
+            page.goto(f"{url}#token=tj_aaaaaaaa_no")
+            until(page, "document.querySelector('#ticket [role=alert]').textContent", 8)
+            page.wait_for_selector("#ticket:visible", timeout=8000)
+            assert page.evaluate("location.href") == url
+            page.goto(f"{url}#token={text}")
+            until(page, PLAYING, 8)
+            assert page.evaluate("location.href") == url and page.is_hidden("#ticket")
+
+
 @pytest.mark.skipif(not shutil.which("turnserver"), reason="apt install coturn")
 def test_who_is_let_out_only_to_turn_sees_through_it(browser: Browser, tmp_path: Path) -> None:
     """coturn knows only the secret; the page is handed a name and a password made of it."""

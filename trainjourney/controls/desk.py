@@ -28,6 +28,7 @@ class Desk:
             p.name: p.default for p in PARAMETERS.values() if not p.slots
         }
         self._values |= values or {}
+        self._values["look"] = self._values.pop("look")  # where nothing was turned, a look leads
         self._heard: list[Heard] = []
         self.refused = 0  # changes that could not be meant
         self.find_look: Callable[[float | str], object] | None = None
@@ -65,13 +66,17 @@ class Desk:
         change = Change(change.parameter, value, change.time_s)
         with self._lock:  # listeners hear changes in the order in which they took effect
             if parameter.kind != "trigger":
+                self._values.pop(change.parameter, None)
                 self._values[change.parameter] = value
             for heard in list(self._heard):
                 heard(change, source)
         return True
 
     def values(self) -> dict[str, float | str]:
-        """A copy of what all controls are set to."""
+        """A copy of what all controls are set to, in the order of their last turns.
+
+        So of looks, weights and pad the one leads that comes last.
+        """
         with self._lock:
             return dict(self._values)
 

@@ -36,9 +36,6 @@ class Presets:
         self._path = path or state_folder() / "presets.toml"
         self._lock = threading.Lock()
         self._presets, self._usable = read_presets(self._path)
-        last = ("look",)  # where nothing was turned yet, a look leads
-        self._order = dict.fromkeys(name for name in desk.values() if name not in last)
-        self._order |= dict.fromkeys(last)
         self._end = desk.listen(self._heard)
         self._writing: threading.Thread | None = None
 
@@ -55,19 +52,15 @@ class Presets:
 
     def _heard(self, change: Change, source: str) -> None:
         name, value = change.parameter, change.value
-        if name not in ("store", "preset"):
-            self._order.pop(name, None)
-            self._order[name] = None
-        elif isinstance(value, float) and value >= 1.0:
+        if name in ("store", "preset") and isinstance(value, float) and value >= 1.0:
             act = self._store if name == "store" else self._recall
             act(int(value), change.time_s)
 
     def _store(self, number: int, time_s: float) -> None:
-        now = self._desk.values()
         values = {
-            name: now[name]
-            for name in self._order
-            if name in now and name not in LEFT and _kept(name, now[name])
+            name: value
+            for name, value in self._desk.values().items()
+            if name not in LEFT and _kept(name, value)
         }
         with self._lock:
             self._presets[number] = values

@@ -58,6 +58,7 @@ class Instruments:
         self._tour = read_tour(Path(tour).expanduser()) if tour else None
         self._hours = read_hours(config.hours.open)
         self._stack = ExitStack()
+        self._presets: Presets | None = None  # while it plays
         self._midi = self._open_midi()
         self._osc = OscServer(stage.desk, config.osc) if config.osc.port else None
         self.oscquery = OscQuery(stage.desk, config.osc.port, self._names)
@@ -81,6 +82,10 @@ class Instruments:
         midi = dict(self._midi.counts) if self._midi else {}
         return {"osc": osc, "oscquery": dict(self.oscquery.ear.counts), "midi": midi}
 
+    def presets(self) -> list[int]:
+        """The presets that there are, by number."""
+        return self._presets.numbers() if self._presets else []
+
     def press(self, key: str) -> bool:
         """A key went down in the window; whether it is one for here: M learns MIDI."""
         if key != LEARN_KEY or self._midi is None:
@@ -96,9 +101,9 @@ class Instruments:
     def __enter__(self) -> "Instruments":
         desk, stack = self._stage.desk, self._stack
         stack.callback(self.oscquery.close)
-        tempo, presets = Tempo(desk), Presets(desk)
+        tempo, self._presets = Tempo(desk), Presets(desk)
         stack.callback(tempo.close)
-        stack.callback(presets.close)
+        stack.callback(self._presets.close)
         for bundle in self._bundles.values() if self._config.looks.folder else ():
             watch = FolderWatch(
                 self._config.looks, bundle, self._config.engine.backend, partial(self._lay, bundle)

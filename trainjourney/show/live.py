@@ -118,6 +118,7 @@ def _serve(
         instruments.routes(),
         instruments.oscquery.root,
         [instruments.counts],
+        instruments.presets,
     )
     stack.enter_context(instruments)
     network = Network({"the page": page, **instruments.services()})

@@ -11,6 +11,7 @@ from aiohttp import web
 from trainjourney.journey.picture import load_picture
 from trainjourney.outputs.publishing import Publishing, check_publish
 from trainjourney.outputs.recording import Recording
+from trainjourney.outputs.web.driving import PresetsOf
 from trainjourney.outputs.web.server import Root, Server, Show, check_page
 from trainjourney.settings import Config
 from trainjourney.show.network import Service
@@ -30,6 +31,7 @@ def page_service(
     routes: Sequence[web.AbstractRouteDef] = (),
     root: Root | None = None,
     more: Sequence[Callable[[], Mapping[str, Any]]] = (),
+    presets: PresetsOf = list,
 ) -> Service:
     """The page as a service of the network thread; `routes` are further doors beside it.
 
@@ -44,7 +46,7 @@ def page_service(
         folder = Path(config.looks.folder).expanduser() if config.looks.folder else None
         show = Show(
             stage.frames, stage.desk, fps, load_picture, lambda: stage.keeper.looks, status,
-            folder, stage.pace, counts,
+            folder, stage.pace, counts, presets,
         )  # fmt: skip
         server = Server(show, config.web, config.webrtc)
         await server.start(routes, root)

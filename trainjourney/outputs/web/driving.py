@@ -1,7 +1,8 @@
 """Driving: one WebSocket for every control, both ways. Many may drive at once.
 
-To the page go first {"hello": the table, the values, the looks}, then {"turns": [[name, value,
-source], ...]} at most thirty times a second, the latest of each control; once a second {"now": ...}
+To the page go first {"hello": the table, the values, the looks, the presets' numbers}, then
+{"turns": [[name, value, source], ...]} at most thirty times a second, the latest of each control in
+the order of their turns, with the presets anew where one was stored; once a second {"now": ...}
 with the looks anew where they changed. From the page come {"turn": [name, value]}. A page that
 does not read holds up nobody: what it has not taken is overwritten by what came later.
 """
@@ -35,6 +36,7 @@ MESSAGES_PER_S = 240.0
 PATIENCE = 2000  # messages over the rate before the socket is closed
 
 LooksOf = Callable[[], Mapping[int, Look]]
+PresetsOf = Callable[[], Sequence[int]]  # the presets that there are, by number
 
 
 class Driver:
@@ -45,14 +47,17 @@ class Driver:
         self.wake = asyncio.Event()
         self.due: dict[str, list[Any]] = {}
         self.looks: object = None  # those it was told of
+        self.presets: object = None
 
 
 class Driving:
     """All who drive. Lives in the loop; the desk may be turned from any thread."""
 
-    def __init__(self, desk: Desk, looks: LooksOf, now: Callable[[], dict[str, Any]]) -> None:
+    def __init__(
+        self, desk: Desk, looks: LooksOf, presets: PresetsOf, now: Callable[[], dict[str, Any]]
+    ) -> None:
         """`now` says how the show is, in a few words for the page."""
-        self._desk, self._looks, self._now = desk, looks, now
+        self._desk, self._looks, self._presets, self._now = desk, looks, presets, now
         self._drivers: dict[str, Driver] = {}
         self._lock = threading.Lock()
         self._heard: dict[str, list[Any]] = {}
@@ -101,13 +106,14 @@ class Driving:
 
     def hello(self, driver: Driver) -> dict[str, Any]:
         """All that a page needs to draw itself."""
-        driver.looks = self._list_looks()
+        driver.looks, driver.presets = self._list_looks(), self._presets()
         return {
             "hello": {
                 "you": driver.name,
                 "table": [_row(p) for p in map(asdict, PARAMETERS.values())],
                 "values": self._desk.values(),
                 "looks": driver.looks,
+                "presets": driver.presets,
                 "now": self._now(),
             }
         }
@@ -116,6 +122,7 @@ class Driving:
         """The desk was turned, in whatever thread."""
         with self._lock:
             first = not self._heard
+            self._heard.pop(change.parameter, None)  # in the order of the last turns
             self._heard[change.parameter] = [change.parameter, change.value, source]
         if first and self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._spread)
@@ -124,7 +131,8 @@ class Driving:
         with self._lock:
             heard, self._heard = self._heard, {}
         for driver in self._drivers.values():
-            driver.due |= heard
+            kept = {name: turn for name, turn in driver.due.items() if name not in heard}
+            driver.due = kept | heard
             driver.wake.set()
 
     async def _tell(self, socket: web.WebSocketResponse, driver: Driver) -> None:
@@ -139,6 +147,9 @@ class Driving:
             driver.wake.clear()
             turns, driver.due = list(driver.due.values()), {}
             message: dict[str, Any] = {"turns": turns} if turns else {}
+            presets = self._presets()
+            if presets != driver.presets:
+                driver.presets = message["presets"] = presets
             if time.monotonic() - told_s >= 1.0:
                 if not driver.request[LASTS]():
                     await socket.close(code=1008, message=b"the token was revoked")

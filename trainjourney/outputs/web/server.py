@@ -21,7 +21,7 @@ from trainjourney.outputs.encoder import Encoder
 from trainjourney.outputs.fanout import Fanout
 from trainjourney.outputs.opus import SoundEncoder
 from trainjourney.outputs.web.access import ROLE, Access, add_headers, check_listen, is_loopback
-from trainjourney.outputs.web.driving import Driving
+from trainjourney.outputs.web.driving import Driving, PresetsOf
 from trainjourney.outputs.web.health import FrameAge, Health
 from trainjourney.outputs.web.jpegs import Jpegs
 from trainjourney.outputs.web.limits import Gate
@@ -57,6 +57,7 @@ class Show:
     folder: Path | None = None  # of looks, where one dragged in goes
     speed: Callable[[], float] = lambda: 0.0  # x cruising, as it is now: what the sound follows
     counts: Sequence[Callable[[], Mapping[str, Any]]] = field(default=())  # more to count
+    presets: PresetsOf = list
 
 
 class Server:
@@ -77,7 +78,7 @@ class Server:
         )
         self.age = FrameAge(show.frames)
         self.jpegs = Jpegs(show.frames)
-        self.driving = Driving(show.desk, show.looks, self._now)
+        self.driving = Driving(show.desk, show.looks, show.presets, self._now)
         self.looks = LookPictures(show.looks, show.load, show.folder)
         self.health = Health(self.age, self.counts, show.status)
         self.whep = Whep(self.viewers, IceServers.read(webrtc))

@@ -1,15 +1,16 @@
 // The desk of the driver, made from the table of controls that the train itself sends. One
 // WebSocket tells every move of everybody, and takes ours.
 
-import { Train, ask_ticket, enter_by_link, my_role } from "./train.js";
+import { Train, ask_ticket, enter_by_link, my_role, on_link } from "./train.js";
 import { choice, look_card, look_select, lever, make, number, pad, say_number, slider, slot_of, toggle, trigger, words } from "./widgets.js";
 
 const find = (name) => document.querySelector(name);
 const TITLES = { train: "The train", look: "The country", pad: "Between four", beat: "The beat", output: "The picture", preset: "Stops" };
 const BESIDE = ["pad", "preset", "output", "beat"]; // under the picture where the page is wide
 const STOPS = 12;
+const LEADS = { look: "look", weight: "weight", pad_x: "pad", pad_y: "pad" }; // whichever was touched last steers the picture
 
-const state = { you: "", table: {}, values: {}, looks: [], widgets: new Map(), cards: new Map(), panels: {} };
+const state = { you: "", lead: "look", table: {}, values: {}, looks: [], stored: new Set(), widgets: new Map(), cards: new Map(), panels: {} };
 let socket = null, tries = 0;
 
 const train = new Train(find(".pane"), (how) => {
@@ -24,6 +25,7 @@ function turn(name, value) {
   due.set(name, value);
   sent.set(name, value);
   state.values[name] = value;
+  lead(name);
 }
 function flush() {
   for (const [name, value] of due) if (socket && socket.readyState === 1) socket.send(JSON.stringify({ turn: [name, value] }));
@@ -39,6 +41,7 @@ function connect() {
     const message = JSON.parse(event.data);
     if (message.hello) board_the_train(message.hello);
     if (message.looks) show_looks(message.looks);
+    if (message.presets) show_stops(message.presets);
     for (const one of message.turns || []) hear(...one);
     if (message.now) show_now(message.now);
   };
@@ -60,6 +63,7 @@ function board_the_train(hello) {
     build();
   }
   show_looks(hello.looks);
+  show_stops(hello.presets);
   for (const [name, value] of Object.entries(state.values)) set(name, value);
   document.body.dataset.line = "up";
   find("#told").textContent = "The desk is yours";
@@ -83,12 +87,19 @@ function hear(name, value, source) {
 
 function set(name, value) {
   const [base, slot] = name.split(".");
+  lead(name);
   if (base === "weight") { const card = state.cards.get(Number(slot)); if (card) card.set(value); return; }
   const widget = state.widgets.get(base);
   if (widget) widget.set(value);
-  if (base === "look") mark_look();
   if (base === "preset") mark_stop();
   if (base.startsWith("pad_")) corner(base);
+}
+
+function lead(name) {
+  const by = LEADS[name.split(".")[0]];
+  if (!by) return;
+  document.body.dataset.lead = state.lead = by;
+  mark_look();
 }
 
 function element_of(name) {
@@ -169,7 +180,7 @@ function show_looks(looks) {
   state.looks = looks;
   state.cards.clear();
   const act = {
-    melt: (look) => { turn("look", look.slot); mark_look(); },
+    melt: (look) => turn("look", look.slot),
     weigh: (slot, value) => { turn(`weight.${slot}`, value); show_clear(); },
   };
   for (const look of looks) {
@@ -186,7 +197,7 @@ function show_looks(looks) {
 
 function mark_look() {
   const slot = slot_of(state.looks, state.values.look);
-  for (const [other, card] of state.cards) card.element.setAttribute("aria-pressed", String(other === slot));
+  for (const [other, card] of state.cards) card.element.setAttribute("aria-pressed", String(other === slot && state.lead === "look"));
 }
 
 function corner(name) {
@@ -207,10 +218,10 @@ function add_stops(panel, rows) {
     const stop = index + 1;
     let timer = 0, stored = false;
     const store = () => { stored = true; turn("store", stop); button.classList.add("storing"); setTimeout(() => button.classList.remove("storing"), 700); find("#heard").textContent = `Stored as stop ${stop}`; };
-    const button = make("button", { type: "button", class: "stop", text: stop, "aria-pressed": "false", "aria-label": `Stop ${stop}. Enter recalls it, S stores it.` });
+    const button = make("button", { type: "button", class: "stop", text: stop });
     button.onpointerdown = () => { stored = false; timer = setTimeout(store, 600); };
     button.onpointerup = button.onpointerleave = button.onpointercancel = () => clearTimeout(timer);
-    button.onclick = () => { if (!stored) { turn("preset", stop); mark_stop(); } stored = false; };
+    button.onclick = () => { if (!stored) go_to(stop); stored = false; };
     button.onkeydown = (event) => { if (event.key === "s") store(); };
     button.oncontextmenu = (event) => event.preventDefault();
     return button;
@@ -220,8 +231,23 @@ function add_stops(panel, rows) {
   if (rows.store) state.widgets.set("store", { element: panel, set() {} });
 }
 
+function go_to(stop) {
+  if (state.stored.has(stop)) { turn("preset", stop); mark_stop(); return; }
+  find("#told").textContent = find("#heard").textContent = `Stop ${stop} is empty; hold to store`;
+}
+
+function show_stops(stored) {
+  state.stored = new Set(stored);
+  mark_stop();
+}
+
 function mark_stop() {
-  state.stops.forEach((button, index) => button.setAttribute("aria-pressed", String(Number(state.values.preset) === index + 1)));
+  state.stops.forEach((button, index) => {
+    const stop = index + 1, stored = state.stored.has(stop);
+    button.classList.toggle("stored", stored);
+    button.setAttribute("aria-pressed", String(stored && Number(state.values.preset) === stop));
+    button.setAttribute("aria-label", stored ? `Stop ${stop}. Enter recalls it, S stores it.` : `Stop ${stop}, empty. S stores it.`);
+  });
 }
 
 // Who did what, latest first; a fader that moves is one line.
@@ -275,7 +301,7 @@ addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.bo
 addEventListener("drop", (event) => { event.preventDefault(); document.body.classList.remove("dropping"); for (const file of event.dataTransfer.files) add_picture(file); });
 
 async function begin() {
-  await enter_by_link();
+  await enter_by_link(find("#ticket"));
   const role = await my_role();
   if (role !== "control" && role !== "admin") { document.body.dataset.state = "ticket"; ask_ticket(find("#ticket"), begin); return; }
   train.start();
@@ -283,4 +309,5 @@ async function begin() {
 }
 
 window.train = train;
+on_link(begin);
 begin();

@@ -231,12 +231,20 @@ async function ice_servers() {
   });
 }
 
-// A link may bring its token behind the #, where no log and no other site sees it.
-export async function enter_by_link() {
-  const token = new URLSearchParams(location.hash.slice(1)).get("token");
+// A link may bring its token behind the #, where no log and no other site sees it; pasted where
+// the page is open already, it loads nothing anew.
+const token_of_link = () => new URLSearchParams(location.hash.slice(1)).get("token");
+
+export async function enter_by_link(form) {
+  const token = token_of_link();
   if (!token) return;
   history.replaceState(null, "", location.pathname);
-  await enter(token);
+  form.querySelector("[role=alert]").textContent = await enter(token);
+  form.hidden = true;
+}
+
+export function on_link(then) {
+  addEventListener("hashchange", () => { if (token_of_link()) then(); });
 }
 
 export async function enter(token) {

@@ -1,6 +1,6 @@
 // The window: nothing but the picture, and a bar that goes when nobody moves.
 
-import { Train, ask_ticket, enter_by_link, my_role } from "./train.js";
+import { Train, ask_ticket, enter_by_link, my_role, on_link } from "./train.js";
 
 const find = (name) => document.querySelector(name);
 const body = document.body, video = find("video"), bar = find("#bar"), say = find("#say");
@@ -23,7 +23,7 @@ const train = new Train(find(".pane"), (state, words) => {
 }, true);
 
 async function begin() {
-  await enter_by_link();
+  await enter_by_link(find("#ticket"));
   train.start();
   const role = await my_role();
   find("#drive").hidden = role !== "control" && role !== "admin";
@@ -75,4 +75,5 @@ stay_awake();
 
 window.train = train; // for whoever looks under the bonnet, tests among them
 wake();
+on_link(begin);
 begin();
