@@ -30,6 +30,7 @@ from trainjourney.errors import ControlError
 from trainjourney.inference import Bundle, Look
 from trainjourney.journey.hours import read_hours
 from trainjourney.journey.tour import Tour, read_tour
+from trainjourney.outputs.web.address import reached_at
 from trainjourney.settings import Config
 from trainjourney.show.bank import FolderWatch
 from trainjourney.show.hours import Doorkeeper
@@ -157,7 +158,7 @@ class Instruments:
 
     async def _announce(self) -> None:
         osc, page = self._config.osc, self._config.web
-        addresses = [_reached_at(host) for host in (page.listen, osc.host)]
+        addresses = [reached_at(host) for host in (page.listen, osc.host)]
         if any(address.startswith("127.") for address in addresses):
             log.info("osc: heard on this machine alone, so it is not announced")
             return
@@ -197,15 +198,3 @@ class TourGuide:
             for change in self._tour.changes(after_s, until_s):
                 self._desk.turn(Change(change.parameter, change.value, now_s), "tour")
             after_s = until_s
-
-
-def _reached_at(host: str) -> str:
-    """The address of this machine that others reach a listener at `host` by."""
-    if host not in ("0.0.0.0", "::", ""):  # noqa: S104
-        return host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: asks the routing table
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
