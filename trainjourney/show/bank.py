@@ -19,14 +19,21 @@ Changed = Callable[[dict[int, Look]], None]
 
 
 class FolderWatch:
-    """From `start` to `close`, `changed` hears in a thread of each bank that is another."""
+    """From `start` to `close`, `changed` hears in a thread of each bank that is another.
 
-    def __init__(self, config: LooksConfig, bundle: Bundle, backend: str, changed: Changed) -> None:
+    `ready` is called there once the folder was looked through for the first time.
+    """
+
+    def __init__(
+        self, config: LooksConfig, bundle: Bundle, backend: str, changed: Changed,
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self._folder = LooksFolder(
             Path(config.folder).expanduser(), bundle, lambda: open_embedder(bundle, backend),
             cache_folder(), with_bundle=config.bundle, set_name=config.set,
         )  # fmt: skip
-        self._changed = changed
+        self._changed, self._ready = changed, ready
+        self._told = ""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="looks", daemon=True)
 
@@ -41,13 +48,16 @@ class FolderWatch:
             self._thread.join(5.0)
 
     def _watch(self) -> None:
-        told = ""
-        while not self._ended.is_set():
-            try:
-                if (looks := self._folder.scan(time.time())) and not self._ended.is_set():
-                    self._changed(looks)
-            except TrainjourneyError as err:
-                if str(err) != told:
-                    told = str(err)
-                    log.warning("looks: %s", err)
-            self._ended.wait(LOOK_S)
+        self._scan()
+        self._ready()
+        while not self._ended.wait(LOOK_S):
+            self._scan()
+
+    def _scan(self) -> None:
+        try:
+            if (looks := self._folder.scan(time.time())) and not self._ended.is_set():
+                self._changed(looks)
+        except TrainjourneyError as err:
+            if str(err) != self._told:
+                self._told = str(err)
+                log.warning("looks: %s", err)

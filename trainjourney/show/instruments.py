@@ -29,6 +29,7 @@ from trainjourney.controls.tempo import Tempo
 from trainjourney.errors import ControlError
 from trainjourney.inference import Bundle, Look
 from trainjourney.journey.hours import read_hours
+from trainjourney.journey.looks import Looks
 from trainjourney.journey.tour import Tour, read_tour
 from trainjourney.outputs.web.address import reached_at
 from trainjourney.settings import Config
@@ -100,12 +101,16 @@ class Instruments:
         tempo, presets = Tempo(desk), Presets(desk)
         stack.callback(tempo.close)
         stack.callback(presets.close)
-        for bundle in self._bundles.values() if self._config.looks.folder else ():
+        watched = [*self._bundles.values()] if self._config.looks.folder else []  # first one last
+        for bundle in watched:
             watch = FolderWatch(
-                self._config.looks, bundle, self._config.engine.backend, partial(self._lay, bundle)
-            )
+                self._config.looks, bundle, self._config.engine.backend, partial(self._lay, bundle),
+                self._check_tour if bundle is watched[-1] else lambda: None,
+            )  # fmt: skip
             watch.start()
             stack.callback(watch.close)
+        if not watched:
+            self._check_tour()
         if self._midi:
             self._midi.start()
             stack.callback(self._midi.close)
@@ -147,6 +152,12 @@ class Instruments:
         self._stage.lay_bank(looks, bundle)
         self.oscquery.bank_changed()
         log.info("looks: %d in the bank", len(looks))
+
+    def _check_tour(self) -> None:
+        """Tell of looks that the tour asks for and the bank has not; the folder was read."""
+        looks = Looks.in_slots(self._stage.keeper.looks)
+        for lack in self._tour.lacks(looks) if self._tour else ():
+            log.warning("%s: %s", self._config.journey.tour, lack)
 
     async def _serve_osc(self) -> None:
         assert self._osc
