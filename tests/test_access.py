@@ -13,6 +13,7 @@ from viewer import Viewer, make_offer
 from trainjourney.errors import WebError
 from trainjourney.outputs.web import limits
 from trainjourney.outputs.web.access import COOKIE
+from trainjourney.outputs.web.address import reached_at
 from trainjourney.outputs.web.limits import Bucket
 from trainjourney.outputs.web.tokens import Tokens, default_file, may
 
@@ -60,6 +61,12 @@ def test_a_wide_address_without_a_token_is_refused(tmp_path: Path) -> None:
     wide = served(listen="0.0.0.0", tokens=tmp_path / "none.json")
     with pytest.raises(WebError, match="trainjourney token new --role view"), wide:
         pass
+
+
+def test_a_page_on_all_addresses_is_told_by_one_that_others_reach(tmp_path: Path) -> None:
+    Tokens(tmp_path / "tokens.json").make("view")
+    with served(listen="0.0.0.0", tokens=tmp_path / "tokens.json") as page:
+        assert page.url == f"http://{reached_at('0.0.0.0')}:{page.port}"
 
 
 def test_a_port_in_use_is_one_line() -> None:

@@ -248,10 +248,15 @@ def test_looks_are_listed_and_saved_by_the_command(
     put(folder / "9 sea.png", (0, 0, 200))
     put(folder / "moor.png", (100, 90, 0))
     Path("config.toml").write_text(f'[engine]\nname = "{bundle.folder}"\n')
-    told = CliRunner().invoke(app, ["looks", "list"], catch_exceptions=False).output
+    Path("looks/a.jpg").write_text("no picture")
+    listed = CliRunner().invoke(app, ["looks", "list"], catch_exceptions=False)
+    told = listed.stdout
     assert [line.split()[:2] for line in told.splitlines()] == [
         ["1", "red"], ["2", "green"], ["3", "blue"], ["4", "moor"], ["9", "sea"],
     ]  # fmt: skip
+    assert listed.stderr == "looks/a.jpg: is not a picture; give a JPEG, PNG or WebP\n"
+    bank = LooksFolder(Path("looks"), bundle, Counted(bundle), Path("cache"))
+    assert {4: "moor", 9: "sea"}.items() <= named(bank.scan(NOW_S)).items()
     saved = CliRunner().invoke(app, ["looks", "save", "summer"], catch_exceptions=False)
     assert "2 looks; play them with --set looks.set=summer" in saved.output
     assert [look.name for look in read_set(folder / "summer.toml")] == ["moor", "sea"]

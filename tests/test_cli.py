@@ -58,6 +58,14 @@ def test_version() -> None:
             "play --set window.fulscreen=true",
             "--set [window]: unknown key 'fulscreen'; did you mean 'fullscreen'?",
         ),
+        (
+            "play --output film.mp4 --port 8411",
+            "--port: does nothing with --output; leave one of the two out",
+        ),
+        (
+            "play --output null --then other",
+            "--then: does nothing with --output; leave one of the two out",
+        ),
         ("play --speed 9", "--speed: 9.0 will not do; give a number from -2 to 2"),
         (
             "bench --backend abacus",

@@ -54,7 +54,8 @@ def test_a_show_is_steered_from_outside_and_its_journal_tells(tmp_path: Path) ->
     tiny = write_tiny_bundle(tmp_path / "engines" / "tiny")
     path = tmp_path / "show.jsonl"
     osc, page = free_port(socket.SOCK_DGRAM), free_port(socket.SOCK_STREAM)
-    (tmp_path / "tour.toml").write_text("loop = false\n[[step]]\nat = 0.1\nspeed = 0.25\n")
+    tour = "[[step]]\nat = 0.1\nspeed = 0.25\n[[step]]\nat = 900\nlook = 'night'\n"
+    (tmp_path / "tour.toml").write_text("loop = false\n" + tour)
     words = ["play", "--engine", str(tiny), "--tour", "tour.toml"]
     sets = (f"osc.port={osc}", f"web.port={page}", "engine.threads=1", "journal.file=show.jsonl")
     words += [word for text in sets for word in ("--set", text)]
@@ -87,6 +88,7 @@ def test_a_show_is_steered_from_outside_and_its_journal_tells(tmp_path: Path) ->
             child.terminate()
             _, told = child.communicate(timeout=60)
     assert child.returncode == 0 and "Traceback" not in told, told
+    assert told.count("tour.toml: look 'night' is not in the bank") == 1  # as it was at the start
     lines = [json.loads(line) for line in path.read_text().splitlines()]
     looks = next(line for line in lines[1:] if "7" in line.get("looks", {}))
     assert looks["looks"]["7"]["name"] == "night" and "embedding" in looks["looks"]["7"]
@@ -102,7 +104,10 @@ def test_the_folder_of_looks_is_there_for_a_second_bundle_that_embeds_otherwise(
     engines = [write_tiny_bundle(tmp_path / "engines" / name, grey) for name, grey in greys.items()]
     (tmp_path / "looks").mkdir()
     Image.new("RGB", (90, 60), (9, 9, 90)).save(tmp_path / "looks" / "7 night.png")
+    os.utime(tmp_path / "looks" / "7 night.png", (1e9, 1e9))  # it is whole at the first look
+    (tmp_path / "tour.toml").write_text("[[step]]\nat = 900\nlook = 'night'\n")
     words = ["play", "--engine", str(engines[0]), "--then", str(engines[1]), "--port", "0"]
+    words += ["--tour", "tour.toml"]
     for text in ("osc.port=0", "engine.threads=1", "journal.file=show.jsonl", "midi.play=off"):
         words += ["--set", text]
     child = begin(tmp_path, words)
@@ -123,6 +128,7 @@ def test_the_folder_of_looks_is_there_for_a_second_bundle_that_embeds_otherwise(
         child.terminate()
         _, told = child.communicate(timeout=60)
     assert child.returncode == 0 and "Traceback" not in told, told
+    assert "is not in the bank" not in told
     assert len(set(nights())) == 2  # each in its own bundle's words
 
 

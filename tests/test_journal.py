@@ -3,6 +3,7 @@
 import base64
 import json
 import logging
+import os
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from tiny_bundle import write_tiny_bundle
 
 from trainjourney.config import load
 from trainjourney.errors import OutputError
 from trainjourney.inference import Bundle, Look, load_bundle
+from trainjourney.journey.board import Board
 from trainjourney.journey.journal import Head, Journal, Resumed, head_of, new_journal
+from trainjourney.journey.looks import Looks
 from trainjourney.journey.replay import Replay, open_journal
 from trainjourney.types import Change
 
@@ -189,6 +194,93 @@ def test_a_folder_that_cannot_be_is_one_line(head: Head, tmp_path: Path) -> None
         Journal(tmp_path / "file" / "show.jsonl", head)
     with pytest.raises(OutputError, match=r"cannot be written .*--set journal.folder=FOLDER"):
         new_journal(str(tmp_path / "file"))
+
+
+def test_of_a_control_that_glides_the_last_turn_in_a_frame_is_written(
+    head: Head, tmp_path: Path
+) -> None:
+    path, frame = tmp_path / "show.jsonl", np.zeros((2, 2, 3), np.uint8)
+    journal = Journal(path, head)
+    turns: list[tuple[str, float | str]]
+    turns = [("speed", 0.1), ("melt_s", 1.0), ("look", "blue"), ("melt_s", 5.0), ("speed", 0.2)]
+    for number in range(2):
+        journal.poll()
+        for name, value in turns:
+            journal.heard(number, Change(name, value, 0.0))
+        journal.show(frame)
+        assert path.read_bytes().count(b'"speed"') == number + 1 + 1  # one is in the head
+    kill(journal)  # what was shown is on the disk
+    assert read(open_journal(path), 2) == {0: turns[1:], 1: turns[1:]}
+
+
+TURNS = st.sampled_from(
+    [("speed", -1.5), ("speed", 1.0), ("dream", 0.9), ("blackout", 1.0), ("contrast", 0.3)]
+    + [("weight.1", 1.0), ("weight.1", 0.0), ("weight.3", 0.7), ("pad_x", 1.0), ("pad_y", 0.1)]
+    + [("look", 2.0), ("look", 3.0), ("pad_b", 2.0), ("melt_s", 0.0), ("melt_s", 0.1)]
+    + [("on_beat", 1.0), ("on_beat", 0.0), ("beat", 1.0), ("bpm", 300.0), ("hold", 1.0)]
+)  # fmt: skip
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(turns=st.lists(st.lists(TURNS, max_size=8), min_size=1, max_size=6))
+def test_what_is_not_written_changes_no_frame(
+    turns: list[list[tuple[str, float]]], head: Head, bundle: Bundle, tmp_path: Path
+) -> None:
+    path, frame = tmp_path / "show.jsonl", np.full((2, 2, 3), 100, np.uint8)
+    journal, looks = Journal(path, head), Looks(bundle.looks)
+    first, again = Board(looks, looks.first), Board(looks, looks.first)
+
+    def made(board: Board) -> list[object]:
+        controls = board.step(1 / 30)
+        return [controls.embedding.tolist(), controls.speed, controls.dream,
+                board.finish(frame).tolist(), board.hold]  # fmt: skip
+
+    frames = []
+    for number, changes in enumerate(turns):
+        journal.poll()
+        for name, value in changes:
+            first.apply(Change(name, value, 0.0))
+            journal.heard(number, Change(name, value, 0.0))
+        frames.append(made(first))
+    journal.close()
+    replay = open_journal(path)
+    for wanted in frames:
+        for change in replay.poll():
+            again.apply(change)
+        assert made(again) == wanted
+    replay.close()
+
+
+def test_a_journal_that_grows_too_large_ends_and_says_so_once(
+    head: Head, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path, changes = tmp_path / "show.jsonl", {n: [Change("speed", n / 99, 0.0)] for n in range(99)}
+    most = len(json.dumps(head)) + 1000
+    journal = Journal(path, head, most_bytes=most)
+    go_on(journal, changes, 99)
+    size = path.stat().st_size
+    assert most <= size < most + 100
+    journal.close()
+    Journal(path, head, resumed=Resumed("state", 99, 90), most_bytes=most).close()
+    [line] = [record.message for record in caplog.records]
+    assert "show.jsonl: ends at 0.0 MB; the show goes on" in line
+    assert path.stat().st_size == size
+    replay = open_journal(path)
+    assert 10 < replay.frames < 40
+    assert len(read(replay, 99)) == replay.frames  # all that it tells of is whole
+
+
+def test_the_oldest_journals_make_room_and_nothing_else_does(tmp_path: Path) -> None:
+    names = ["2026-01-01_10-00-00", "2026-01-02_10-00-00_2.then", "2026-01-03_10-00-00"]
+    for day, name in enumerate(["mine", *names, "2026-01-04_10-00-00"]):
+        (tmp_path / f"{name}.jsonl").write_bytes(b"x" * 100)
+        os.utime(tmp_path / f"{name}.jsonl", (day * 86400.0,) * 2)
+    (tmp_path / "2026-01-01_10-00-00.txt").touch()
+    (tmp_path / "2026-01-01_11-00-00.jsonl").write_bytes(b"x" * 100)  # a show is writing it
+    new = new_journal(str(tmp_path), 250)
+    left = {path.stem for path in tmp_path.glob("*.jsonl")}
+    assert left == {"mine", "2026-01-03_10-00-00", "2026-01-04_10-00-00", "2026-01-01_11-00-00", new.stem}  # fmt: skip  # noqa: E501
+    assert (tmp_path / "2026-01-01_10-00-00.txt").exists()
 
 
 LINE = b'{"frame":3,"parameter":"speed","value":1}\n'

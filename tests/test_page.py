@@ -124,7 +124,7 @@ def test_a_viewer_without_a_token_is_refused_until_there_is_one(
     file = tmp_path / "tokens.json"
     text = Tokens(file).make("view")
     with served(tokens=file, listen="0.0.0.0") as train:
-        url = train.url.replace("0.0.0.0", "127.0.0.1")
+        url = f"http://127.0.0.1:{train.port}"
         with opened(browser, url) as page:
             page.wait_for_selector("#ticket:visible", timeout=8000)
             assert page.evaluate("train.frames") == 0 and len(train.server.viewers) == 0

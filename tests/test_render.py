@@ -231,6 +231,16 @@ def test_what_cannot_be_made_again_is_one_line(tiny: Path, tmp_path: Path) -> No
     replay.close()
 
 
+def test_a_show_begins_with_room_for_its_journal(tiny: Path, tmp_path: Path) -> None:
+    old = tmp_path / "2026-01-01_10-00-00.jsonl"
+    for sets, stays in ((["journal.file=" + str(tmp_path / "mine.jsonl")], True), ([], False)):
+        old.write_bytes(b"x" * 2_000_000)
+        os.utime(old, (0, 0))
+        sets += [f"journal.folder={tmp_path}", "journal.keep_gb=0.001"]
+        with_journal(load(None, sets, {"engine.name": str(tiny)}))
+        assert old.exists() is stays
+
+
 def test_without_a_journal_nothing_is_written(tiny: Path, tmp_path: Path) -> None:
     config = load(None, ["journal.write=false"], {"engine.name": str(tiny)})
     assert with_journal(config) is config

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from trainjourney.cli import app
 from trainjourney.errors import WebError
+from trainjourney.outputs.web.address import reached_at
 from trainjourney.outputs.web.tokens import Tokens
 
 
@@ -36,6 +37,20 @@ def test_a_token_is_made_listed_and_revoked_by_command(tmp_path: Path) -> None:
     for words in (["new", "--role", "god"], ["revoke", "nobody"]):
         with pytest.raises(WebError):
             run("token", *words, "--file", file)
+
+
+def test_the_link_of_a_token_can_be_sent_to_a_guest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for listen, link in (
+        ("192.0.2.7", "http://192.0.2.7:8510/#token="),
+        ("2001:db8::7", "http://[2001:db8::7]:8510/#token="),
+        ("0.0.0.0", f"http://{reached_at('')}:8510/#token="),
+        ("127.0.0.1", f"http://{reached_at('')}:8510/#token="),  # until play is given --listen
+    ):
+        Path("config.toml").write_text(f'[web]\nlisten = "{listen}"\nport = 8510\n')
+        assert f"As a link: {link}" in run("token", "new", "--file", "tokens.json")
 
 
 def play(*words: str, folder: Path) -> "subprocess.Popen[str]":

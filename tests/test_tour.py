@@ -2,11 +2,14 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from trainjourney.errors import ConfigError
+from trainjourney.inference import Look
+from trainjourney.journey.looks import Looks
 from trainjourney.journey.tour import Step, Tour, TourSource, read_tour
 
 TEXT = """
@@ -62,6 +65,16 @@ def test_a_look_through_a_keyhole_sees_where_all_stands(path: Path) -> None:
     assert dict(said(one, 12.0, 20_000_012.0))["speed"] == 1.0  # a million rounds later
 
 
+def test_looks_that_the_bank_lacks_are_told_of_once(path: Path) -> None:
+    bank = Looks([Look("meadow", np.ones(4, np.float32), Path("meadow.jpg"))])
+    text = TEXT + 'pad_b = 7\npad_c = 0\n[[step]]\nat = 6\nlook = "dusk"'
+    told = list(tour(path, text).lacks(bank))
+    assert told == [
+        "look '7.0' is not in the bank; there are 1 meadow",
+        "look 'dusk' is not in the bank; there are 1 meadow",
+    ]
+
+
 def test_without_a_loop_it_ends(path: Path) -> None:
     one = tour(path, "loop = false\n" + TEXT)
     assert said(one, -1.0, 500.0)[-1] == ("look", "dusk")
@@ -106,6 +119,8 @@ def test_by_frames_it_is_the_same_at_any_speed(path: Path) -> None:
         ("[[step]]\nat = 5\nspeed = 'fast'", "speed is 'fast'; give it a number"),
         ("[[step]]\nat = 5\nspeed = nan", "speed is nan; give it a number"),
         ("[[step]]\nat = 5\nspeed = [1]", "give it a number"),
+        ("[[step]]\nat = 5\nspeed = 9", "step 1: speed is 9; give -2 to 2"),
+        ("[[step]]\nat = 5\nlook = 65", "step 1: look is 65; give 0 to 64"),
         ("[[step]]\nat = 5\nmelt_curve = 'smoth'", "melt_curve: unknown 'smoth'; did you mean"),
         ("[[step]]\nat = 0\nspeed = 1", "less than a second"),
         ("length = 3\n[[step]]\nat = 5\nspeed = 1", "make that 5"),

@@ -26,7 +26,7 @@ from trainjourney.commands import (
 )
 from trainjourney.commands.extras import missing_extra
 from trainjourney.commands.options import ConfigFile, Engine, Sets, load_config
-from trainjourney.errors import TrainjourneyError
+from trainjourney.errors import ConfigError, TrainjourneyError
 
 app = typer.Typer(
     help="Trainjourney: an endless train window, dreamed live by a model.",
@@ -105,9 +105,14 @@ def play(
     """Open the window and let the journey run.
 
     The page of the window, and of the driver's desk, is served at the address that is told.
-    With --output the frames go there, and the window opens only if asked for.
+    With --output the frames go there, and the window opens only if asked for; no page
+    is served then, and neither OSC nor MIDI is heard.
     Keys: Esc quits, F fullscreen, H figures, 1-9 looks, arrows speed.
     """
+    live = {"--then": then, "--listen": listen, "--port": port, "--publish": publish}
+    given = [name for name, value in live.items() if value is not None]
+    if output and given:
+        raise ConfigError(f"{given[0]}: does nothing with --output; leave one of the two out")
     settings = {
         "engine.name": engine,
         "journey.start": start,

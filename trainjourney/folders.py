@@ -1,7 +1,11 @@
-"""Where a user's machine keeps what a program remembers and what it can make anew."""
+"""Where a user's machine keeps what a program remembers and what it can make anew; room for it."""
 
+import logging
 import os
+from collections.abc import Iterable
 from pathlib import Path
+
+log = logging.getLogger(__name__)
 
 
 def state_folder() -> Path:
@@ -12,6 +16,19 @@ def state_folder() -> Path:
 def cache_folder() -> Path:
     """What may be deleted at any time."""
     return _home("XDG_CACHE_HOME", "~/.cache")
+
+
+def make_room(files: Iterable[Path], most_bytes: float, stay: int = 0) -> None:
+    """Remove the oldest files until together they have no more; the newest `stay` always do.
+
+    Raises OSError.
+    """
+    there = sorted(files, key=lambda file: file.stat().st_mtime_ns)
+    sizes = [file.stat().st_size for file in there]
+    while len(there) > stay and sum(sizes) > most_bytes:
+        oldest, _ = there.pop(0), sizes.pop(0)
+        oldest.unlink(missing_ok=True)
+        log.info("%s made room", oldest)
 
 
 def _home(variable: str, otherwise: str) -> Path:

@@ -232,6 +232,12 @@ class JournalConfig(Section):
     file: str = Field(
         default="", description="The journal of this show; empty is a new one in the folder."
     )
+    keep_gb: float = Field(
+        default=1.0,
+        ge=0.001,
+        le=100_000.0,
+        description="The oldest go where all are larger; one show's ends at half of that.",
+    )
 
 
 class HoursConfig(Section):

@@ -1,5 +1,6 @@
 """trainjourney looks: what the folder of looks holds, and a set of it kept."""
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -49,10 +50,18 @@ def save(
 def _read(folder: Path | None, config: Path | None) -> tuple[Any, dict[int, str], list[Any]]:
     from trainjourney.config import load
     from trainjourney.inference import find_bundle, load_bundle
+    from trainjourney.journey.bank import complaint
     from trainjourney.journey.slots import list_folder
 
     settings = load(config)
     bundle = load_bundle(find_bundle(settings.engine.name))
     own = {slot: look.name for slot, look in enumerate(bundle.looks, 1)}
     own = own if settings.looks.bundle else {}
-    return settings, own, list_folder(folder or Path(settings.looks.folder).expanduser(), own)
+
+    def usable(path: Path) -> bool:
+        if told := complaint(path, bundle.manifest.frame):
+            print(told, file=sys.stderr)
+        return not told
+
+    folder = folder or Path(settings.looks.folder).expanduser()
+    return settings, own, list_folder(folder, own, usable)

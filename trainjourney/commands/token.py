@@ -21,15 +21,19 @@ def new(
     file: File = None,
 ) -> None:
     """Make a token. It is shown this once; only its hash is kept."""
+    from trainjourney.config import load
     from trainjourney.errors import WebError
+    from trainjourney.outputs.web.access import is_loopback
+    from trainjourney.outputs.web.address import page_address
     from trainjourney.outputs.web.tokens import ROLES
 
     if role not in ROLES:
         raise WebError(f"--role {role}: there is no such role; give view, control or admin")
     text = _tokens(file).make(role, label, days)
     print(text)
-    page = "" if role == "view" else "drive"
-    print(f"As a link: http://HOST:PORT/{page}#token={text}")
+    page, web = "" if role == "view" else "drive", load().web
+    host = "" if is_loopback(web.listen) else web.listen  # a token is for who comes from outside
+    print(f"As a link: {page_address(host, web.port or 'PORT')}{page}#token={text}")
 
 
 @app.command(name="list")

@@ -20,14 +20,14 @@ from trainjourney.controls.parameters import SLOTS
 from trainjourney.errors import PictureError
 from trainjourney.files import replacing
 from trainjourney.inference.bundle import Bundle, Look
+from trainjourney.inference.manifest import FrameTable
 from trainjourney.journey.looks_set import SetLook, read_set
 from trainjourney.journey.picture import cover, load_picture
-from trainjourney.journey.slots import is_picture, name_of, natural, place
+from trainjourney.journey.slots import name_of, natural, pictures_in, place
 from trainjourney.types import Embedding, Frame
 
 log = logging.getLogger(__name__)
 
-MOST_FILES = 1000  # looked at
 MOST_BYTES = 256 << 20  # of one picture's file
 Embed = Callable[[Frame], Embedding]
 Stamp = tuple[int, int]  # mtime in ns, size
@@ -92,13 +92,13 @@ class LooksFolder:
 
     def _files(self) -> set[str]:
         try:
-            found = sorted(path.name for path in self._folder.iterdir())
+            found = pictures_in(self._folder)
         except OSError as err:
             if self._kept or not isinstance(err, FileNotFoundError):
                 self._tell("", f"{self._folder}: cannot be read ({(err.strerror or '').lower()})")
             return set(self._kept)  # a drive that was pulled out takes no look with it
         self._told.pop("", None)
-        return set([name for name in found if is_picture(name)][:MOST_FILES])
+        return set(found)
 
     def _due(self, name: str, now_s: float) -> bool:
         """Whether a file is new or another one, and whole by the look of it."""
@@ -120,18 +120,13 @@ class LooksFolder:
         try:
             look, embed = self._look(path, embed)
             self._told.pop(name, None)
-        except PictureError as err:
-            self._tell(name, str(err))
-        except OSError as err:
-            self._tell(name, f"{path}: cannot be read ({(err.strerror or str(err)).lower()})")
+        except (PictureError, OSError) as err:
+            self._tell(name, _why(path, err))
         self._kept[name] = _Kept(stamp, look)
         return embed
 
     def _look(self, path: Path, embed: Embed | None) -> tuple[Look, Embed | None]:
-        if not is_text(path.name):
-            raise PictureError(f"{str(path)!a}: its name is not UTF-8; give it another")
-        if path.stat().st_size > MOST_BYTES:
-            raise PictureError(f"{path}: is above {MOST_BYTES >> 20} MB; give a smaller picture")
+        _check_file(path)
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         picture, vector = self._cache / f"{digest}.png", self._cache / f"{digest}.npy"
@@ -181,6 +176,29 @@ class LooksFolder:
         if self._told.get(name) != complaint:
             self._told[name] = complaint
             log.warning("%s", complaint)
+
+
+def complaint(path: Path, frame: FrameTable) -> str:
+    """Why the show would not take a file for a look; nothing where it would."""
+    try:
+        _check_file(path)
+        load_picture(path, frame.width, frame.height)
+    except (PictureError, OSError) as err:
+        return _why(path, err)
+    return ""
+
+
+def _check_file(path: Path) -> None:
+    if not is_text(path.name):
+        raise PictureError(f"{str(path)!a}: its name is not UTF-8; give it another")
+    if path.stat().st_size > MOST_BYTES:
+        raise PictureError(f"{path}: is above {MOST_BYTES >> 20} MB; give a smaller picture")
+
+
+def _why(path: Path, err: PictureError | OSError) -> str:
+    if isinstance(err, PictureError):
+        return str(err)
+    return f"{path}: cannot be read ({(err.strerror or str(err)).lower()})"
 
 
 def _told(looks: Mapping[int, Look]) -> dict[int, tuple[str, bytes]]:

@@ -17,6 +17,8 @@ import hashlib
 import io
 import json
 import logging
+import math
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -30,8 +32,9 @@ import numpy as np
 from PIL import Image
 
 from trainjourney import __version__
+from trainjourney.controls.parameters import find_parameter
 from trainjourney.errors import OutputError
-from trainjourney.folders import state_folder
+from trainjourney.folders import make_room, state_folder
 from trainjourney.inference.bundle import Bundle, Look
 from trainjourney.inference.manifest import MANIFEST
 from trainjourney.settings import Config
@@ -43,6 +46,7 @@ FORMAT = 1
 LIFE_S = 10.0  # between two signs of life
 RETRY_S = 2.0  # before a disk that refused is tried again
 MOST_PENDING = 20_000  # lines kept for a disk that refuses
+_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?(\.then)?\.jsonl")
 
 Head = dict[str, Any]
 How = Literal["state", "picture", "start"]
@@ -57,12 +61,16 @@ class Resumed:
     kept: int = 0  # those that it had when the state was kept from which it went on
 
 
-def new_journal(folder: str) -> Path:
-    """A new, empty journal in a folder; "" is that of the user's state. Raises OutputError."""
+def new_journal(folder: str, keep_bytes: float = math.inf) -> Path:
+    """A new, empty journal in a folder; "" is that of the user's state. Raises OutputError.
+
+    The oldest there make room for it where together they have more than `keep_bytes`.
+    """
     home = Path(folder).expanduser() if folder else state_folder() / "journals"
     name = datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
     try:
         home.mkdir(parents=True, exist_ok=True)
+        make_room(filter(_is_over, home.iterdir()), keep_bytes)
         for number in count(1):
             path = home / f"{name}{'' if number == 1 else f'_{number}'}.jsonl"
             with suppress(FileExistsError):
@@ -71,6 +79,11 @@ def new_journal(folder: str) -> Path:
     except OSError as err:
         raise _cannot(home, err) from err
     return path
+
+
+def _is_over(path: Path) -> bool:
+    """Whether it is a journal by its name, and no show is writing it."""
+    return bool(_NAME.fullmatch(path.name)) and time.time() - path.stat().st_mtime > 3 * LIFE_S
 
 
 def head_of(
@@ -131,7 +144,8 @@ def describe_looks(looks: Mapping[int, Look], known: Iterable[Look]) -> dict[str
 class Journal:
     """A journal being written. A Source of no changes that counts the frames: the loop's first.
 
-    A disk that refuses is told of in one line; what is to be written is kept, and tried again.
+    As the first Output it is whole whenever a frame goes out, else when the next one begins. A
+    disk that refuses is told of in one line; what is to be written is kept, and tried again.
     """
 
     def __init__(
@@ -141,14 +155,18 @@ class Journal:
         known: Iterable[Look] = (),
         *,
         resumed: Resumed | None = None,
+        most_bytes: float = math.inf,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         """Begin one, or with `resumed` go on with the one that is there.
 
-        `known` are the bundle's looks. Raises OutputError where it cannot be written at all.
+        `known` are the bundle's looks; with `most_bytes` it ends. Raises OutputError where it
+        cannot be written at all.
         """
         self.path, self.number = path, -1  # of the frame that is being made
         self._known, self._fps, self._now = tuple(known), int(head["fps"]), now
+        self._most_bytes = most_bytes
+        self._heard: list[dict[str, Any]] = []  # for the frame that is being made
         self._pending: list[bytes] = []
         self._refused = False
         self._retry_s = 0.0
@@ -160,24 +178,42 @@ class Journal:
             self._whole = self._file.seek(0, io.SEEK_END)
         except OSError as err:
             raise _cannot(path, err) from err
-        if resumed:
+        if resumed and self._whole >= most_bytes:
+            self._file.close()  # it has ended
+        elif resumed:
             self._say({"frame": self._first, "resumed": resumed.how, "kept": resumed.kept})
         else:
             self._say(head)
 
     def poll(self) -> tuple[()]:
         """A frame begins."""
+        self._say()
+        if self._whole >= self._most_bytes and not self._file.closed:
+            log.warning(
+                "%s: ends at %.1f MB; the show goes on, and a higher --set journal.keep_gb keeps "
+                "more of the next", self.path, self._whole / 1e6,
+            )  # fmt: skip
+            self.close()
         self.number += 1
         if self.number and self.number % round(self._fps * LIFE_S) == 0:
             self._say({"frame": self._first + self.number, "time": _time()})
-        elif self._pending and self._now() >= self._retry_s:
-            self._write()
         return ()
 
+    def show(self, frame: Frame) -> None:
+        """A frame is made: what acts on it is written before it goes out."""
+        self._say()
+
     def heard(self, number: int, change: Change) -> None:
-        """A change acts on frame `number` for the first time; the loop's `heard`."""
-        said = {"parameter": change.parameter, "value": change.value}
-        self._say({"frame": self._first + number} | said)
+        """A change acts on frame `number` for the first time; the loop's `heard`.
+
+        Of several of a control that glides the last one counts: nothing goes by the others.
+        """
+        name = change.parameter
+        if (found := find_parameter(name)) and found[0].kind == "number" and found[0].settle_s:
+            self._heard = [line for line in self._heard if line["parameter"] != name]
+        self._heard.append(
+            {"frame": self._first + number, "parameter": name, "value": change.value}
+        )
 
     def lay(self, looks: Mapping[int, Look]) -> None:
         """Another bank is laid for the frame that is being made."""
@@ -196,10 +232,15 @@ class Journal:
                 log.warning("%s: %d lines were not written", self.path, len(self._pending))
             self._file.close()
 
-    def _say(self, line: Mapping[str, Any]) -> None:
-        self._pending.append(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+    def _say(self, *lines: Mapping[str, Any]) -> None:
+        """Write what was heard and is not written yet, then these."""
+        if self._file.closed:
+            return
+        for line in (*self._heard, *lines):
+            self._pending.append(json.dumps(line, separators=(",", ":")).encode() + b"\n")
+        self._heard.clear()
         del self._pending[MOST_PENDING:]  # a film that ends early is still a film
-        if not self._refused or self._now() >= self._retry_s:
+        if self._pending and (not self._refused or self._now() >= self._retry_s):
             self._write()
 
     def _write(self) -> None:

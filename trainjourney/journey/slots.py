@@ -1,7 +1,7 @@
 """Which slots and names the files of a folder of looks have. Pure, but for listing it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from trainjourney.controls.parameters import SLOTS
@@ -9,22 +9,31 @@ from trainjourney.errors import PictureError
 from trainjourney.journey.looks_set import SetLook
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
+MOST_FILES = 1000  # looked at
 _NUMBERED = re.compile(r"(\d{1,2})[ ._-]+(.+)")
 
 
-def list_folder(folder: Path, taken: Iterable[int]) -> list[SetLook]:
-    """The pictures of a folder as a set, in the slots that a new show gives them.
+def list_folder(
+    folder: Path, taken: Iterable[int], usable: Callable[[Path], bool] = lambda path: True
+) -> list[SetLook]:
+    """The `usable` pictures of a folder as a set, in the slots that a new show gives them.
 
     Raises PictureError.
     """
     try:
-        names = sorted(path.name for path in folder.iterdir())
+        names = pictures_in(folder)
     except OSError as err:
         reason = (err.strerror or str(err)).lower()
         raise PictureError(f"{folder}: cannot be read ({reason}); type: mkdir {folder}") from err
-    slots = place((name for name in names if is_picture(name)), {}, taken)
+    slots = place((name for name in names if usable(folder / name)), {}, taken)
     looks = [SetLook(slot=slot, file=name, name=name_of(name)) for name, slot in slots.items()]
     return sorted(looks, key=lambda look: look.slot)
+
+
+def pictures_in(folder: Path) -> list[str]:
+    """The files of a folder that count, by their names. Raises OSError."""
+    names = sorted(path.name for path in folder.iterdir())
+    return [name for name in names if is_picture(name)][:MOST_FILES]
 
 
 def is_picture(name: str) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 
 from trainjourney.controls.parameters import PARAMETERS, find_parameter
 from trainjourney.errors import ConfigError
+from trainjourney.journey.looks import Looks
 from trainjourney.types import Change
 
 MOST_BYTES = 4 << 20
@@ -65,6 +66,20 @@ class Tour:
         for rounds in range(min(last - first, 2)):  # of more that nobody saw, one will do
             yield from self._within(after_s if rounds == 0 else -1.0, self.length_s)
         yield from self._within(after_s if first == last else -1.0, until_s)
+
+    def lacks(self, looks: Looks) -> Iterator[str]:
+        """What it asks for that is not in the bank, each look once. Slot 0 comes with the start."""
+        named = {
+            value: None
+            for step in self.steps
+            for name, value in step.values.items()
+            if value != 0.0 and (found := find_parameter(name)) and found[0].kind == "look"
+        }
+        for wanted in named:
+            try:
+                looks.find(wanted)
+            except ConfigError as err:
+                yield str(err)
 
     def _within(self, after_s: float, until_s: float) -> Iterator[Change]:
         for step in self.steps:
@@ -152,6 +167,9 @@ def _step(told: Any, place: str) -> Step:
             raise ConfigError(f"{place}: {name} is {value!r:.40}; give it a number")
         if isinstance(value, str) and found[0].kind == "choice":
             _known(value, found[0].choices, f"{place}: {name}")
+        low, high = found[0].low, found[0].high
+        if not isinstance(value, str) and not low <= value <= high:
+            raise ConfigError(f"{place}: {name} is {value:g}; give {low:g} to {high:.10g}")
         values[name] = value if isinstance(value, str) else found[0].clip(float(value))
     over_s = _seconds(told.get("over", 0.0), f"{place}: over")
     return Step(_seconds(told["at"], f"{place}: at"), over_s, values)

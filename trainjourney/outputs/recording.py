@@ -21,6 +21,7 @@ from PIL import Image
 
 from trainjourney.controls.desk import Desk
 from trainjourney.errors import OutputError
+from trainjourney.folders import make_room
 from trainjourney.outputs.coding import TICK
 from trainjourney.outputs.disk import Disk
 from trainjourney.outputs.encoder import Coded, Encoder
@@ -195,7 +196,8 @@ class Recording:
         if reel is not None:
             reel.close()
             self.files += 1
-            self._forget_oldest()
+            films = self._folder.glob("train-*.mp4")
+            make_room(films, self._config.keep_gb * _GB, stay=1)
 
     def _check_room(self) -> None:
         """Raises OutputError where the disk has less than its floor."""
@@ -210,15 +212,6 @@ class Recording:
                 f"{self._folder}: {free / _GB:.1f} GB free, the floor is "
                 f"{self._config.free_gb:g}; make room, or lower --set recording.free_gb"
             )
-
-    def _forget_oldest(self) -> None:
-        """Keep no more than was asked for; the newest file always stays."""
-        films = sorted(self._folder.glob("train-*.mp4"), key=lambda film: film.stat().st_mtime_ns)
-        sizes = [film.stat().st_size for film in films]
-        while len(films) > 1 and sum(sizes) > self._config.keep_gb * _GB:
-            oldest, _ = films.pop(0), sizes.pop(0)
-            oldest.unlink(missing_ok=True)
-            log.info("%s made room", oldest)
 
     def _keep_still(self) -> None:
         newest = self._frames.newest(0)

@@ -43,11 +43,18 @@ def _open_folder(config: LooksConfig, bundle: Bundle, backend: str) -> LooksFold
 
 
 class FolderWatch:
-    """From `start` to `close`, `changed` hears in a thread of each bank that is another."""
+    """From `start` to `close`, `changed` hears in a thread of each bank that is another.
 
-    def __init__(self, config: LooksConfig, bundle: Bundle, backend: str, changed: Changed) -> None:
+    `ready` is called there once the folder was looked through for the first time.
+    """
+
+    def __init__(
+        self, config: LooksConfig, bundle: Bundle, backend: str, changed: Changed,
+        ready: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
         self._folder = _open_folder(config, bundle, backend)
-        self._changed = changed
+        self._changed, self._ready = changed, ready
+        self._told = ""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="looks", daemon=True)
 
@@ -62,13 +69,16 @@ class FolderWatch:
             self._thread.join(5.0)
 
     def _watch(self) -> None:
-        told = ""
-        while not self._ended.is_set():
-            try:
-                if (looks := self._folder.scan(time.time())) and not self._ended.is_set():
-                    self._changed(looks)
-            except TrainjourneyError as err:
-                if str(err) != told:
-                    told = str(err)
-                    log.warning("looks: %s", err)
-            self._ended.wait(LOOK_S)
+        self._scan()
+        self._ready()
+        while not self._ended.wait(LOOK_S):
+            self._scan()
+
+    def _scan(self) -> None:
+        try:
+            if (looks := self._folder.scan(time.time())) and not self._ended.is_set():
+                self._changed(looks)
+        except TrainjourneyError as err:
+            if str(err) != self._told:
+                self._told = str(err)
+                log.warning("looks: %s", err)

@@ -29,7 +29,9 @@ from trainjourney.controls.tempo import Tempo
 from trainjourney.errors import ControlError
 from trainjourney.inference import Bundle, Look
 from trainjourney.journey.hours import read_hours
+from trainjourney.journey.looks import Looks
 from trainjourney.journey.tour import Tour, read_tour
+from trainjourney.outputs.web.address import reached_at
 from trainjourney.settings import Config
 from trainjourney.show.bank import FolderWatch
 from trainjourney.show.hours import Doorkeeper
@@ -104,12 +106,16 @@ class Instruments:
         tempo, self._presets = Tempo(desk), Presets(desk)
         stack.callback(tempo.close)
         stack.callback(self._presets.close)
-        for bundle in self._bundles.values() if self._config.looks.folder else ():
+        watched = [*self._bundles.values()] if self._config.looks.folder else []  # first one last
+        for bundle in watched:
             watch = FolderWatch(
-                self._config.looks, bundle, self._config.engine.backend, partial(self._lay, bundle)
-            )
+                self._config.looks, bundle, self._config.engine.backend, partial(self._lay, bundle),
+                self._check_tour if bundle is watched[-1] else lambda: None,
+            )  # fmt: skip
             watch.start()
             stack.callback(watch.close)
+        if not watched:
+            self._check_tour()
         if self._midi:
             self._midi.start()
             stack.callback(self._midi.close)
@@ -152,6 +158,12 @@ class Instruments:
         self.oscquery.bank_changed()
         log.info("looks: %d in the bank", len(looks))
 
+    def _check_tour(self) -> None:
+        """Tell of looks that the tour asks for and the bank has not; the folder was read."""
+        looks = Looks.in_slots(self._stage.keeper.looks)
+        for lack in self._tour.lacks(looks) if self._tour else ():
+            log.warning("%s: %s", self._config.journey.tour, lack)
+
     async def _serve_osc(self) -> None:
         assert self._osc
         self._osc.start()
@@ -162,7 +174,7 @@ class Instruments:
 
     async def _announce(self) -> None:
         osc, page = self._config.osc, self._config.web
-        addresses = [_reached_at(host) for host in (page.listen, osc.host)]
+        addresses = [reached_at(host) for host in (page.listen, osc.host)]
         if any(address.startswith("127.") for address in addresses):
             log.info("osc: heard on this machine alone, so it is not announced")
             return
@@ -202,15 +214,3 @@ class TourGuide:
             for change in self._tour.changes(after_s, until_s):
                 self._desk.turn(Change(change.parameter, change.value, now_s), "tour")
             after_s = until_s
-
-
-def _reached_at(host: str) -> str:
-    """The address of this machine that others reach a listener at `host` by."""
-    if host not in ("0.0.0.0", "::", ""):  # noqa: S104
-        return host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: asks the routing table
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])

@@ -23,6 +23,8 @@ from trainjourney.types import Output, Source
 
 log = logging.getLogger(__name__)
 
+_GB = 1e9
+
 
 def with_journal(config: Config) -> Config:
     """The settings with a journal's file of its own in them, or with none.
@@ -36,7 +38,11 @@ def with_journal(config: Config) -> Config:
     if chosen.file and Path(chosen.file).expanduser().exists():
         raise OutputError(f"{chosen.file}: is there already; give --set journal.file=ANOTHER")
     try:
-        file = str(Path(chosen.file).expanduser() if chosen.file else new_journal(chosen.folder))
+        file = str(
+            Path(chosen.file).expanduser()
+            if chosen.file
+            else new_journal(chosen.folder, chosen.keep_gb * _GB)
+        )
     except OutputError as err:
         log.warning("%s; there is no journal of this show", err)
         return config.model_copy(update={"journal": chosen.model_copy(update={"write": False})})
@@ -67,7 +73,10 @@ def begin_journal(
         departure.bank,
     )  # fmt: skip
     try:
-        return Journal(Path(config.journal.file), head, bundle.looks, resumed=resumed)
+        return Journal(
+            Path(config.journal.file), head, bundle.looks, resumed=resumed,
+            most_bytes=config.journal.keep_gb * _GB / 2,
+        )  # fmt: skip
     except OutputError as err:
         log.warning("%s; there is no journal of this show", err)
         return None

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from trainjourney.inference import Bundle, find_bundle, load_bundle
 from trainjourney.journey.board import Board
+from trainjourney.journey.looks import Looks
 from trainjourney.journey.pacing import Pacer
 from trainjourney.journey.tour import TourSource, read_tour
 from trainjourney.outputs.null import NullOutput
@@ -108,7 +109,7 @@ def _play_here(
             set_out(world, board, departure)
             with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
                 travel(
-                    world, board, (*first, *_tour(config, fps)), outputs, meter,
+                    world, board, (*first, *_tour(config, fps, board.looks)), outputs, meter,
                     fps=fps, frames=frames, stopped=stop.is_set, heard=heard,
                 )  # fmt: skip
     return meter.summary()
@@ -136,7 +137,8 @@ def _play_in_window(
         boards.append(board)
         with journalled(begin_journal(config, bundle, world, departure)) as (first, heard):
             travel(
-                world, board, (*first, *_tour(config, frame.fps), turns), (slot, *outputs), meter,
+                world, board, (*first, *_tour(config, frame.fps, board.looks), turns),
+                (slot, *outputs), meter,
                 fps=frame.fps, frames=frames, pacer=Pacer(frame.fps), stopped=stop.is_set,
                 heard=heard,
             )  # fmt: skip
@@ -159,10 +161,14 @@ def _play_in_window(
         riding.result()
 
 
-def _tour(config: Config, fps: float) -> list[TourSource]:
-    """The tour that the settings name, by frames."""
-    name = config.journey.tour
-    return [TourSource(read_tour(Path(name).expanduser()), fps)] if name else []
+def _tour(config: Config, fps: float, looks: Looks) -> list[TourSource]:
+    """The tour that the settings name, by frames; looks that it lacks are told of."""
+    if not (name := config.journey.tour):
+        return []
+    tour = read_tour(Path(name).expanduser())
+    for lack in tour.lacks(looks):
+        log.warning("%s: %s", name, lack)
+    return [TourSource(tour, fps)]
 
 
 def _open_output(name: str, bundle: Bundle, config: FilmConfig) -> Output:

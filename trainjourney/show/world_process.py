@@ -102,7 +102,7 @@ def _travel(order: Order, ended: threading.Event) -> None:
     gc.freeze()  # what was loaded stays; to look through it now and then would cost frames
     with journalled(journal) as (first, heard):
         travel(
-            world, board, first, (shelf,), meter,
+            world, board, first, (journal, shelf) if journal else (shelf,), meter,
             fps=fps, frames=order["frames"], pacer=Pacer(fps), stopped=ended.is_set, heard=heard,
             live=source,
         )  # fmt: skip

@@ -21,6 +21,7 @@ from trainjourney.outputs.encoder import Encoder
 from trainjourney.outputs.fanout import Fanout
 from trainjourney.outputs.opus import SoundEncoder
 from trainjourney.outputs.web.access import ROLE, Access, add_headers, check_listen, is_loopback
+from trainjourney.outputs.web.address import page_address
 from trainjourney.outputs.web.driving import Driving, PresetsOf
 from trainjourney.outputs.web.health import FrameAge, Health
 from trainjourney.outputs.web.jpegs import Jpegs
@@ -125,7 +126,7 @@ class Server:
                 f"({reason}); give another, as in --set web.port=8411"
             ) from err
         host, port = self._socket.sockets[0].getsockname()[:2]
-        self.address = f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+        self.address = page_address(host, port)
         where = "this machine alone" if is_loopback(host) else "whoever has a token"
         log.info("the page is at %s, for %s", self.address, where)
         self.driving.start()
