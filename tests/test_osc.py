@@ -1,6 +1,8 @@
 """OSC: what messages do to the desk, who is heard, who is told."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 from osc_ear import SENDER, Said, osc_server
@@ -58,6 +60,16 @@ def test_every_control_has_an_address_and_comes_back_from_it() -> None:
         assert desk.turn(change) and change.parameter == control
         assert change.value == pytest.approx(value)
     assert len(ADDRESSES) == len({path.casefold() for path in ADDRESSES})
+
+
+def test_every_address_that_the_docs_promise_is_there() -> None:
+    text = (Path(__file__).resolve().parent.parent / "docs/controls.md").read_text("utf-8")
+    promised = re.findall(r"\| `(/train/[^`]*?)(\[/raw\])?` \|", text)
+    assert len(promised) == len(PARAMETERS)
+    raw = {path.format(slot=1) + "/raw" for path, raw in promised if raw}
+    assert {path.format(slot=1) for path, _ in promised} | raw <= set(ADDRESSES)
+    there = {re.sub(r"/\d+/", "/1/", path) for path in ADDRESSES}
+    assert raw == {path for path in there if path.endswith("/raw")}
 
 
 def test_the_pad_takes_both_ways_at_once() -> None:
