@@ -26,7 +26,7 @@ echo "1. What it needs: a compositor for one program (cage), who lends it the sc
 export DEBIAN_FRONTEND=noninteractive
 apt-get update -qq
 apt-get install -y -qq --no-install-recommends \
-    cage xwayland seatd libgl1-mesa-dri kbd python3 python3-venv >/dev/null
+    cage xwayland seatd kbd python3 python3-venv >/dev/null
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
     fail "python3 is $(python3 -V), 3.11 or later is wanted; take a newer Debian or Ubuntu"
 

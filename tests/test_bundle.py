@@ -4,6 +4,8 @@ import hashlib
 import io
 import os
 import shutil
+import subprocess
+import sys
 import tomllib
 import zipfile
 from collections.abc import Callable
@@ -297,3 +299,18 @@ def test_toml_comes_back_as_it_was(table: dict[str, Any]) -> None:
 def test_any_text_is_a_manifest_or_is_refused_by_name(text: str) -> None:
     with pytest.raises(BundleError, match=r"^here: .*do that$"):
         read_manifest(text, "here", "do that")
+
+
+def test_a_small_machine_reads_a_bundle(tmp_path: Path) -> None:
+    """With room for a show and no more; a file may be larger than all of it, if it is not there."""
+    folder = write_tiny_bundle(tmp_path / "tiny")
+    code = f"""
+import resource
+from trainjourney.inference import load_bundle
+from pathlib import Path
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+bundle = load_bundle(Path({str(folder)!r}))
+print(len(bundle.looks), bundle.graph("predictor.onnx")[0].name)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stderr == "" and done.stdout.split()[1] == "predictor.onnx"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
 
+import numpy as np
 import pytest
 from PIL import Image
 from tiny_bundle import write_tiny_bundle
@@ -19,7 +20,9 @@ from trainjourney.controls.desk import Desk
 from trainjourney.controls.osc_message import read_datagram, write_message
 from trainjourney.errors import ConfigError
 from trainjourney.journey.tour import Step, Tour
-from trainjourney.show.instruments import TourGuide
+from trainjourney.settings import Config
+from trainjourney.show.instruments import Instruments, TourGuide
+from trainjourney.show.stage import Stage
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -153,3 +156,20 @@ def test_what_is_wrong_in_the_settings_is_told_before_departure(tmp_path: Path) 
         config = load(None, [text, "journal.write=false"], {"engine.name": str(tiny)})
         with pytest.raises(ConfigError, match=told):
             play(config, frames=3)
+
+
+@pytest.mark.parametrize(
+    ("play", "words"),
+    [("auto", "midi: rtmidi is not installed here; type: "), ("off", "midi: is off; give --set ")],
+)
+def test_where_there_is_no_midi_m_says_why(
+    play: str, words: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setitem(sys.modules, "rtmidi", None)
+    config = Config.model_validate({"midi": {"play": play}, "osc": {"port": 0}})
+    stage = Stage(Desk(), np.zeros((64, 128, 3), np.uint8), 30.0)
+    instruments = Instruments(config, stage, [])
+    assert instruments.words == "" and not instruments.press("x")
+    assert instruments.press("m") and instruments.words.startswith(words)
+    assert instruments.press("m") and instruments.words == ""
+    assert not caplog.records

@@ -13,9 +13,11 @@ from trainjourney.controls.desk import Desk
 from trainjourney.controls.midi import Midi
 from trainjourney.controls.midi_map import (
     Binding,
+    default_bindings,
     device_name,
     read_maps,
     with_binding,
+    with_defaults,
     write_maps,
 )
 from trainjourney.controls.midi_ports import Heard
@@ -27,6 +29,11 @@ from trainjourney.types import Change
 PORT = "nanoKONTROL2:nanoKONTROL2 nanoKONTROL2 _ CTRL 20:0"
 NAME = "nanoKONTROL2"
 FADER = Binding(parameter="blackout", message="cc", number=0)
+ALONE = [  # no defaults
+    Binding(parameter="look", message="note", way="none"),
+    Binding(parameter="speed", message="cc", way="none"),
+    Binding(parameter="preset", message="program", way="none"),
+]
 
 
 @pytest.fixture
@@ -93,7 +100,7 @@ def test_devices_come_and_go_and_the_show_goes_on(
 
 def test_lights_follow_what_others_turn(config: MidiConfig) -> None:
     desk, ports = Desk(), ScriptedPorts(PORT)
-    write_maps(Path(config.map), {NAME: [FADER]})
+    write_maps(Path(config.map), {NAME: [FADER, *ALONE]})
     midi = Midi(desk, config, lambda: ports)
     midi.start()
     try:
@@ -125,6 +132,8 @@ def test_a_map_that_is_learnt_or_broken_while_it_plays(
     midi.look()
     ports.heard[PORT](bytes((0xB0, 0, 1)))
     assert desk.values()["blackout"] == pytest.approx(1 / 127)
+    ports.heard[PORT](bytes((0xC0, 4)))
+    assert desk.values()["preset"] == 5.0  # and go on beneath one
     path.write_text("nonsense")
     midi.look()
     midi.look()
@@ -155,10 +164,13 @@ def test_learning_keeps_the_binding_by_the_device_s_name(config: MidiConfig) -> 
     ports.on_open = plays(*((0xB0, 4, v) for v in (9, 12)))
     list(learn_lines(config, "speed", None, 0.2, lambda: ports))  # the same knob, another control
     assert [one.parameter for one in read_maps(Path(config.map))[NAME]] == ["look", "speed"]
+    learnt = read_maps(Path(config.map))[NAME]
+    write_maps(Path(config.map), {NAME: [*learnt, ALONE[1]]})
     lines = list(list_lines(config, lambda: ScriptedPorts("Piano")))
     assert lines == [
         "Piano  no map: pads 36.. are looks, programs presets", f"{NAME}  (not there now)",
         "    note 40, channel 10: press look to 5", "    cc 4, channel 1: absolute speed",
+        "    cc: by default no speed", "    and by default look, preset",
     ]  # fmt: skip
 
 
@@ -231,6 +243,21 @@ def test_another_press_of_one_control_stands_beside_the_first() -> None:
     knob = Binding(parameter="dream", message="cc", number=5)
     other = Binding(parameter="dream", message="cc", number=6)
     assert with_binding(with_binding(maps, NAME, knob), NAME, other)[NAME] == [*pads, other]
+
+
+def test_the_defaults_are_beneath_what_is_learnt_but_for_those_taken_away() -> None:
+    knob = Binding(parameter="dream", message="cc14", number=1)
+    pad = Binding(parameter="hold", message="note", channel=10, number=36, way="toggle")
+    played = with_defaults([pad, knob])
+    defaults = default_bindings()
+    assert played[:2] == [pad, knob] and set(played[2:]) < set(defaults)
+    gone = [(one.parameter, one.message, one.channel) for one in defaults if one not in played]
+    assert gone == [("look", "note", 10), ("speed", "cc", 1)]
+    maps = {NAME: ALONE}
+    for one in (FADER, Binding(parameter="look", message="note", number=0)):
+        maps = with_binding(maps, NAME, one)
+    assert with_defaults(maps[NAME]) == maps[NAME][3:] and len(maps[NAME]) == 5
+    assert with_defaults([]) == defaults
 
 
 @pytest.mark.parametrize(

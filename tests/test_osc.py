@@ -1,12 +1,15 @@
 """OSC: what messages do to the desk, who is heard, who is told."""
 
 import asyncio
+import re
+from pathlib import Path
 
 import pytest
 from osc_ear import SENDER, Said, osc_server
 
 from trainjourney.controls.desk import Desk
 from trainjourney.controls.osc import OscServer
+from trainjourney.controls.osc_feedback import MOST_AT_ONCE, STANDING
 from trainjourney.controls.osc_message import read_datagram, write_bundle, write_message
 from trainjourney.controls.osc_table import ADDRESSES, MAIN
 from trainjourney.controls.parameters import PARAMETERS
@@ -58,6 +61,16 @@ def test_every_control_has_an_address_and_comes_back_from_it() -> None:
         assert desk.turn(change) and change.parameter == control
         assert change.value == pytest.approx(value)
     assert len(ADDRESSES) == len({path.casefold() for path in ADDRESSES})
+
+
+def test_every_address_that_the_docs_promise_is_there() -> None:
+    text = (Path(__file__).resolve().parent.parent / "docs/controls.md").read_text("utf-8")
+    promised = re.findall(r"\| `(/train/[^`]*?)(\[/raw\])?` \|", text)
+    assert len(promised) == len(PARAMETERS)
+    raw = {path.format(slot=1) + "/raw" for path, raw in promised if raw}
+    assert {path.format(slot=1) for path, _ in promised} | raw <= set(ADDRESSES)
+    there = {re.sub(r"/\d+/", "/1/", path) for path in ADDRESSES}
+    assert raw == {path for path in there if path.endswith("/raw")}
 
 
 def test_the_pad_takes_both_ways_at_once() -> None:
@@ -179,6 +192,8 @@ def test_subscribers_are_told_by_all_but_themselves_until_they_fall_silent() -> 
             found.setdefault(to, []).append((message.address, message.arguments[0]))
         return found
 
+    while told():
+        pass
     for i in range(50):
         said.say("/train/speed", i / 100, sender=tablet)
     said.say("/train/speed", 0.75, sender=tablet)
@@ -193,9 +208,45 @@ def test_subscribers_are_told_by_all_but_themselves_until_they_fall_silent() -> 
     assert set(told()) == {("10.0.0.9", 9001)}
 
 
+def test_who_subscribes_hears_once_what_all_is_set_to_and_little_at_a_time() -> None:
+    said = Said(feedback="10.0.0.9:9001", rate=200)
+    said.desk.turn(said_change("look", "dusk"))
+
+    def told() -> dict[tuple[str, int], dict[str, object]]:
+        found: dict[tuple[str, int], dict[str, object]] = {}
+        while due := list(said.ear.feedback.due(said.now_s)):
+            assert len(due) <= MOST_AT_ONCE + 2  # the pad as a whole with its two ways
+            for data, to in due:
+                message = read_datagram(data)[0].message
+                found.setdefault(to, {})[message.address] = message.arguments[0]
+        return found
+
+    at_start = told()
+    assert (
+        set(at_start) == {("10.0.0.9", 9001)}
+        and at_start["10.0.0.9", 9001]["/train/look"] == "dusk"
+    )
+    standing = {MAIN[name].path for name in STANDING} | {"/train/pad"}
+    assert set(at_start["10.0.0.9", 9001]) == standing
+    surface = ("127.0.0.1", 9001)
+    said.say("/train/subscribe", 9001)
+    assert {to: set(values) for to, values in told().items()} == {surface: standing}
+    said.wait(0.5)
+    said.say("/train/subscribe", 9001)  # lives on
+    assert told() == {}
+    said.wait(0.5)
+    said.say("/train/subscribe", 9001, sender=("127.0.0.1", 5001))  # begun anew
+    assert {to: set(values) for to, values in told().items()} == {surface: standing}
+    for _ in range(50):
+        said.say("/train/speed", 1.0)
+    assert said.ear.busy  # what was sent for it is on its account
+
+
 def test_the_pad_is_told_as_a_whole_too() -> None:
     said = Said()
     said.say("/train/subscribe")
+    while list(said.ear.feedback.due(said.now_s)):
+        pass
     said.desk.turn(said_change("pad_x", 0.25), "web")
     told = [read_datagram(data)[0].message for data, _ in said.ear.feedback.due(said.now_s)]
     assert [(one.address, one.arguments) for one in told] == [

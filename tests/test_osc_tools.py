@@ -68,7 +68,7 @@ def test_oscsend_turns_and_oscdump_is_told() -> None:
             desk.turn(Change("brake", 0.25, 0.0), "web")
             assert dump.stdout
             lines = ""
-            while "/train/brake" not in lines:
+            while "/train/brake f 0.25" not in lines:
                 lines += dump.stdout.readline()
             assert "/train/brake f 0.250000" in lines and "/train/look s" in lines
         finally:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import web
 from janus import ROOM, TOKEN, WATCH, Door, free_port, janus, whip_door
 from playwright.sync_api import sync_playwright
 from serving import CHROMIUM, CHROMIUM_ARGS, wait_for
@@ -33,10 +34,12 @@ def looping() -> Iterator[asyncio.AbstractEventLoop]:
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    yield loop
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join(10)
-    loop.close()
+    try:
+        yield loop
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
 
 
 @contextmanager
@@ -117,6 +120,45 @@ def test_a_server_that_accepts_and_never_answers_holds_up_nobody(
     assert len(told) == 1 and "does not answer within 2 s; trying again" in told[0]
 
 
+def test_each_reason_is_told_once_and_a_token_put_right_is_taken(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    token, port = tmp_path / "token", free_port()
+    token.write_text("wrong")
+    config = PublishConfig(url=f"whip+http://127.0.0.1:{port}/whip", token=str(token))
+    heard: list[str] = []
+
+    async def door(request: web.Request) -> web.Response:
+        heard.append(request.headers["Authorization"])
+        right = heard[-1] == f"Bearer {TOKEN}"
+        return web.Response(status=503 if right else 401, reason="x" * 999)
+
+    async def open_door() -> web.AppRunner:
+        app = web.Application()
+        app.router.add_post("/whip", door)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        return runner
+
+    def reason() -> str:
+        return str(one.counts()["publishing"]["reason"])
+
+    with looping() as loop, publishing(loop, config) as one:
+        assert reason() == ""
+        wait_for(lambda: "cannot be reached" in reason(), 15.0)
+        runner = run(loop, open_door())
+        wait_for(lambda: "does not know the token" in reason(), 15.0)
+        token.unlink()
+        wait_for(lambda: "cannot be read" in reason(), 15.0)
+        token.write_text(TOKEN)
+        wait_for(lambda: "it answers 503" in reason(), 20.0)
+        assert heard[-1] == f"Bearer {TOKEN}" and len(reason()) == 200
+        run(loop, runner.cleanup())
+    told = [record.getMessage() for record in caplog.records if "publishing" in record.getMessage()]
+    assert len(told) == 4 and "does not know the token" in told[1]
+
+
 def test_a_publisher_that_is_killed_is_begun_anew() -> None:
     with looping() as loop:
         url = f"whip+http://127.0.0.1:{free_port()}/whip"
@@ -147,4 +189,4 @@ def test_a_publisher_that_is_killed_is_begun_anew() -> None:
 def test_an_address_of_no_use_is_one_line(config: PublishConfig, words: str) -> None:
     with pytest.raises(WebError, match=words):
         check_publish(config)
-    assert check_publish(PublishConfig()) == ("", "")
+    check_publish(PublishConfig())

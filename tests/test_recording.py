@@ -11,6 +11,7 @@ import av
 import pytest
 from PIL import Image
 from serving import wait_for
+from small_disk import small_disk
 
 from trainjourney.controls.desk import Desk
 from trainjourney.outputs.encoder import Encoder
@@ -104,6 +105,30 @@ def test_a_disk_at_its_floor_ends_the_recording_and_says_so(
     assert len(told) == 2 and "0.1 GB free, the floor is 1; make room" in told[0]
     (film,) = tmp_path.glob("train-*.mp4")
     assert codes(film)
+
+
+def test_a_disk_that_fills_up_is_told_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with small_disk(tmp_path / "disk", 64 << 10):
+        room = Room(tmp_path / "disk", free_gb=0.0)
+        room.turn("record", 1.0)
+        wait_for(lambda: room.desk.values()["record"] == 0.0, 20.0)
+        room.close()
+    told = [record.message for record in caplog.records if record.levelname == "WARNING"]
+    assert len(told) == 1 and told[0].startswith("recording ended: "), told
+
+
+def test_a_still_that_cannot_be_kept_ends_no_recording(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    room, turned = Room(tmp_path, free_gb=1.0), list[str]()
+    room.desk.listen(lambda change, _: turned.append(change.parameter))
+    room.free = 10**8
+    room.turn("still", 1.0)
+    wait_for(lambda: "the floor is 1; make room" in caplog.text)
+    room.close()
+    assert caplog.messages[0].startswith("no still: ") and turned == ["still"]
 
 
 def test_a_folder_that_cannot_be_is_one_line(

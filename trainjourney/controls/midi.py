@@ -19,11 +19,11 @@ from trainjourney.controls.midi_learn import Learner
 from trainjourney.controls.midi_map import (
     Binding,
     Maps,
-    default_bindings,
     device_name,
     map_file,
     read_maps,
     with_binding,
+    with_defaults,
     write_maps,
 )
 from trainjourney.controls.midi_ports import Port, Ports
@@ -204,7 +204,7 @@ class Midi:
         return not self._wanted or any(part in port.lower() for part in self._wanted)
 
     def _bindings(self, name: str) -> list[Binding]:
-        return self._maps.get(name) or default_bindings()
+        return with_defaults(self._maps.get(name, ()))
 
     def _keep(self, name: str, binding: Binding) -> None:
         """Put what was learnt into the map, and play by it."""

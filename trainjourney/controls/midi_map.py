@@ -20,7 +20,7 @@ from trainjourney.tables import write_table
 MOST_BYTES = 1 << 20
 NOTE = "The MIDI devices of Trainjourney, and what each of their controls turns."
 MessageKind = Literal["cc", "cc14", "note", "program", "bend"]
-Way = Literal["absolute", "twos", "offset", "toggle", "press"]
+Way = Literal["absolute", "twos", "offset", "toggle", "press", "none"]
 Maps = dict[str, list["Binding"]]
 
 
@@ -29,7 +29,8 @@ class Binding(BaseModel):
 
     message: cc14 is CC `number` (0..31) with its fine part at number + 32.
     way: absolute has a place, and picks the control up there; twos and offset are encoders that
-    send steps; toggle flips at a press; press sets `value`.
+    send steps; toggle flips at a press; press sets `value`; none takes away the defaults by which
+    such messages, of any channel and number, turn the control.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -60,7 +61,7 @@ class Binding(BaseModel):
 
 
 def default_bindings() -> list[Binding]:
-    """A device without a map: pads melt to looks, programs are presets, the wheel drives."""
+    """What holds beneath any map: pads melt to looks, programs are presets, the wheel drives."""
     pads = [
         Binding(parameter="look", message="note", channel=channel, number=36 + slot - 1,
                 way="press", value=slot, velocity_s=8.0)
@@ -68,6 +69,24 @@ def default_bindings() -> list[Binding]:
     ]  # fmt: skip
     wheel = Binding(parameter="speed", message="cc", number=1)
     return [*pads, wheel, Binding(parameter="preset", message="program")]
+
+
+def left_defaults(learnt: Sequence[Binding]) -> list[Binding]:
+    """The defaults beneath what was learnt: those of other messages that it does not take away."""
+
+    def gone(default: Binding) -> bool:
+        return any(
+            (one.parameter, one.message) == (default.parameter, default.message)
+            if one.way == "none" else _same_message(one, default)
+            for one in learnt
+        )  # fmt: skip
+
+    return [default for default in default_bindings() if not gone(default)]
+
+
+def with_defaults(learnt: Sequence[Binding]) -> list[Binding]:
+    """What a device is played by: what was learnt, and the defaults beneath it."""
+    return [*(one for one in learnt if one.way != "none"), *left_defaults(learnt)]
 
 
 def device_name(port: str) -> str:
@@ -130,11 +149,18 @@ def with_binding(maps: Maps, device: str, binding: Binding) -> Maps:
     """The maps with a binding more: in place of what its message or its control had before."""
 
     def meets(other: Binding) -> bool:
-        same = (other.message[:2], other.channel, other.number)
-        if same == (binding.message[:2], binding.channel, binding.number):
+        if other.way == "none":
+            return False
+        if _same_message(other, binding):
             return True
         press = "press" in (other.way, binding.way)
         return other.parameter == binding.parameter and not press
 
     kept = [other for other in maps.get(device, []) if not meets(other)]
     return {**maps, device: [*kept, binding]}
+
+
+def _same_message(one: Binding, other: Binding) -> bool:
+    """Whether both hear the same; a CC may have its fine part."""
+    heard = (one.message[:2], one.channel, one.number)
+    return heard == (other.message[:2], other.channel, other.number)

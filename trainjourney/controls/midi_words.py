@@ -9,11 +9,12 @@ from trainjourney.controls.midi_device import MidiDevice
 from trainjourney.controls.midi_learn import MOVED_S, guess
 from trainjourney.controls.midi_map import (
     Binding,
-    default_bindings,
     device_name,
+    left_defaults,
     map_file,
     read_maps,
     with_binding,
+    with_defaults,
     write_maps,
 )
 from trainjourney.controls.midi_ports import MidoPorts, Port, Ports
@@ -41,10 +42,15 @@ def list_lines(config: MidiConfig, open_ports: OpenPorts = MidoPorts) -> Iterato
         yield f"{name}{away}{told}"
         for one in maps.get(name, ()):
             yield f"    {in_words(one)}"
+        left = dict.fromkeys(one.parameter for one in left_defaults(maps.get(name, ())))
+        if name in maps and left:
+            yield f"    and by default {', '.join(left)}"
 
 
 def in_words(one: Binding) -> str:
     """A binding as a line."""
+    if one.way == "none":
+        return f"{one.message}: by default no {one.parameter}"
     number = f" {one.number}" if one.message not in ("program", "bend") else ""
     value = f" to {one.value:g}" if one.way == "press" else ""
     return f"{one.message}{number}, channel {one.channel}: {one.way} {one.parameter}{value}"
@@ -60,7 +66,7 @@ def monitor_lines(config: MidiConfig, open_ports: OpenPorts = MidoPorts) -> Iter
         while True:
             if (said := ears.next(1.0)) and said[1][0] < 0xF0:
                 name, message = said
-                bindings = maps.get(name) or default_bindings()
+                bindings = with_defaults(maps.get(name, ()))
                 device = devices.setdefault(name, MidiDevice(bindings))
                 turned = ", ".join(
                     f"{change.parameter} {change.value:g}"

@@ -13,7 +13,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from trainjourney.controls.desk import Desk
-from trainjourney.controls.osc_feedback import PERIOD_S, Feedback, read_targets, source_name
+from trainjourney.controls.osc_feedback import (
+    PERIOD_S,
+    STANDING,
+    Feedback,
+    read_targets,
+    source_name,
+)
 from trainjourney.controls.osc_intake import Intake, Sender, read_networks
 from trainjourney.controls.osc_message import (
     BadDatagramError,
@@ -130,7 +136,9 @@ class Ear:
             self.feedback.unsubscribe(sender)
         elif not isinstance(port, int) or not 0 < port < 65536:
             self.counts["refused: no port"] += 1
-        elif not self.feedback.subscribe(sender, port, now_s):
+        elif self.feedback.subscribe(sender, port, now_s):
+            self.intake.charge(sender, len(STANDING))  # so much is sent for it
+        else:
             self.counts["refused: too many subscribers"] += 1
 
 

@@ -1,10 +1,12 @@
-"""OSC out: those who subscribed hear what others turned, each control's newest value thirty times
-a second at most. Whoever turned a control does not hear of it, or its fader would fight."""
+"""OSC out: those who subscribed hear what all controls are set to, then what others turned, each
+control's newest value thirty times a second at most. Whoever turned a control does not hear of it,
+or its fader would fight."""
 
 import ipaddress
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import chain
 
 from trainjourney.controls.osc_intake import Sender
 from trainjourney.controls.osc_message import write_message
@@ -15,10 +17,12 @@ from trainjourney.types import Change
 MOST_SUBSCRIBERS = 32
 LEASE_S = 60.0  # after the last word from a subscriber's host it is told no more
 PERIOD_S = 1.0 / 30.0
+MOST_AT_ONCE = 16  # of the values that a new subscriber has not heard: 87 at once may get lost
 _TOLD: dict[str, list[Address]] = {  # what is told of a control: itself, and the pad as a whole
     name: [one, *(a for a in ADDRESSES.values() if len(a.controls) > 1 and name in a.controls)]
     for name, one in MAIN.items()
 }
+STANDING = [name for name, address in reversed(MAIN.items()) if not address.triggers]
 
 
 def read_targets(text: str) -> list[Sender]:
@@ -49,6 +53,7 @@ def read_targets(text: str) -> list[Sender]:
 class _Subscriber:
     sender: Sender | None  # where its messages come from; None if the settings named it
     until_s: float
+    unheard: list[str] = field(default_factory=lambda: list(STANDING))  # controls, as they stand
 
 
 class Feedback:
@@ -68,12 +73,18 @@ class Feedback:
                 self._pending[change.parameter] = (change.value, source)
 
     def subscribe(self, sender: Sender, port: int, now_s: float) -> bool:
-        """Tell the sender's host at `port` from now on; False where there are too many."""
+        """Tell the sender's host at `port` from now on; False where there are too many.
+
+        Whoever says so again hears no more of what has not been turned since.
+        """
         target = (sender[0], port)
         if target not in self._subscribers and len(self._subscribers) >= MOST_SUBSCRIBERS:
             return False
         with self._lock:
-            self._subscribers[target] = _Subscriber(sender, now_s + LEASE_S)
+            before = self._subscribers.get(target)
+            one = self._subscribers[target] = _Subscriber(sender, now_s + LEASE_S)
+            if before and before.sender == sender:
+                one.unheard = before.unheard
         return True
 
     def unsubscribe(self, sender: Sender) -> None:
@@ -97,12 +108,17 @@ class Feedback:
                 if one.until_s < now_s:
                     del self._subscribers[target]
             subscribers = list(self._subscribers.items())
+            first: dict[Sender, list[str]] = {}
+            for target, one in subscribers:
+                first[target] = one.unheard[:MOST_AT_ONCE]
+                one.unheard = one.unheard[MOST_AT_ONCE:]
         now = {**self._values(), **{name: value for name, (value, _) in pending.items()}}
-        for name, (_, source) in pending.items():
+        for name in dict.fromkeys(chain(pending, *first.values())):
             for address in _TOLD[name]:
                 data = write_message(address.path, address.arguments(now))
                 for target, one in subscribers:
-                    if not _spoke(source, target, one.sender):
+                    turned = name in pending and not _spoke(pending[name][1], target, one.sender)
+                    if turned or name in first[target]:
                         yield data, target
 
 

@@ -160,10 +160,10 @@ def _size(folder: Path, name: str, most: int) -> int:
 
 
 def _read(folder: Path, name: str, most: int) -> bytes:
-    _size(folder, name, most)
+    size = _size(folder, name, most)
     try:
         with (folder / name).open("rb") as file:
-            return file.read(most)
+            return file.read(size + 1)  # of `most` memory would be asked for before any is read
     except OSError as err:
         reason = f"{folder}/{name}: cannot be read ({err.strerror})"
         raise BundleError(f"{reason}; {cure(folder)}") from err

@@ -5,13 +5,12 @@ import json
 import logging
 import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from trainjourney.errors import WebError
 from trainjourney.outputs.fanout import Fanout
-from trainjourney.outputs.whip import HEAD
+from trainjourney.outputs.whip import HEAD, read_token
 from trainjourney.settings import PublishConfig
 
 log = logging.getLogger(__name__)
@@ -20,26 +19,23 @@ ANSWER_S = 10.0  # for the server to answer
 STALLED_S = 5.0  # a process that takes nothing for so long is ended and begun anew
 AGAIN_S = 2.0
 _MOST_LINE = 64 * 1024
+_MOST_REASON = 200  # letters
 
 
-def check_publish(config: PublishConfig) -> tuple[str, str]:
-    """The address and the token of the server, as the settings say. Raises WebError."""
-    if not config.url:
-        return "", ""
-    url = config.url.removeprefix("whip+")
+def check_publish(config: PublishConfig) -> None:
+    """Refuse what can be seen to be wrong before the train departs. Raises WebError."""
+    if config.url:
+        read_url(config.url)
+        read_token(config.token)
+
+
+def read_url(text: str) -> str:
+    """The server's address in "whip+https://host/path". Raises WebError."""
+    url = text.removeprefix("whip+")
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise WebError(
-            f"--publish {config.url}: is no WHIP address; write it as whip+https://host/path"
-        )
-    if not config.token:
-        return url, ""
-    try:
-        return url, Path(config.token).expanduser().read_text("utf-8").strip()
-    except (OSError, UnicodeDecodeError) as err:
-        raise WebError(
-            f"[publish] token: '{config.token}' cannot be read; give the file with the token"
-        ) from err
+        raise WebError(f"--publish {text}: is no WHIP address; write it as whip+https://host/path")
+    return url
 
 
 class Publishing:
@@ -47,20 +43,22 @@ class Publishing:
 
     def __init__(self, fanout: Fanout, config: PublishConfig, answer_s: float = ANSWER_S) -> None:
         self._fanout, self._answer_s = fanout, answer_s
-        self._url, self._token = check_publish(config)
+        self._url, self._token = read_url(config.url), config.token
         self.state = "opening"
+        self.reason = ""  # why it is lost
         self.tally: Counter[str] = Counter()
 
     def counts(self) -> dict[str, Any]:
         """For /status and /metrics."""
         on = self.state == "connected"
-        return {"publishing": {"on": on, "state": self.state, **self.tally}}
+        told = {"on": on, "state": self.state, "reason": self.reason}
+        return {"publishing": {**told, **self.tally}}
 
     async def run(self) -> None:
         """Publish until cancelled."""
         while True:
             await self._run_once()
-            self.state = "lost"
+            self.state, self.reason = "lost", self.reason or "its process ended"
             self.tally["restarts"] += 1
             await asyncio.sleep(AGAIN_S)
 
@@ -116,13 +114,14 @@ class Publishing:
                     self.tally["key_requests"] += 1
                     self._fanout.encoder.ask_key()
                 case {"state": "connected"}:
-                    self.state = "connected"
+                    self.state, self.reason = "connected", ""
                     log.info("publishing to %s", self._url)
                 case {"state": "lost", "reason": str(reason), "wait_s": float(wait_s)}:
-                    if self.state != "lost" or not self.tally["losses"]:
+                    reason = " ".join(reason.split())[:_MOST_REASON]  # some are the server's words
+                    if reason != self.reason:
                         log.warning(
                             "publishing to %s: %s; trying again, next in %g s",
                             self._url, reason, wait_s,
                         )  # fmt: skip
-                    self.state = "lost"
+                    self.state, self.reason = "lost", reason
                     self.tally["losses"] += 1

@@ -158,13 +158,15 @@ class Recording:
                     if order == "close":
                         return
                 elif order == "still":
-                    self._keep_still()
+                    try:
+                        self._keep_still()
+                    except OutputError as err:  # a recording goes on
+                        log.warning("no still: %s", err)
                 if self._unlisten is not None:
                     with suppress(queue.Empty):
                         self._write(self._packets.get(timeout=0.25))
             except OutputError as err:
-                log.warning("recording ended: %s", err)
-                self._end()
+                self._end(err)
                 self._desk.turn(Change("record", 0.0, time.monotonic()), "recording")
 
     def _write(self, coded: Coded) -> None:
@@ -179,17 +181,24 @@ class Recording:
             log.info("recording to %s", self._reel.path)
         self._reel.add(coded)
 
-    def _end(self) -> None:
+    def _end(self, failed: OutputError | None = None) -> None:
+        """End a recording that runs; one that `failed` without what it has yet to write."""
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None
+        while not self._packets.empty():
+            coded = self._packets.get_nowait()
             try:
-                while not self._packets.empty():
-                    self._write(self._packets.get_nowait())
-                self._close_reel()
+                if not failed:
+                    self._write(coded)
             except OutputError as err:
-                log.warning("%s", err)
-                self._reel = None
+                failed = err
+        try:
+            self._close_reel()
+        except OutputError as err:
+            failed = failed or err
+        if failed:
+            log.warning("recording ended: %s", failed)
 
     def _close_reel(self) -> None:
         reel, self._reel = self._reel, None

@@ -9,6 +9,7 @@ import logging
 import struct
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
@@ -33,19 +34,30 @@ WAITS_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 Tell = Callable[..., None]
 
 
+def read_token(file: str) -> str:
+    """The token in a file; none where no file is named. Raises WebError."""
+    try:
+        return Path(file).expanduser().read_text("utf-8").strip() if file else ""
+    except (OSError, UnicodeDecodeError) as err:
+        raise WebError(
+            f"[publish] token: '{file}' cannot be read; give the file with the token"
+        ) from err
+
+
 async def publish(
     url: str, token: str, answer_s: float, lane: Lane, ask_key: Callable[[], None], tell: Tell
 ) -> None:
     """Send what comes down the lane to the server, until that is lost. Raises WebError.
 
-    The server has `answer_s` to answer. `tell(state=...)` hears "connected" once it takes the
-    picture.
+    `token` names its file, read anew at each try: it may have been put right. The server has
+    `answer_s` to answer. `tell(state=...)` hears "connected" once it takes the picture.
     """
+    word = read_token(token)
     peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
     over = asyncio.Event()
     session = ""
     timeout = aiohttp.ClientTimeout(total=answer_s)
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    headers = {"Authorization": f"Bearer {word}"} if word else {}
     async with aiohttp.ClientSession(timeout=timeout, headers=headers) as http:
         try:
             transceiver = add_track(peer, lane, "h264")

@@ -61,6 +61,7 @@ class Instruments:
         self._hours = read_hours(config.hours.open)
         self._stack = ExitStack()
         self._presets: Presets | None = None  # while it plays
+        self._no_midi, self._asked = "", False  # why there is none, and whether M asked
         self._midi = self._open_midi()
         self._osc = OscServer(stage.desk, config.osc) if config.osc.port else None
         self.oscquery = OscQuery(stage.desk, config.osc.port, self._names)
@@ -90,15 +91,19 @@ class Instruments:
 
     def press(self, key: str) -> bool:
         """A key went down in the window; whether it is one for here: M learns MIDI."""
-        if key != LEARN_KEY or self._midi is None:
+        if key != LEARN_KEY:
             return False
-        self._midi.learner.switch()
+        if self._midi:
+            self._midi.learner.switch()
+        self._asked = not self._asked
         return True
 
     @property
     def words(self) -> str:
         """What the overlay shall say in place of its figures, if anything."""
-        return self._midi.learner.words if self._midi else ""
+        if self._midi:
+            return self._midi.learner.words
+        return self._no_midi if self._asked else ""
 
     def __enter__(self) -> "Instruments":
         desk, stack = self._stage.desk, self._stack
@@ -140,10 +145,12 @@ class Instruments:
     def _open_midi(self) -> Midi | None:
         config = self._config.midi
         if config.play == "off":
+            self._no_midi = "midi: is off; give --set midi.play=on"
             return None
         try:
             ports = MidoPorts()
         except ControlError as err:
+            self._no_midi = str(err)
             if config.play == "on":
                 log.warning("%s", err)
             return None
