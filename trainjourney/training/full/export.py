@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from ... import __version__
 from ...errors import TrainingError
+from ...files import scratch
 from ...inference.write import write_bundle
 from ...model.full.denoiser import even_steps
 from ...model.full.graphs import (
@@ -132,11 +132,7 @@ def export_full(
     graphs, facts = build_full(run, precision, count)
     frame = torch.from_numpy(np.array(ride.frame(0)))
     inputs = sample_full(graphs, facts, frame)
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    # beside the bundle: where that has room, this has; /tmp may have none for gigabytes
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as scratch, writing(out):
-        work = Path(scratch)
+    with writing(out), scratch(out.resolve(), "export") as work:
         for name, graph in graphs.items():
             write_full_graph(graph, inputs[name], OUTPUTS[name], work / f"{name}.onnx")
         own = {name: graph.state_dict() for name, graph in graphs.items()}
