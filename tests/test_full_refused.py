@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 from diffusers import AutoencoderTiny
+from safetensors.torch import load_file as safe_file
+from safetensors.torch import save_file
 
 from trainjourney.errors import TrainingError
 from trainjourney.model.full.parts import TINY_DISPLAY
@@ -54,6 +56,13 @@ def other_sizes(base: Path) -> None:
     config.write_text(json.dumps(table))
 
 
+def another_model(base: Path) -> None:
+    path = next((base / "unet").glob("*.safetensors"))
+    tensors = safe_file(path)
+    kept = {key: value for key, value in tensors.items() if not key.startswith("mid_block")}
+    save_file(kept, path, metadata={"format": "pt"})
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
@@ -63,16 +72,21 @@ def other_sizes(base: Path) -> None:
         (another_kind, "is of AutoencoderKL, UNet2DConditionModel wanted"),
         (other_sizes, "image_encoder"),
         (no_table, "is of nothing, UNet2DConditionModel wanted"),
+        (another_model, "so its weights are of another model; on a machine with a network type"),
         (wide_display, "taesd: is made for latents of 16 channels, 4 wanted"),
     ],
 )
-def test_a_base_that_is_not_whole_is_one_line(spoil, words, full_run, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_base_that_is_not_whole_is_one_line(  # type: ignore[no-untyped-def]
+    spoil, words, full_run, tmp_path, caplog
+) -> None:
     base = tmp_path / "base"
     shutil.copytree(read_options(full_run)["base_path"], base)
     spoil(base)
+    caplog.clear()
     with pytest.raises(TrainingError) as told:
         load_base(base)
     assert words in str(told.value) and "\n" not in str(told.value)
+    assert caplog.messages == []  # the libraries' words on it
 
 
 def test_what_cannot_be_trained_is_one_line(full_ride: Path, tmp_path: Path) -> None:
