@@ -122,3 +122,15 @@ def test_a_base_that_was_missing_may_be_given_later(full_ride: Path, tmp_path: P
         train_full(full_ride, tmp_path / "run", "lora")
     with pytest.raises(TrainingError, match="hf download"):  # not: started with another base
         train_full(full_ride, tmp_path / "run", "lora", tmp_path / "base")
+
+
+@pytest.mark.parametrize("inside", [".", "in/it"])
+def test_a_run_that_cannot_be_made_is_one_line(inside, full_ride, pocket_bundle, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "file").write_text("")
+    run = tmp_path / "file" / inside
+    starts = (partial(train_full, full_ride, run, "tiny"), partial(train_pocket, "tiny", run))
+    for start in (*starts, partial(train_on_ride, full_ride, pocket_bundle, run)):
+        with pytest.raises(
+            TrainingError, match="is a file, or lies in one; give --run another folder"
+        ):
+            start()

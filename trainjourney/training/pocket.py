@@ -77,7 +77,6 @@ def train_pocket(
         options, rides=country * options.rides, melts=country * options.melts,
         schedules={name: replace(s, lr=rate * s.lr) for name, s in options.schedules.items()},
     )  # fmt: skip
-    run.mkdir(parents=True, exist_ok=True)
     free = ("steps", "minutes", "lr", "film", "sheet")
     remember_options(run, {"preset": preset, **asdict(options)}, free)
     if warm is not None:

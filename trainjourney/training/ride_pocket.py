@@ -52,7 +52,6 @@ def train_on_ride(
     preset = preset or str(load_bundle(bundle).manifest.training.get("preset", "s"))
     options = find_preset(preset)
     parallax = [round(float(value), 5) for value in parallax_of(ride)]
-    run.mkdir(parents=True, exist_ok=True)
     told = {"preset": preset, "ride": folder.resolve().name, "parallax": parallax}
     remember_options(run, told)
     decoder = Decoder(*options.paint)

@@ -47,7 +47,6 @@ def train_full(
     """
     check_minutes(minutes)
     options = find_full_preset(preset)
-    run.mkdir(parents=True, exist_ok=True)
     told = {"preset": preset, **asdict(options), "ride": str(ride.resolve().name)}
     paths = {"ride_path": str(ride), "base_path": str(base or ""), "stills_path": str(stills or "")}
     free = ("steps", "minutes", "batch", "frugal", *(name for name in paths))
