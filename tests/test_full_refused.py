@@ -11,7 +11,7 @@ from diffusers import AutoencoderTiny
 from safetensors.torch import load_file as safe_file
 from safetensors.torch import save_file
 
-from trainjourney.errors import TrainingError
+from trainjourney.errors import TrainingError, TrainjourneyError
 from trainjourney.model.full.parts import TINY_DISPLAY
 from trainjourney.training.full.base import load_base
 from trainjourney.training.full.presets import PRESETS
@@ -124,12 +124,31 @@ def test_a_base_that_was_missing_may_be_given_later(full_ride: Path, tmp_path: P
         train_full(full_ride, tmp_path / "run", "lora", tmp_path / "base")
 
 
+def test_what_is_refused_leaves_no_run(full_ride, pocket_bundle, tmp_path) -> None:  # type: ignore[no-untyped-def]
+    run, nowhere = tmp_path / "run", tmp_path / "nowhere"
+    refused = [
+        (partial(train_full, full_ride, run), "hf download .* give it with --from"),
+        (partial(train_full, full_ride, run, "lora", nowhere), "hf download"),
+        (partial(train_full, nowhere, run, "tiny"), "holds no imported ride"),
+        (partial(train_full, full_ride, run, "tiny", stills=nowhere), "holds no pictures"),
+        (partial(train_full, full_ride, run, "tiny", device="tpu"), "no device 'tpu'"),
+        (partial(train_on_ride, full_ride, pocket_bundle, run), "import it again with --engine"),
+        (partial(train_pocket, "tiny", run, warm=nowhere), "trainjourney export"),
+        (partial(train_pocket, "tiny", run, teacher=nowhere), "trainjourney export"),
+    ]
+    for start, words in refused:
+        with pytest.raises(TrainjourneyError, match=words):
+            start()
+        assert not run.exists()
+
+
 @pytest.mark.parametrize("inside", [".", "in/it"])
-def test_a_run_that_cannot_be_made_is_one_line(inside, full_ride, pocket_bundle, tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_that_cannot_be_made_is_one_line(
+    inside: str, full_ride: Path, tmp_path: Path
+) -> None:
     (tmp_path / "file").write_text("")
     run = tmp_path / "file" / inside
-    starts = (partial(train_full, full_ride, run, "tiny"), partial(train_pocket, "tiny", run))
-    for start in (*starts, partial(train_on_ride, full_ride, pocket_bundle, run)):
+    for start in (partial(train_full, full_ride, run, "tiny"), partial(train_pocket, "tiny", run)):
         with pytest.raises(
             TrainingError, match="is a file, or lies in one; give --run another folder"
         ):

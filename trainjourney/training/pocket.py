@@ -77,6 +77,9 @@ def train_pocket(
         options, rides=country * options.rides, melts=country * options.melts,
         schedules={name: replace(s, lr=rate * s.lr) for name, s in options.schedules.items()},
     )  # fmt: skip
+    for bundle in (warm, teacher):
+        if bundle is not None:
+            load_bundle(bundle)  # refused now, not when its stage begins
     free = ("steps", "minutes", "lr", "film", "sheet")
     remember_options(run, {"preset": preset, **asdict(options)}, free)
     if warm is not None:
