@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from trainjourney.errors import TrainingError, TrainjourneyError
 from trainjourney.model.full.parts import TINY_DISPLAY
 from trainjourney.training.full.base import load_base
+from trainjourney.training.full.export import export_full
 from trainjourney.training.full.presets import PRESETS
 from trainjourney.training.full.train import distill, find_place, train_full, within_memory
 from trainjourney.training.options import read_options
@@ -122,6 +123,43 @@ def test_a_base_that_was_missing_may_be_given_later(full_ride: Path, tmp_path: P
         train_full(full_ride, tmp_path / "run", "lora")
     with pytest.raises(TrainingError, match="hf download"):  # not: started with another base
         train_full(full_ride, tmp_path / "run", "lora", tmp_path / "base")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        ("facts.json", "{}", r"facts\.json: cannot be read .*; type its trainjourney train full"),
+        ("facts.json", '{"embedding_norm": "x"}', "not all of them are numbers"),
+        ("facts.json", "[]", r"facts\.json: cannot be read"),
+        ("options.json", '{"taught": "whole"}', r"options\.json: does not tell the preset; train"),
+        (
+            "options.json",
+            '{"taught": "whole", "preset": "tiny", "ride": "x"}',
+            "does not tell the ride_path",
+        ),
+    ],
+)
+def test_a_damaged_run_is_not_exported(  # type: ignore[no-untyped-def]
+    name, text, words, full_run, tmp_path
+) -> None:
+    run = Path(shutil.copytree(full_run, tmp_path / "run"))
+    (run / name).write_text(text)
+    with pytest.raises(TrainingError, match=words):
+        export_full(run, tmp_path / "mine")
+    if name == "options.json":
+        with pytest.raises(TrainingError, match=words):
+            distill(run)
+
+
+def test_codes_that_are_damaged_are_made_anew(full_run: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(full_run, tmp_path / "run"))
+    latent, look = next(run.rglob("latent*.npy")), next(run.rglob("look*.npy"))
+    whole = [path.read_bytes() for path in (latent, look)]
+    latent.write_bytes(whole[0][:-100])
+    distill(run)
+    look.write_bytes(b"")
+    distill(run)
+    assert [path.read_bytes() for path in (latent, look)] == whole
 
 
 def test_what_is_refused_leaves_no_run(full_ride, pocket_bundle, tmp_path) -> None:  # type: ignore[no-untyped-def]

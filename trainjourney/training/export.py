@@ -42,7 +42,7 @@ OPSET = 18
 
 def load_networks(run: Path) -> dict[str, nn.Module]:
     """The averaged networks of a run. Raises TrainingError."""
-    networks = fresh_networks(find_preset(str(read_options(run)["preset"])))
+    networks = fresh_networks(find_preset(read_options(run, ["preset"])["preset"]))
     for name, network in networks.items():
         load_weights(network_weights(run, name), {name: network})
         network.eval().requires_grad_(False)

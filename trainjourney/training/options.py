@@ -45,8 +45,8 @@ def remember_options(
         temporary.write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")
 
 
-def read_options(folder: Path) -> dict[str, Any]:
-    """The options a run was started with. Raises TrainingError."""
+def read_options(folder: Path, wanted: Collection[str] = ()) -> dict[str, Any]:
+    """The options a run was started with, those `wanted` as words. Raises TrainingError."""
     path = folder / FILE
     try:
         options = json.loads(path.read_text(encoding="utf-8"))
@@ -56,6 +56,9 @@ def read_options(folder: Path) -> dict[str, Any]:
         raise TrainingError(f"{path}: cannot be read ({err}); train in a new folder") from err
     if not isinstance(options, dict):
         raise TrainingError(f"{path}: holds no table of options; train in a new folder")
+    for name in wanted:
+        if not isinstance(options.get(name), str):
+            raise TrainingError(f"{path}: does not tell the {name}; train in a new folder")
     return options
 
 

@@ -138,7 +138,7 @@ def stage_weights(run: Path, name: str) -> Path:
 
 def set_out_from(bundle: Path, run: Path) -> None:
     """Give every stage that has not begun the weights of a bundle. Raises TrainingError."""
-    preset = str(read_options(run)["preset"])
+    preset = str(read_options(run, ["preset"])["preset"])
     networks = fresh_networks(find_preset(preset))
     weights = bundle / "weights.safetensors"
     if load_bundle(bundle).manifest.training.get("preset", preset) == preset:

@@ -23,7 +23,7 @@ from ..stage import Stage
 from .clips import Clips, check_clips
 from .export import FACTS
 from .few_steps import RolloutStage, TuneStage
-from .presets import FullPreset, find_full_preset
+from .presets import TOLD, FullPreset, find_full_preset
 from .student import find_parts, make_student
 from .teacher import TeacherStage
 from .travel import Brake
@@ -60,9 +60,9 @@ def distill(run: Path, minutes: float | None = None, device: str = "cpu") -> Non
     Raises RideError, TrainingError.
     """
     check_minutes(minutes)
-    table = read_options(run)
-    if "taught" not in table:
+    if "taught" not in read_options(run):
         raise TrainingError(f"{run}: is no training of the full model; give its --run")
+    table = read_options(run, TOLD)
     if not (run / "teacher" / WEIGHTS).exists():
         raise TrainingError(f"{run}: has no teacher yet; trainjourney train full first")
     with within_memory(run, find_full_preset(str(table["preset"]))):
