@@ -1,6 +1,7 @@
 """A disk that is soon full: a small file system of its own where the tests may mount one (as root),
-else a limit on the size of every file that this process writes."""
+else a limit on the size of every file that this process writes; and what a kill leaves on one."""
 
+import os
 import resource
 import subprocess
 from collections.abc import Callable, Iterator
@@ -35,6 +36,19 @@ def small_disk(folder: Path, size: int) -> Iterator[Grow]:
         yield lift
     finally:
         lift()
+
+
+def left_by_kill(folder: Path, *kinds: str) -> list[Path]:
+    """What a process that was killed, and then one that still runs, left beside a bundle."""
+    killed = subprocess.Popen(["true"])
+    killed.wait()
+    made = []
+    for number in (killed.pid, os.getppid()):
+        made += [folder.with_name(f".{folder.name}.{kind}-{number}") for kind in kinds]
+    for one in made:
+        (one / "looks").mkdir(parents=True)
+        (one / "weights.safetensors").write_bytes(b"half")
+    return made
 
 
 def files_in(folder: Path) -> list[str]:

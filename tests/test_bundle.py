@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.lib import format as npy
+from small_disk import left_by_kill
 from tiny_bundle import LOOKS, tiny_looks, tiny_table, write_parts, write_tiny_bundle
 
 from trainjourney.errors import BundleError
@@ -255,6 +256,17 @@ def test_a_bundle_is_replaced_only_by_a_whole_one(tiny: Path, tmp_path: Path) ->
     write_bundle(tiny, table, parts, *tiny_looks())
     assert load_bundle(tiny).manifest.licence == "MIT"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["parts", "tiny"]
+
+
+def test_what_a_kill_left_goes_with_the_next_bundle(tiny: Path, tmp_path: Path) -> None:
+    write_parts(tmp_path / "parts")
+    killed, old, *others = left_by_kill(tiny, "part", "old")
+    shutil.move(tiny, old / "tiny")  # killed between the two renamings: nothing else is left of it
+    with pytest.raises(BundleError, match="nothing was written"):
+        write_bundle(tiny, {"ranges": {}}, tmp_path / "parts", *tiny_looks())
+    assert not killed.exists() and old.is_dir()
+    write_bundle(tiny, tiny_table(), tmp_path / "parts", *tiny_looks())
+    assert not old.exists() and all(one.is_dir() for one in others)
 
 
 def test_a_folder_that_is_no_bundle_is_left_alone(tmp_path: Path) -> None:

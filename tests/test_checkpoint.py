@@ -151,6 +151,9 @@ def test_options_are_kept_and_held_equal(tmp_path: Path) -> None:
 def test_damaged_options_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="no such file"):
         read_options(tmp_path)
+    (tmp_path / "options.json").write_text('{"preset": 3}')
+    with pytest.raises(TrainingError, match="does not tell the preset; train in a new folder"):
+        read_options(tmp_path, ["preset"])
     (tmp_path / "options.json").write_text("{")
     with pytest.raises(TrainingError, match="cannot be read"):
         remember_options(tmp_path, {"seed": 1})

@@ -5,13 +5,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_disk import left_by_kill, small_disk
 
+from trainjourney.errors import TrainingError
 from trainjourney.inference import load_bundle, open_engine
 from trainjourney.model.graphs import DECODED
 from trainjourney.model.ring import NOISE, STATE
 from trainjourney.scenery.ride import Ride
 from trainjourney.scenery.worlds import WORLDS
-from trainjourney.training.export import build_graphs, load_networks
+from trainjourney.training.export import build_graphs, export_bundle, load_networks
 
 GREY = 3  # levels of 255 by which a mask or a pixel may differ between runtimes in f32
 FLOAT = 2e-3
@@ -46,6 +48,17 @@ def test_parity(pocket_run: Path, pocket_bundle: Path, backend: str) -> None:
         said_look = graphs["embedder"](torch.from_numpy(small)).numpy()
         assert np.abs(engine.embed(small) - said_look).max() < FLOAT
     assert int(state["behind"].max()) > 0, "the train went nowhere"
+
+
+def test_an_export_that_fails_or_was_killed_leaves_nothing(
+    pocket_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainjourney.training.export.WORLDS", {"meadow": WORLDS["meadow"]})
+    with small_disk(tmp_path / "disk", 48 << 10):
+        killed, other = left_by_kill(tmp_path / "disk/mine", "export")
+        with pytest.raises(TrainingError, match=r"mine: cannot be written .*; see to space"):
+            export_bundle(pocket_run, tmp_path / "disk/mine")
+        assert list((tmp_path / "disk").iterdir()) == [other] and not killed.exists()
 
 
 def _alike(said: dict[str, np.ndarray], state: dict[str, torch.Tensor]) -> None:

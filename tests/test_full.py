@@ -12,7 +12,7 @@ import pytest
 import torch
 from filmed import sliding, write_film
 from safetensors.torch import load_file as safe_file
-from small_disk import files_in, small_disk
+from small_disk import files_in, left_by_kill, small_disk
 from small_tensors import rng
 from tiny_full import LOOK, SHAPE, train_tiny
 
@@ -184,6 +184,12 @@ def test_a_disk_that_fills_up_in_mid_export_is_one_line(full_run: Path, tmp_path
         with pytest.raises(TrainingError, match=r"cannot be written .*; see to space") as told:
             export_full(full_run, tmp_path / "disk/mine", "f32")
         assert "\n" not in str(told.value) and files_in(tmp_path / "disk") == []
+
+
+def test_an_export_removes_what_a_killed_one_left(full_run: Path, tmp_path: Path) -> None:
+    killed, other = left_by_kill(tmp_path / "mine", "export")
+    export_full(full_run, tmp_path / "mine", "f32")
+    assert sorted(tmp_path.iterdir()) == [other, tmp_path / "mine"] and not killed.exists()
 
 
 def test_a_bundle_has_looks_facts_and_a_warning_of_licences(bundle: Path) -> None:

@@ -19,9 +19,12 @@ def bundle(full_single: Path) -> Path:
     return full_single
 
 
-def test_torch_runs_a_bundle_as_its_graphs_do(bundle: Path) -> None:
+def test_torch_runs_a_bundle_as_its_graphs_do(
+    bundle: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     loaded = load_bundle(bundle)
     ours, other = open_engine(loaded, "torch", "f32", 1), open_engine(loaded, "onnxruntime")
+    assert "should be kept in float32" not in caplog.text  # diffusers' word on no layers at all
     g = np.random.default_rng(1)
     frame = g.integers(0, 255, (*SHAPE[::-1], 3), dtype=np.uint8)
     state, look = ours.encode(frame), loaded.looks[0].embedding
@@ -33,10 +36,11 @@ def test_torch_runs_a_bundle_as_its_graphs_do(bundle: Path) -> None:
     assert np.abs(shown[0] - shown[1]).max() <= 3
 
 
-def test_the_bench_has_its_baseline(bundle: Path) -> None:
+def test_the_bench_has_its_baseline(bundle: Path, caplog: pytest.LogCaptureFixture) -> None:
     config = Config(engine=EngineConfig(name=str(bundle), backend="torch", threads=1))
     told = bench(config, "streamdiffusion", frames=3, warmup=1)
     other = told["against"]
+    assert "should be kept in float32" not in caplog.text
     assert (told["backend"], told["steps"]) == ("torch", 2) and other["shape"] == "streamdiffusion"
     assert (other["backend"], other["precision"]) == ("torch", told["precision"])
     assert told["ratio"] == pytest.approx(other["frame"]["p50"] / told["frame"]["p50"], rel=0.01)

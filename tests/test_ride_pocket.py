@@ -153,12 +153,15 @@ def test_a_taught_pocket_plays_with_the_rides_looks_and_parallax(taught: Path, r
     assert engine.decode(state, bundle.looks[0].embedding, 1.0).shape == (HEIGHT, WIDTH, 3)
 
 
-def test_what_cannot_be_taught_is_one_line(pocket_bundle: Path, tmp_path: Path) -> None:
+def test_what_cannot_be_taught_is_one_line(ride: Ride, pocket_bundle: Path, tmp_path: Path) -> None:
     small = bring_in(tmp_path, sliding(2, 40, 5.0), (256, 128))
     with pytest.raises(RideError, match=r"its frames are 256x128, the pocket's are 512x256"):
         train_on_ride(small, pocket_bundle, tmp_path / "run", threads=1)
     with pytest.raises(RideError, match="holds no imported ride"):
         train_on_ride(tmp_path / "nowhere", pocket_bundle, tmp_path / "other")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(TrainingError, match="file: is a file, or lies in one; give --run another"):
+        train_on_ride(ride.folder, pocket_bundle, tmp_path / "file")
     (tmp_path / "empty").mkdir()
     with pytest.raises(TrainingError, match=r"has no weights\.safetensors"):
         train_on_ride(small, tmp_path / "empty", tmp_path / "other")

@@ -1,5 +1,6 @@
 """Rides: films of known motion are measured right, faults dropped by name, bad files refused."""
 
+import json
 import os
 from pathlib import Path
 
@@ -263,6 +264,16 @@ def test_a_damaged_dataset_is_refused_by_name(tmp_path: Path) -> None:
     (ride.folder / "frames/00_000003.jpg").write_bytes(b"nothing")
     with pytest.raises(RideError, match=r"00_000003\.jpg: cannot be read"):
         ride.frame(3)
+    table = json.loads((ride.folder / "ride.json").read_text())
+    (told,) = table["sources"]
+    for source in ({}, 1, {**told, "stride": 0}, {**told, "profile": "fast"}):
+        (ride.folder / "ride.json").write_text(json.dumps({**table, "sources": [source]}))
+        with pytest.raises(RideError, match=r"ride\.json: does not tell .* import the ride again"):
+            open_ride(ride.folder)
+    (ride.folder / "ride.json").write_text(json.dumps(table))
+    (ride.folder / "work/options.json").write_bytes(b"\xff\xfe")
+    with pytest.raises(RideError, match="give a new --out"):
+        bring_in([film], ride.folder)
     (ride.folder / "index.npz").write_bytes(b"PK\x03\x04 no")
     with pytest.raises(RideError, match="import the ride again"):
         open_ride(ride.folder)

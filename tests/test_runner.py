@@ -127,6 +127,28 @@ def test_a_finished_stage_is_skipped_and_goes_on_when_asked_for_more(tmp_path: P
     assert seen == list(range(40, 60)) and result.step == 60
 
 
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("done.json", b""),
+        ("done.json", b"[]"),
+        ("done.json", b"{}"),
+        ("losses.csv", b"step,loss\n\xff\xfe\n"),
+        ("losses.csv", b"step,loss\n\0\0\0\n"),
+    ],
+)
+def test_a_damaged_file_is_named_with_its_cure(name: str, data: bytes, tmp_path: Path) -> None:
+    run_stage(Tiny(), SCHEDULE, tmp_path)
+    path = tmp_path / "tiny" / name
+    path.write_bytes(data)
+    words = rf"{name}: cannot be read .*; remove it, then type the same again"
+    more = replace(SCHEDULE, steps=45)
+    with pytest.raises(TrainingError, match=words):
+        run_stage(Tiny(), more, tmp_path)
+    path.unlink()
+    assert run_stage(Tiny(), more, tmp_path).step == 45
+
+
 def test_bad_steps_are_skipped_and_counted(tmp_path: Path) -> None:
     bad = {3: math.nan, 4: math.inf, 9: 1e39}
     stage = Tiny(bad.get)

@@ -18,7 +18,7 @@ from trainjourney.inference.graph import Port
 try:
     import torch
     from diffusers import AutoencoderTiny, UNet2DConditionModel
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from trainjourney.inference.device import DeviceGraph, Tensors, opening
     from trainjourney.model.full.count import count_frame
@@ -142,7 +142,7 @@ def _recipe(
     unet: Any = UNet2DConditionModel(**(TINY_UNET if tiny else TURBO))
     display: Any = AutoencoderTiny(**(TINY_DISPLAY if tiny else {}))
     for part in (unet, display):
-        part.eval().requires_grad_(False).to(device, kind)
+        nn.Module.to(part.eval().requires_grad_(False), device, kind)  # diffusers' own warns
         part.to(memory_format=torch.channels_last)
     size = unet.config.cross_attention_dim
     prompt = torch.zeros(1, TOKENS, size, dtype=kind, device=device)

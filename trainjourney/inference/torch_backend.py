@@ -106,7 +106,7 @@ class Torch:
         for module in modules.values():
             module.eval().requires_grad_(False)
             for child in module.children():
-                child.to(kind)
+                torch.nn.Module.to(child, kind)  # diffusers' own warns of layers that it has not
             module.to(self._device)
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return modules

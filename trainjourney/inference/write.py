@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trainjourney.errors import BundleError
+from trainjourney.files import beside, scratch, sweep
 from trainjourney.inference.bundle import load_bundle
 from trainjourney.inference.manifest import FORMAT, LOOKS, MANIFEST, to_toml
 from trainjourney.inference.plan import PLANS
@@ -30,26 +31,24 @@ def write_bundle(
     other. Raises BundleError.
     """
     folder = folder.resolve()
-    part = folder.with_name(f".{folder.name}.part-{os.getpid()}")
-    old = folder.with_name(f".{folder.name}.old-{os.getpid()}")
+    old = beside(folder, "old")
     if folder.exists() and any(folder.iterdir()) and not (folder / MANIFEST).is_file():
         raise BundleError(f"{folder}: is there and is no bundle; give another folder to write to")
     try:
-        _fill(part, table, source, names, embeddings)
-        _check(part, folder)
-        if folder.exists():
-            folder.rename(old)
-        part.rename(folder)
+        with scratch(folder, "part") as part:
+            _fill(part, table, source, names, embeddings)
+            _check(part, folder)
+            if folder.exists():
+                folder.rename(old)
+            part.rename(folder)
         if (old / PLANS).is_dir():  # checked before they are used; new weights may fit into them
             (old / PLANS).rename(folder / PLANS)
+        sweep(folder, "old")  # not before: it may be all that a kill left
     except OSError as err:
         if old.exists() and not folder.exists():
             old.rename(folder)
         reason = f"{folder}: cannot be written ({err.strerror or err})"
         raise BundleError(f"{reason}; free the disk or give another folder") from err
-    finally:
-        shutil.rmtree(part, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def _fill(
@@ -59,7 +58,6 @@ def _fill(
     names: Sequence[str],
     embeddings: NDArray[np.float32],
 ) -> None:
-    shutil.rmtree(part, ignore_errors=True)
     for path in sorted(path for path in source.rglob("*") if path.is_file()):
         copy = part / path.relative_to(source)
         copy.parent.mkdir(parents=True, exist_ok=True)

@@ -88,6 +88,8 @@ def open_ride(folder: Path) -> Ride:
         raise RideError(f"{path}: cannot be read ({err}); {_cure(folder)}") from err
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise RideError(f"{path}: is of another format than {FORMAT}; {_cure(folder)}")
+    if not _is_whole(table):
+        raise RideError(f"{path}: does not tell all that it should; {_cure(folder)}")
     try:
         with (folder / INDEX).open("rb") as file, np.load(file, allow_pickle=False) as kept:
             rows = {name: kept[name] for name in (*_ROWS, "ways", "embedding")}
@@ -95,13 +97,25 @@ def open_ride(folder: Path) -> Ride:
         raise RideError(f"{folder / INDEX}: cannot be read ({err}); {_cure(folder)}") from err
     n = len(rows["source"]) if rows["source"].ndim == 1 else 0
     fits = all(rows[name].shape == (n,) and rows[name].dtype.kind == k for name, k in _ROWS.items())
-    whole = {"width", "height", "sources"} <= table.keys() and 0 < n <= MOST_FRAMES
     wide = all(rows[name].ndim == 2 and len(rows[name]) == n for name in ("ways", "embedding"))
-    if not (fits and whole and wide):
+    if not (fits and wide and 0 < n <= MOST_FRAMES):
         raise RideError(f"{folder / INDEX}: is not as it should be; {_cure(folder)}")
     if int(rows["source"].max()) >= len(table["sources"]) or int(rows["source"].min()) < 0:
         raise RideError(f"{folder / INDEX}: names a source that {RIDE} has not; {_cure(folder)}")
     return Ride(folder, table, **rows)
+
+
+def _is_whole(table: dict[str, Any]) -> bool:
+    """Whether ride.json tells all that is asked of it later."""
+    try:
+        sources = table["sources"]
+        counts = [table["width"], table["height"], *(source["stride"] for source in sources)]
+        views = {source["view"] for source in sources}
+        profiles = np.array([source["profile"] for source in sources], np.float64)
+    except (KeyError, TypeError, ValueError):
+        return False
+    fits = all(isinstance(count, int) and count > 0 for count in counts)
+    return fits and views <= {"side", "cab"} and profiles.ndim == 2
 
 
 def _cure(folder: Path) -> str:

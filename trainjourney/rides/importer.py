@@ -126,7 +126,7 @@ def cut_segment(
 ) -> None:
     """Write the wanted frames (by time stamp) of a segment as JPEGs, unless that was done."""
     done = segment.cut(out)
-    if done.exists() and done.read_text(encoding="utf-8") == str(len(wanted)):
+    if done.is_file() and done.read_bytes() == str(len(wanted)).encode():
         return
     try:
         if wanted:
@@ -247,7 +247,7 @@ def _summary(told: Told) -> dict[str, Any]:
 def _hold_to(out: Path, options: dict[str, Any]) -> None:
     """Refuse to write a dataset over that of others."""
     path = out / WORK / OPTIONS
-    if path.exists() and path.read_text(encoding="utf-8") != _text(options):
+    if path.is_file() and path.read_bytes() != _text(options).encode():
         raise RideError(
             f"{out}: holds an import of other videos or another shape; give a new --out"
         )

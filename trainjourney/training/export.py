@@ -2,7 +2,6 @@
 
 import datetime
 import logging
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import __version__
+from ..files import scratch
 from ..inference.band import Band, figures, find_band
 from ..inference.write import write_bundle
 from ..model.codec import Codec
@@ -28,7 +28,7 @@ from ..model.ring import NOISE, STATE
 from ..scenery.ride import Ride
 from ..scenery.view import textures
 from ..scenery.worlds import WORLDS
-from .checkpoint import load_weights, save_weights
+from .checkpoint import load_weights, save_weights, writing
 from .dataset import open_shards
 from .options import read_options
 from .pocket import fresh_networks, network_weights
@@ -42,7 +42,7 @@ OPSET = 18
 
 def load_networks(run: Path) -> dict[str, nn.Module]:
     """The averaged networks of a run. Raises TrainingError."""
-    networks = fresh_networks(find_preset(str(read_options(run)["preset"])))
+    networks = fresh_networks(find_preset(read_options(run, ["preset"])["preset"]))
     for name, network in networks.items():
         load_weights(network_weights(run, name), {name: network})
         network.eval().requires_grad_(False)
@@ -149,8 +149,7 @@ def export_bundle(run: Path, out: Path) -> None:
     style = WORLDS["meadow"]
     frame = torch.from_numpy((Ride(7, style).frame() * 255.0).round().astype(np.uint8))
     inputs = sample_inputs(graphs, frame)
-    with tempfile.TemporaryDirectory() as scratch:
-        work = Path(scratch)
+    with writing(out), scratch(out.resolve(), "export") as work:
         for name, graph in graphs.items():
             write_graph(graph, inputs[name], OUTPUTS[name], work / f"{name}.onnx")
         (work / "looks").mkdir()

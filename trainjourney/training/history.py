@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trainjourney.errors import TrainingError
 from trainjourney.training.checkpoint import replacing, writing
 
 _FIRST = ["step", "elapsed_s", "lr"]
@@ -101,6 +102,13 @@ def _rows(path: Path) -> list[list[str]]:
     """The rows that were written whole: a kill can leave half a line at the end."""
     if not path.exists():
         return []
-    text = path.read_text(encoding="utf-8")
-    whole = text[: text.rfind("\n") + 1]
-    return [row for row in csv.reader(io.StringIO(whole)) if row]
+    try:
+        text = path.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        rows = [row for row in csv.reader(io.StringIO(whole)) if row]
+        _ = [(int(row[0]), *(float(cell) for cell in row if cell)) for row in rows[1:]]
+    except (OSError, ValueError, csv.Error) as err:
+        raise TrainingError(
+            f"{path}: cannot be read ({err}); remove it, then type the same again"
+        ) from err
+    return rows

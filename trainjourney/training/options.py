@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from trainjourney.errors import TrainingError
-from trainjourney.training.checkpoint import replacing
+from trainjourney.training.checkpoint import replacing, writing
 
 FILE = "options.json"
 
@@ -18,12 +18,21 @@ def remember_options(
 ) -> None:
     """Write the resolved options to `folder`, or check them against those already there.
 
-    `options` is nested tables of plain values. An option whose last name is in `free` may
-    change between resumes (the file then says the newest). Raises TrainingError.
+    The folder is made where it is not there. `options` is nested tables of plain values. An option
+    whose last name is in `free` may change between resumes (the file then says the newest).
+    Raises TrainingError.
     """
     path = folder / FILE
     now = _flat(json.loads(json.dumps(options)))
-    if path.exists():
+    with writing(folder):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as err:
+            raise TrainingError(
+                f"{folder}: is a file, or lies in one; give --run another folder"
+            ) from err
+        begun = path.exists()
+    if begun:
         then = _flat(read_options(folder))
         for key in sorted(then.keys() | now.keys()):
             if key.rsplit(".", 1)[-1] in free:
@@ -36,8 +45,8 @@ def remember_options(
         temporary.write_text(json.dumps(options, indent=2) + "\n", encoding="utf-8")
 
 
-def read_options(folder: Path) -> dict[str, Any]:
-    """The options a run was started with. Raises TrainingError."""
+def read_options(folder: Path, wanted: Collection[str] = ()) -> dict[str, Any]:
+    """The options a run was started with, those `wanted` as words. Raises TrainingError."""
     path = folder / FILE
     try:
         options = json.loads(path.read_text(encoding="utf-8"))
@@ -47,6 +56,9 @@ def read_options(folder: Path) -> dict[str, Any]:
         raise TrainingError(f"{path}: cannot be read ({err}); train in a new folder") from err
     if not isinstance(options, dict):
         raise TrainingError(f"{path}: holds no table of options; train in a new folder")
+    for name in wanted:
+        if not isinstance(options.get(name), str):
+            raise TrainingError(f"{path}: does not tell the {name}; train in a new folder")
     return options
 
 

@@ -77,7 +77,9 @@ def train_pocket(
         options, rides=country * options.rides, melts=country * options.melts,
         schedules={name: replace(s, lr=rate * s.lr) for name, s in options.schedules.items()},
     )  # fmt: skip
-    run.mkdir(parents=True, exist_ok=True)
+    for bundle in (warm, teacher):
+        if bundle is not None:
+            load_bundle(bundle)  # refused now, not when its stage begins
     free = ("steps", "minutes", "lr", "film", "sheet")
     remember_options(run, {"preset": preset, **asdict(options)}, free)
     if warm is not None:
@@ -136,7 +138,7 @@ def stage_weights(run: Path, name: str) -> Path:
 
 def set_out_from(bundle: Path, run: Path) -> None:
     """Give every stage that has not begun the weights of a bundle. Raises TrainingError."""
-    preset = str(read_options(run)["preset"])
+    preset = str(read_options(run, ["preset"])["preset"])
     networks = fresh_networks(find_preset(preset))
     weights = bundle / "weights.safetensors"
     if load_bundle(bundle).manifest.training.get("preset", preset) == preset:

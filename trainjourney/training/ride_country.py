@@ -87,6 +87,17 @@ def parallax_of(ride: Ride) -> NDArray[np.float64]:
     return np.asarray(found * min(1.0, MOST / found.sum()))
 
 
+def check_country(ride: Ride) -> None:
+    """Refuse a ride of which there is no country to be made. Raises RideError."""
+    if ride.shape != (WIDTH, HEIGHT):
+        raise RideError(
+            f"{ride.folder}: its frames are {ride.shape[0]}x{ride.shape[1]}, the pocket's are "
+            f"{WIDTH}x{HEIGHT}; import it again with --engine pocket"
+        )
+    if not any(ride.table["sources"][i]["view"] == "side" for i in np.unique(ride.source)):
+        raise RideError(f"{ride.folder}: has no side view in it, and the pocket knows no other")
+
+
 def make_country(ride: Ride, decoder: Decoder, folder: Path) -> int:
     """Write the ride as shards, one a place, that the stages learn from; gives how many.
 
@@ -95,11 +106,7 @@ def make_country(ride: Ride, decoder: Decoder, folder: Path) -> int:
     done = folder / "done"
     if done.exists():
         return int(done.read_text(encoding="utf-8"))
-    if ride.shape != (WIDTH, HEIGHT):
-        raise RideError(
-            f"{ride.folder}: its frames are {ride.shape[0]}x{ride.shape[1]}, the pocket's are "
-            f"{WIDTH}x{HEIGHT}; import it again with --engine pocket"
-        )
+    check_country(ride)
     shutil.rmtree(folder, ignore_errors=True)
     count = 0
     for number in np.unique(ride.stretch):
@@ -110,8 +117,6 @@ def make_country(ride: Ride, decoder: Decoder, folder: Path) -> int:
         for first in _places(sheet):
             _write_place(ride, sheet, first, decoder, folder / f"real{count:04d}")
             count += 1
-    if not count:
-        raise RideError(f"{ride.folder}: has no side view in it, and the pocket knows no other")
     done.write_text(str(count), encoding="utf-8")
     return count
 

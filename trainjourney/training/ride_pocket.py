@@ -19,7 +19,7 @@ from .options import check_minutes, remember_options
 from .pocket import build_stage, set_out_from, stage_weights
 from .presets import find_preset
 from .progress import Bar
-from .ride_country import fit_palette, make_country, parallax_of
+from .ride_country import check_country, fit_palette, make_country, parallax_of
 from .runner import run_stage
 
 # Of the training time. What embeds pictures stays as it is in the bundle.
@@ -52,11 +52,11 @@ def train_on_ride(
     preset = preset or str(load_bundle(bundle).manifest.training.get("preset", "s"))
     options = find_preset(preset)
     parallax = [round(float(value), 5) for value in parallax_of(ride)]
-    run.mkdir(parents=True, exist_ok=True)
-    told = {"preset": preset, "ride": folder.resolve().name, "parallax": parallax}
-    remember_options(run, told)
+    check_country(ride)
     decoder = Decoder(*options.paint)
     load_weights(bundle / "weights.safetensors", {"decoder": decoder})
+    told = {"preset": preset, "ride": folder.resolve().name, "parallax": parallax}
+    remember_options(run, told)
     bar = Bar()
     bar.start("country")
     data = run / "data"

@@ -132,10 +132,15 @@ class _Run:
         path = self.folder / DONE
         if not path.exists():
             return False
-        done = json.loads(path.read_text(encoding="utf-8"))
-        if done.pop("enough", False):
-            return True
-        return self.schedule.fraction(done["step"], done["elapsed_s"]) >= 1.0
+        try:
+            done = json.loads(path.read_text(encoding="utf-8"))
+            if done.get("enough", False):
+                return True
+            return self.schedule.fraction(done["step"], done["elapsed_s"]) >= 1.0
+        except (OSError, ValueError, AttributeError, KeyError, TypeError) as err:
+            raise TrainingError(
+                f"{path}: cannot be read ({err}); remove it, then type the same again"
+            ) from err
 
     def restore(self) -> None:
         """Go back to the checkpoint; where there is none, set out from weights, if there are."""

@@ -6,6 +6,8 @@ Nothing is ever fetched by this program. A folder is whole or refused, with what
 import contextlib
 import io
 import json
+import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +108,7 @@ def _kind(table: Any) -> str:
 
 def _load(place: Path, kind: Any) -> Any:
     try:
-        with contextlib.redirect_stderr(io.StringIO()):  # it draws bars of its own
+        with _quiet():
             part, told = kind.from_pretrained(
                 place, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
@@ -117,5 +119,22 @@ def _load(place: Path, kind: Any) -> Any:
         ) from err
     missing = sorted(told.get("missing_keys") or [])
     if missing:
-        raise TrainingError(f"{place}: has no tensor '{missing[0]}'; fetch it again")
+        raise TrainingError(
+            f"{place}: has no tensor '{missing[0]}', so its weights are of another model; {FETCH}"
+        )
     return part.float().eval().requires_grad_(False)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the libraries' bars, and without what they say of weights that do not fit."""
+    chatty = [logging.getLogger(name) for name in ("diffusers", "transformers")]
+    before = [log.level for log in chatty]
+    for log in chatty:
+        log.setLevel(logging.CRITICAL)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        for log, level in zip(chatty, before, strict=True):
+            log.setLevel(level)

@@ -47,18 +47,9 @@ class Clips:
         show: Callable[[float, str], None] = lambda fraction, text: None,
     ) -> None:
         """Raises TrainingError, RideError."""
-        width, height = ride.shape
-        if width % (8 * DOWN) or height % (8 * DOWN):
-            raise TrainingError(
-                f"{ride.folder}: its frames are {width}x{height}; the full model wants multiples "
-                "of 64: trainjourney ride import ... --shape 512x512"
-            )
         self.ride, self.device = ride, device
-        self.next = _followers(ride)
-        if not len(self.next):
-            raise TrainingError(f"{ride.folder}: has no three frames in a row; give a longer ride")
+        self.next, paths = check_clips(ride, stills)
         self.cruising = float(np.median(np.abs(ride.speed[self.next[:, 2]])))
-        paths = _stills(stills) if stills else []
         kept = Encoded(cache, parts, device, show)
         frames = [partial(ride.frame, i) for i in range(len(ride))]
         self.latents, self.looks = kept.of("ride", mark_of_ride(ride), frames)
@@ -115,6 +106,23 @@ class Clips:
         if len(near):
             low, high = int(near[0]), int(near[-1])
         return min(high, low + int(chance * (high - low + 1)))
+
+
+def check_clips(ride: Ride, stills: Path | None) -> tuple[NDArray[np.int64], list[Path]]:
+    """Every three frames of a ride that follow each other, and the stills' pictures.
+
+    Raises TrainingError where there are none.
+    """
+    width, height = ride.shape
+    if width % (8 * DOWN) or height % (8 * DOWN):
+        raise TrainingError(
+            f"{ride.folder}: its frames are {width}x{height}; the full model wants multiples "
+            "of 64: trainjourney ride import ... --shape 512x512"
+        )
+    following = _followers(ride)
+    if not len(following):
+        raise TrainingError(f"{ride.folder}: has no three frames in a row; give a longer ride")
+    return following, _stills(stills) if stills else []
 
 
 def _followers(ride: Ride) -> NDArray[np.int64]:

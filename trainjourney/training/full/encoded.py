@@ -1,6 +1,7 @@
 """Frames and stills as latents and embeddings: worked out once, kept by what they were made of."""
 
 import hashlib
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -14,6 +15,8 @@ from ...model.full.parts import Parts
 from ...rides.dataset import INDEX, RIDE, Ride
 from ...types import Frame
 from ..checkpoint import replacing
+
+log = logging.getLogger(__name__)
 
 CHUNK = 64  # frames encoded and written at a time
 SEEN = 64  # numbers of a tensor that tell it from another: who trains it changes them all
@@ -42,7 +45,7 @@ class Encoded:
         for start in range(0, len(frames), CHUNK):
             some = frames[start : start + CHUNK]
             paths = [folder / f"{name}{start:07d}.npy" for name in ("latent", "look")]
-            if not all(path.exists() for path in paths):
+            if not _are_whole(paths, len(some)):
                 codes = _encode([frame() for frame in some], self.parts, self.device)
                 for path, array in zip(paths, codes, strict=True):
                     with replacing(path) as part, part.open("wb") as file:
@@ -55,6 +58,21 @@ class Encoded:
         if not latents:
             return np.zeros((0, 4, 1, 1), np.float16), np.zeros((0, 1), np.float16)
         return np.concatenate(latents), np.concatenate(looks)
+
+
+def _are_whole(paths: Sequence[Path], count: int) -> bool:
+    """Whether the codes of a chunk are there, as many as they should be."""
+    for path in paths:
+        if not path.exists():
+            return False
+        try:
+            if np.load(path, mmap_mode="r").shape[:1] == (count,):
+                continue
+        except (OSError, ValueError, EOFError):
+            pass
+        log.warning("%s: is damaged, and made anew", path)
+        return False
+    return True
 
 
 def mark(*words: str) -> str:

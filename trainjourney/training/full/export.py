@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import tempfile
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +13,7 @@ from torch import Tensor, nn
 
 from ... import __version__
 from ...errors import TrainingError
+from ...files import scratch
 from ...inference.write import write_bundle
 from ...model.full.denoiser import even_steps
 from ...model.full.graphs import (
@@ -29,13 +29,14 @@ from ...rides.dataset import Ride, open_ride
 from ..checkpoint import save_weights, writing
 from ..options import read_options
 from ..share import WEIGHTS, lend_weights
-from .presets import find_full_preset
+from .presets import TOLD, find_full_preset
 from .student import find_parts, load_student
 
 OPSET = 18
 FPS = 25
 LOOKS = 6  # pictures of the ride in the bundle's bank
 FACTS = "facts.json"
+FACTS_TOLD = ("embedding_norm", "cruising_px", "width", "height")
 
 Graphs = dict[str, nn.Module]
 
@@ -47,15 +48,12 @@ def build_full(
 
     `count` is how many steps a frame is sampled in; None: as many as the preset was distilled to.
     """
-    table = read_options(run)
+    table = read_options(run, TOLD)
     preset = find_full_preset(str(table["preset"]))
     steps = preset.steps if count is None else even_steps(count)
     base = table["base_path"]
     parts = find_parts(preset, Path(base) if base else None)
-    try:
-        facts: dict[str, Any] = json.loads((run / FACTS).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as err:
-        raise TrainingError(f"{run / FACTS}: cannot be read; train the run again") from err
+    facts = _read_facts(run / FACTS)
     network = load_student(preset, parts, run)
     graphs: Graphs = {
         "encoder": FullEncoder(parts.codec),
@@ -74,6 +72,19 @@ def build_full(
     predictor.folded.to(kind)  # the noise maths stay float32
     facts |= {"steps": list(steps), "tiny": preset.tiny, "precision": precision}
     return graphs, {**facts, "picture": int(parts.vision.config.image_size)}
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    """What a run has found out of its ride. Raises TrainingError."""
+    try:
+        facts = json.loads(path.read_text(encoding="utf-8"))
+        if not all(isinstance(facts[name], int | float) for name in FACTS_TOLD):
+            raise TypeError("not all of them are numbers")
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise TrainingError(
+            f"{path}: cannot be read ({err}); type its trainjourney train full again"
+        ) from err
+    return dict(facts)
 
 
 def sample_full(
@@ -127,16 +138,12 @@ def export_full(
 
     Raises TrainingError, BundleError.
     """
-    table = read_options(run)
+    table = read_options(run, TOLD)
     ride = open_ride(Path(table["ride_path"]))
     graphs, facts = build_full(run, precision, count)
     frame = torch.from_numpy(np.array(ride.frame(0)))
     inputs = sample_full(graphs, facts, frame)
-    with writing(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-    # beside the bundle: where that has room, this has; /tmp may have none for gigabytes
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export-") as scratch, writing(out):
-        work = Path(scratch)
+    with writing(out), scratch(out.resolve(), "export") as work:
         for name, graph in graphs.items():
             write_full_graph(graph, inputs[name], OUTPUTS[name], work / f"{name}.onnx")
         own = {name: graph.state_dict() for name, graph in graphs.items()}

@@ -6,6 +6,8 @@ from typing import Literal
 from ...errors import TrainingError
 from ..stage import Schedule
 
+TOLD = ("preset", "taught", "ride", "ride_path", "base_path", "stills_path")  # in a run's options
+
 
 @dataclass(frozen=True)
 class FullPreset:

@@ -13,7 +13,7 @@ from ...model.full.network import FullNetwork
 from ...model.full.parts import Parts, fresh_parts
 from ..checkpoint import load_weights
 from ..runner import WEIGHTS
-from .base import load_base
+from .base import FETCH, load_base
 from .presets import FullPreset
 
 ADAPTED = ["to_q", "to_k", "to_v", "to_out.0"]
@@ -27,7 +27,7 @@ def find_parts(preset: FullPreset, base: Path | None) -> Parts:
     if not preset.tiny:
         raise TrainingError(
             "the full model sets out from base weights; give --from BASE, a folder with unet, vae, "
-            "taesd and image_encoder (a folder that is not there says what to fetch)"
+            f"taesd and image_encoder; where there is none, {FETCH}"
         )
     torch.manual_seed(SEED)
     return fresh_parts(tiny=True)

@@ -20,14 +20,15 @@ from ..options import check_minutes, read_options, remember_options
 from ..progress import Bar, Silent, Watcher
 from ..runner import WEIGHTS, run_stage
 from ..stage import Stage
-from .clips import Clips
+from .clips import Clips, check_clips
 from .export import FACTS
 from .few_steps import RolloutStage, TuneStage
-from .presets import FullPreset, find_full_preset
+from .presets import TOLD, FullPreset, find_full_preset
 from .student import find_parts, make_student
 from .teacher import TeacherStage
 from .travel import Brake
 
+FREE = ("steps", "minutes", "batch", "frugal", "ride_path", "base_path", "stills_path")
 SPARING = "import the ride with a smaller --shape"
 
 
@@ -47,13 +48,10 @@ def train_full(
     """
     check_minutes(minutes)
     options = find_full_preset(preset)
-    run.mkdir(parents=True, exist_ok=True)
     told = {"preset": preset, **asdict(options), "ride": str(ride.resolve().name)}
     paths = {"ride_path": str(ride), "base_path": str(base or ""), "stills_path": str(stills or "")}
-    free = ("steps", "minutes", "batch", "frugal", *(name for name in paths))
-    remember_options(run, {**told, **paths}, free)
     with within_memory(run, options):
-        _run(run, options, ["teacher"], minutes, device)
+        _run(run, {**told, **paths}, ["teacher"], minutes, device)
 
 
 def distill(run: Path, minutes: float | None = None, device: str = "cpu") -> None:
@@ -62,14 +60,13 @@ def distill(run: Path, minutes: float | None = None, device: str = "cpu") -> Non
     Raises RideError, TrainingError.
     """
     check_minutes(minutes)
-    table = read_options(run)
-    if "taught" not in table:
+    if "taught" not in read_options(run):
         raise TrainingError(f"{run}: is no training of the full model; give its --run")
+    table = read_options(run, TOLD)
     if not (run / "teacher" / WEIGHTS).exists():
         raise TrainingError(f"{run}: has no teacher yet; trainjourney train full first")
-    preset = find_full_preset(str(table["preset"]))
-    with within_memory(run, preset):
-        _run(run, preset, ["tune", "rollout"], minutes, device)
+    with within_memory(run, find_full_preset(str(table["preset"]))):
+        _run(run, table, ["tune", "rollout"], minutes, device)
 
 
 @contextmanager
@@ -86,20 +83,23 @@ def within_memory(run: Path, preset: FullPreset) -> Iterator[None]:
 
 
 def _run(
-    run: Path, preset: FullPreset, stages: Sequence[str], minutes: float | None, device: str
+    run: Path, table: dict[str, Any], stages: Sequence[str], minutes: float | None, device: str
 ) -> None:
-    table = read_options(run)
+    """Train stages by the options in `table`, remembered once all that they name is there."""
+    preset = find_full_preset(str(table["preset"]))
     where, accelerator = find_place(device)
-    base, stills = table["base_path"], table["stills_path"]
-    parts = find_parts(preset, Path(base) if base else None)
+    base, stills = (
+        Path(table[name]) if table[name] else None for name in ("base_path", "stills_path")
+    )
+    ride = open_ride(Path(table["ride_path"]))
+    check_clips(ride, stills)
+    parts = find_parts(preset, base)
     first = accelerator.is_main_process
     watcher: Watcher = Bar() if first else Silent()
-    ride = open_ride(Path(table["ride_path"]))
-    watcher.start("latents")
     with accelerator.main_process_first():
-        clips = Clips(
-            ride, parts, run / "data", where, Path(stills) if stills else None, watcher.show
-        )
+        remember_options(run, table, FREE)
+        watcher.start("latents")
+        clips = Clips(ride, parts, run / "data", where, stills, watcher.show)
     watcher.close()
     if first:
         facts = {"embedding_norm": clips.embedding_norm, "cruising_px": clips.cruising}
