@@ -28,6 +28,7 @@ from trainjourney.training.ride_country import (
     land_masks,
     lay_out,
     make_country,
+    often_of,
     parallax_of,
     sky_masks,
 )
@@ -74,6 +75,8 @@ def test_where_all_rows_go_by_alike_they_are_cut_once(tmp_path: Path) -> None:
         assert top == end or (plane.top <= top and end <= plane.top + ROWS)
     full = [p for p, (top, end) in enumerate(WHOLE) if end > top]
     assert len(set(parallax_of(flat)[full])) == 1
+    often = often_of(flat) / often_of(flat).sum()  # what is seen is what is learnt
+    assert often[1] > 0.4 and often[7] > 0.4 and (often > 0.0).all()
     sheet = lay_out(flat, np.flatnonzero(flat.stretch == 0))
     assert (sheet.at[:, full] == sheet.at[:, full[:1]]).all() and sheet.at[-1, 0] > 100.0
 

@@ -36,6 +36,7 @@ ALIKE = 1.3  # speed of the fastest rows over the slowest, up to which they go b
 MID = 0.55  # parallax of what goes by as fast as the mid-ground
 MOST = 4.2  # parallax of all planes together that the dreaming keeps up with
 IDLE = 0.01  # parallax of a plane with nothing on it
+SELDOM = 2  # rows that such a plane counts for in training
 STEP = 6.0  # cells of travel from one frame that is cut into columns to the next
 PLACES = 48  # cells of mid-ground from one strip's beginning to the next one's
 CLEAR, SHADE = 0, 1  # materials of the sky: lighter and darker than its row
@@ -85,6 +86,14 @@ def parallax_of(ride: Ride) -> NDArray[np.float64]:
     """Parallax of every plane, [planes]; slower all together where the dreaming would lag."""
     found = MID * ratios_of(ride)
     return np.asarray(found * min(1.0, MOST / found.sum()))
+
+
+def often_of(ride: Ride) -> Tensor:
+    """How often each plane is to be drawn in training, [planes]: as many rows as are seen of it.
+
+    One with nothing on it is drawn now and then, for the looks that the bundle had.
+    """
+    return torch.tensor([float(max(end - top, SELDOM)) for top, end in bands_of(ride)])
 
 
 def check_country(ride: Ride) -> None:

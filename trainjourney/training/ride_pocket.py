@@ -15,11 +15,12 @@ from .checkpoint import load_weights, save_weights, writing
 from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard
 from .device import find_device
+from .dream_stage import DreamStage
 from .options import check_minutes, remember_options
 from .pocket import build_stage, set_out_from, stage_weights
 from .presets import find_preset
 from .progress import Bar
-from .ride_country import check_country, fit_palette, make_country, parallax_of
+from .ride_country import check_country, fit_palette, make_country, often_of, parallax_of
 from .runner import run_stage
 
 # Of the training time. What embeds pictures stays as it is in the bundle.
@@ -87,6 +88,8 @@ def train_on_ride(
             time = (MINUTES if minutes is None else minutes) * share
             schedule = replace(schedule, steps=10**7, warmup=60, minutes=time, lr=RATE[name])
         stage = build_stage(name, options, shards, run, where)
+        if isinstance(stage, DreamStage):
+            stage.often = often_of(ride)
         result = run_stage(stage, schedule, run, where, progress=Bar(), threads=threads)
         if result.ended != "done":
             return
