@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -43,16 +44,26 @@ def render(journal: Path, film: Path) -> None:
     assert CliRunner().invoke(app, words, catch_exceptions=False).exit_code == 0
 
 
+def apart(one: Path, other: Path) -> float:
+    """How far the frames of two films are apart, levels; test_render holds one to the last bit."""
+    films = []
+    for path in (one, other):
+        with av.open(str(path)) as film:
+            films.append(np.stack([frame.to_ndarray(format="rgb24") for frame in film.decode()]))
+    assert films[0].shape == films[1].shape
+    return float(np.abs(films[0].astype(float) - films[1]).mean())
+
+
 def test_a_film_begins_in_a_look_of_the_folder_and_is_made_again(
     tiny: Path, tmp_path: Path
 ) -> None:
     play(tiny, tmp_path / "other.mp4", "--look", "green")
     play(tiny, tmp_path / "a.mp4", "--look", "winter dusk")
-    assert (tmp_path / "a.mp4").read_bytes() != (tmp_path / "other.mp4").read_bytes()
+    assert apart(tmp_path / "a.mp4", tmp_path / "other.mp4") > 3.0
     for folder in ("looks", "cache"):  # the journal has all of it
         shutil.rmtree(tmp_path / folder)
     render(tmp_path / "a.jsonl", tmp_path / "b.mp4")
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    assert apart(tmp_path / "a.mp4", tmp_path / "b.mp4") < 0.1
 
 
 def test_a_tour_finds_a_look_of_the_folder_in_a_film(
@@ -66,10 +77,10 @@ def test_a_tour_finds_a_look_of_the_folder_in_a_film(
     play(tiny, tmp_path / "still.mp4", "--tour", str(tmp_path / "still.toml"))
     play(tiny, tmp_path / "a.mp4", "--tour", str(tmp_path / "tour.toml"))
     assert "not in the bank" not in caplog.text and "broken.jpg" in caplog.text
-    assert (tmp_path / "a.mp4").read_bytes() != (tmp_path / "still.mp4").read_bytes()
+    assert apart(tmp_path / "a.mp4", tmp_path / "still.mp4") > 1.0
     shutil.rmtree(tmp_path / "looks")
     render(tmp_path / "a.jsonl", tmp_path / "b.mp4")
-    assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    assert apart(tmp_path / "a.mp4", tmp_path / "b.mp4") < 0.1
 
 
 def test_the_folder_is_read_only_for_what_is_not_in_the_bundle(tiny: Path, tmp_path: Path) -> None:
