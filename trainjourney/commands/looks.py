@@ -50,12 +50,12 @@ def save(
 def _read(folder: Path | None, config: Path | None) -> tuple[Any, dict[int, str], list[Any]]:
     from trainjourney.config import load
     from trainjourney.inference import find_bundle, load_bundle
-    from trainjourney.journey.bank import complaint
+    from trainjourney.journey.bank import complaint, own_looks
     from trainjourney.journey.slots import list_folder
 
     settings = load(config)
     bundle = load_bundle(find_bundle(settings.engine.name))
-    own = {slot: look.name for slot, look in enumerate(bundle.looks, 1)}
+    own = {slot: look.name for slot, look in own_looks(bundle).items()}
     own = own if settings.looks.bundle else {}
 
     def usable(path: Path) -> bool:

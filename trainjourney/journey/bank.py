@@ -39,6 +39,11 @@ class _Kept:
     look: Look | None  # None where the picture is of no use
 
 
+def own_looks(bundle: Bundle) -> dict[int, Look]:
+    """The bundle's looks by slot."""
+    return dict(enumerate(bundle.looks[:SLOTS], 1))
+
+
 class LooksFolder:
     """The looks of a folder. `scan` it about every second, in a thread that may be slow."""
 
@@ -50,7 +55,7 @@ class LooksFolder:
         self._folder, self._bundle, self._open_embed = folder, bundle, open_embed
         self._set = folder / f"{set_name}.toml" if set_name else None
         self._set_looks: list[SetLook] | None = None
-        self._own = dict(enumerate(bundle.looks[:SLOTS], 1)) if with_bundle else {}
+        self._own = own_looks(bundle) if with_bundle else {}
         frame, embedder = bundle.manifest.frame, bundle.manifest.files["embedder.onnx"]
         self._cache = cache / f"looks-{frame.width}x{frame.height}-{embedder[:16]}"
         self._kept: dict[str, _Kept] = {}

@@ -37,6 +37,7 @@ from trainjourney.errors import OutputError
 from trainjourney.folders import make_room, state_folder
 from trainjourney.inference.bundle import Bundle, Look
 from trainjourney.inference.manifest import MANIFEST
+from trainjourney.journey.bank import own_looks
 from trainjourney.settings import Config
 from trainjourney.types import Change, Frame
 
@@ -101,7 +102,7 @@ def head_of(
     `name` its name. A start that is the picture of a look of the bundle is known by the look alone.
     `looks` is the bank that it sets out with; else the bundle's.
     """
-    looks = looks or dict(enumerate(bundle.looks, 1))
+    looks = looks or own_looks(bundle)
     journey = config.journey
     keys = ("look", "speed", "dream", "melt_s", "seed")
     head: Head = {

@@ -1,28 +1,22 @@
 """The bank: the bundle's looks and the folder's, as they are, or as a thread sees them change."""
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
-from trainjourney.controls.parameters import SLOTS
 from trainjourney.errors import TrainjourneyError
 from trainjourney.folders import cache_folder
 from trainjourney.inference import Bundle, Look, open_embedder
-from trainjourney.journey.bank import LooksFolder
+from trainjourney.journey.bank import LooksFolder, own_looks
 from trainjourney.settings import Config, LooksConfig
+from trainjourney.show.rounds import Rounds
 
 log = logging.getLogger(__name__)
 
 _SETTLED_S = 60.0  # as if a file had been there so long: nothing is waited for
 LOOK_S = 0.5  # a picture is seen, seen to be whole, and embedded within two seconds
 Changed = Callable[[dict[int, Look]], None]
-
-
-def own_looks(bundle: Bundle) -> dict[int, Look]:
-    """The bundle's looks by slot."""
-    return dict(enumerate(bundle.looks[:SLOTS], 1))
 
 
 def read_bank(config: Config, bundle: Bundle) -> dict[int, Look]:
@@ -42,7 +36,7 @@ def _open_folder(config: LooksConfig, bundle: Bundle, backend: str) -> LooksFold
     )  # fmt: skip
 
 
-class FolderWatch:
+class FolderWatch(Rounds):
     """From `start` to `close`, `changed` hears in a thread of each bank that is another.
 
     `ready` is called there once the folder was looked through for the first time.
@@ -52,29 +46,14 @@ class FolderWatch:
         self, config: LooksConfig, bundle: Bundle, backend: str, changed: Changed,
         ready: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
+        super().__init__("looks", LOOK_S)
         self._folder = _open_folder(config, bundle, backend)
-        self._changed, self._ready = changed, ready
+        self._changed = changed
+        self._ready: Callable[[], None] | None = ready
         self._told = ""
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._watch, name="looks", daemon=True)
 
-    def start(self) -> None:
-        """Begin."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End, once a picture that is being embedded is done."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join(5.0)
-
-    def _watch(self) -> None:
-        self._scan()
-        self._ready()
-        while not self._ended.wait(LOOK_S):
-            self._scan()
-
-    def _scan(self) -> None:
+    def go_round(self) -> None:
+        """Scan the folder."""
         try:
             if (looks := self._folder.scan(time.time())) and not self._ended.is_set():
                 self._changed(looks)
@@ -82,3 +61,6 @@ class FolderWatch:
             if str(err) != self._told:
                 self._told = str(err)
                 log.warning("looks: %s", err)
+        if self._ready:
+            self._ready()
+            self._ready = None

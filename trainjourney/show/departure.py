@@ -9,12 +9,13 @@ from PIL import Image
 from trainjourney.controls.desk import Desk
 from trainjourney.errors import ConfigError
 from trainjourney.inference import Bundle, Look, open_engine
+from trainjourney.journey.bank import own_looks
 from trainjourney.journey.board import Board
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.picture import cover, load_picture
 from trainjourney.journey.world import DreamWorld
 from trainjourney.settings import Config, JourneyConfig
-from trainjourney.show.bank import own_looks, read_bank
+from trainjourney.show.bank import read_bank
 from trainjourney.types import Frame
 
 

@@ -7,13 +7,13 @@ has it.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
 
 from trainjourney.controls.desk import Desk
 from trainjourney.journey.hours import Hours
+from trainjourney.show.rounds import Rounds
 from trainjourney.types import Change
 
 log = logging.getLogger(__name__)
@@ -22,27 +22,20 @@ LOOK_S = 1.0
 FADE_S = 5.0  # from closing time until the world rests; blackout itself takes less
 
 
-class Doorkeeper:
-    """A thread that turns the desk, from `start` to `close`."""
+class Doorkeeper(Rounds):
+    """Turns the desk in a thread, from `start` to `close`."""
 
     def __init__(
         self, hours: Hours, desk: Desk, now: Callable[[], datetime] = datetime.now
     ) -> None:
+        super().__init__("hours", LOOK_S)
         self._hours, self._desk, self._now = hours, desk, now
         self._open = True  # as a show begins
         self._rests_s = 0.0  # when the world is to be held, while the picture fades; else 0
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._keep, name="hours", daemon=True)
 
-    def start(self) -> None:
-        """Look at once, and from then on."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """Leave the controls as they are."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join(5.0)
+    def go_round(self) -> None:
+        """Look at the clock."""
+        self.look(time.monotonic())
 
     def look(self, now_s: float) -> None:
         """What there is to turn now; `now_s` by the clock that changes are stamped with."""
@@ -58,12 +51,6 @@ class Doorkeeper:
             self._rests_s = 0.0
             if self._desk.values()["blackout"]:  # nobody lit it meanwhile
                 self._turn("hold", 1.0, now_s)
-
-    def _keep(self) -> None:
-        while True:
-            self.look(time.monotonic())
-            if self._ended.wait(LOOK_S):
-                return
 
     def _turn(self, name: str, value: float, now_s: float) -> None:
         self._desk.turn(Change(name, value, now_s), "hours")

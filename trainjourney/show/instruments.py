@@ -7,7 +7,6 @@ picture goes on.
 import asyncio
 import logging
 import socket
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -36,6 +35,7 @@ from trainjourney.settings import Config
 from trainjourney.show.bank import FolderWatch
 from trainjourney.show.hours import Doorkeeper
 from trainjourney.show.network import Service
+from trainjourney.show.rounds import Rounds
 from trainjourney.show.stage import Stage
 from trainjourney.types import Change
 
@@ -194,30 +194,19 @@ class Instruments:
             await announcement.close()
 
 
-class TourGuide:
-    """A tour by the clock: a thread that turns the desk, from `start` to `close`."""
+class TourGuide(Rounds):
+    """A tour by the clock: turns the desk in a thread, from `start` to `close`."""
 
     def __init__(self, tour: Tour, desk: Desk) -> None:
+        super().__init__("tour", _TOUR_S)
         self._tour, self._desk = tour, desk
         tour.set_to |= desk.values()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._guide, name="tour", daemon=True)
+        self._begun_s, self._after_s = time.monotonic(), -1.0
 
-    def start(self) -> None:
-        """Set out."""
-        self._thread.start()
-
-    def close(self) -> None:
-        """End where it is."""
-        self._ended.set()
-        if self._thread.is_alive():
-            self._thread.join(5.0)
-
-    def _guide(self) -> None:
-        begun_s, after_s = time.monotonic(), -1.0
-        while not self._ended.wait(_TOUR_S):
-            now_s = time.monotonic()
-            until_s = now_s - begun_s
-            for change in self._tour.changes(after_s, until_s):
-                self._desk.turn(Change(change.parameter, change.value, now_s), "tour")
-            after_s = until_s
+    def go_round(self) -> None:
+        """Turn what was due since the last time."""
+        now_s = time.monotonic()
+        until_s = now_s - self._begun_s
+        for change in self._tour.changes(self._after_s, until_s):
+            self._desk.turn(Change(change.parameter, change.value, now_s), "tour")
+        self._after_s = until_s

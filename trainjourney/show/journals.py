@@ -9,12 +9,12 @@ from pydantic import ValidationError
 
 from trainjourney.errors import BundleError, OutputError
 from trainjourney.inference import Bundle, find_bundle, load_bundle
+from trainjourney.journey.bank import own_looks
 from trainjourney.journey.journal import Journal, Resumed, bundle_hash, head_of, new_journal
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.replay import Replay, open_journal
 from trainjourney.journey.world import DreamWorld
 from trainjourney.settings import Config, JourneyConfig, LooksConfig
-from trainjourney.show.bank import own_looks
 from trainjourney.show.departure import Departure, depart, read_departure, set_out
 from trainjourney.show.meter import Meter, Summary
 from trainjourney.show.retrace import Retrace

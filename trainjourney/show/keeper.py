@@ -18,9 +18,9 @@ from typing import Any, Literal
 import numpy as np
 
 from trainjourney import errors
-from trainjourney.controls.parameters import SLOTS
 from trainjourney.errors import BackendError, TrainjourneyError
 from trainjourney.inference import Bundle, Look
+from trainjourney.journey.bank import own_looks
 from trainjourney.journey.journal import How
 from trainjourney.settings import Config
 from trainjourney.show.block import Block
@@ -58,7 +58,7 @@ class Keeper:
         self.block = Block(bundle.manifest.embedding.size)
         self._laying = threading.Lock()
         self.looks: dict[int, Look] = {}
-        self.lay_bank({slot: look for slot, look in enumerate(bundle.looks, 1) if slot <= SLOTS})
+        self.lay_bank(own_looks(bundle))
         self.health: Health = "opening"
         self.restarts = 0
         self.failure: TrainjourneyError | None = None  # why it could not be opened at all
