@@ -81,7 +81,7 @@ class WindowConfig(Section):
 
 
 class ShowConfig(Section):
-    """The world's own process, and how patient the show is with it."""
+    """How patient the show is with its world, and where it begins again."""
 
     hung_s: float = Field(
         default=3.0,
@@ -91,6 +91,10 @@ class ShowConfig(Section):
     )
     opening_s: float = Field(
         default=600.0, ge=5.0, le=86400.0, description="Seconds until a world's first frame."
+    )
+    resume: bool = Field(
+        default=False,
+        description="Begin where the controls of the last show stood, and keep where they stand.",
     )
 
 

@@ -107,7 +107,7 @@ def read_presets(path: Path) -> tuple[dict[int, Values], bool]:
         if path.stat().st_size > MOST_BYTES:
             raise ValueError("is above 4 MB")
         tables = tomllib.loads(path.read_text(encoding="utf-8"))["preset"]
-        presets = {int(number): _checked(values) for number, values in tables.items()}
+        presets = {int(number): checked(values) for number, values in tables.items()}
     except OSError as err:
         log.warning("%s: cannot be read (%s); no presets", path, (err.strerror or "").lower())
         return {}, False
@@ -117,7 +117,8 @@ def read_presets(path: Path) -> tuple[dict[int, Values], bool]:
     return presets, True
 
 
-def _checked(values: Values) -> Values:
+def checked(values: Values) -> Values:
+    """Those of a file's values that a preset may hold."""
     return {name: value for name, value in values.items() if _kept(name, value)}
 
 

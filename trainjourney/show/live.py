@@ -19,6 +19,7 @@ from trainjourney.show.departure import Departure, open_desk
 from trainjourney.show.meter import Summary
 from trainjourney.show.network import Network
 from trainjourney.show.notify import Manager
+from trainjourney.show.resume import Positions
 from trainjourney.show.screen import run_screen
 from trainjourney.show.signals import held_back
 from trainjourney.show.stage import Stage
@@ -37,8 +38,12 @@ def play_live(
     frames: int | None,
     then: str | None,
     stop: threading.Event,
+    positions: Positions | None = None,
 ) -> Summary:
-    """Play until the window is closed, or `stop`. Raises TrainjourneyError."""
+    """Play until the window is closed, or `stop`. Raises TrainjourneyError.
+
+    `positions` is where the controls begin, and keeps where they stand.
+    """
     if config.web != WebConfig() or config.publish.url or config.webrtc.turn:
         from trainjourney.show.page import check
 
@@ -61,7 +66,10 @@ def play_live(
         stack.callback(stage.close)
         manager = stack.enter_context(closing(Manager(stage.status)))
         with held_back():
-            stage.open(config, bundle, following, frames)
+            stage.open(config, bundle, following, frames, positions.values if positions else {})
+            if positions:
+                positions.keep(desk)
+                stack.callback(positions.close)
             window = _open_window(config, picture)
             if window:
                 stack.enter_context(closing(window))

@@ -32,6 +32,7 @@ from trainjourney.show.journals import (
 )
 from trainjourney.show.live import play_live
 from trainjourney.show.meter import Meter, Summary
+from trainjourney.show.resume import Positions
 from trainjourney.show.screen import run_screen
 from trainjourney.show.slot import Slot, Turns
 from trainjourney.show.travel import travel
@@ -57,7 +58,11 @@ def play(
     """
     bundle = load_bundle(find_bundle(config.engine.name))
     here = bool(output) or not TWO_PROCESSES
-    departure = read_departure(config, bundle, whole=here)
+    positions = Positions(config.journey) if config.show.resume and not here else None
+    if positions:
+        config, departure = positions.resume(config, bundle)
+    else:
+        departure = read_departure(config, bundle, whole=here)
     config = with_journal(config)
     stop = threading.Event()
     with _signals_set(stop), ExitStack() as stack:
@@ -65,7 +70,7 @@ def play(
         if here:
             summary = _play_here(config, bundle, departure, output, frames, window, stop)
         else:
-            summary = play_live(config, bundle, departure, frames, then, stop)
+            summary = play_live(config, bundle, departure, frames, then, stop, positions)
     log.info("%s", f"{output}: {summary}" if output else summary)
     return summary
 

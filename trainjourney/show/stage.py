@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from trainjourney.controls.desk import Desk
@@ -40,6 +41,7 @@ class Stage:
         self._keeper: Keeper | None = None  # whose frames are shown
         self._next: Keeper | None = None  # who opens beside it
         self._left: Keeper | None = None  # whose picture fades out
+        self._arrive = False  # controls stand elsewhere than the settings say
         self._then: tuple[Config, Bundle] | None = None
         self._turning = threading.Lock()  # of controls, while a second world takes them over
         self._banks: dict[str, dict[int, Look]] = {}  # that were laid last, by embedder
@@ -55,14 +57,19 @@ class Stage:
         bundle: Bundle,
         then: tuple[Config, Bundle] | None = None,
         frames: int | None = None,
+        standing: Mapping[str, float | str] = MappingProxyType({}),
     ) -> None:
         """Open a world, and another beside it that takes over once it plays.
 
-        `frames`: the show ends after so many of the first one's.
+        `frames`: the show ends after so many of the first one's. `standing`: where controls stand
+        when it begins, in the order of their turns.
         """
         self._keeper = Keeper(config, bundle, frames)
         self.frames.take_over(self._keeper.ring)
         self.desk.listen(self._heard)
+        for name, value in standing.items():  # looks too that a folder has still to bring
+            self.desk.turn(Change(name, value, time.monotonic()), "resume")
+        self._arrive = bool(standing)
         self.desk.find_look = self._find_look
         self._then = then
         self._thread.start()
@@ -151,7 +158,7 @@ class Stage:
     def _watch(self) -> None:
         assert self._keeper
         try:
-            self._keeper.start(time.monotonic())
+            self._keeper.start(time.monotonic(), self._arrive)
             while not self._ended.wait(_WATCH_S):
                 self._step(time.monotonic())
         finally:
