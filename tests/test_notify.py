@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_bundle import write_tiny_bundle
 
 from trainjourney.show.notify import LOST_S, Manager
 
@@ -151,11 +152,13 @@ def test_a_show_tells_its_manager(ear: socket.socket, tmp_path: Path) -> None:
     """The real one, without a screen: ready, beats, and that it stops."""
     environ = {
         **os.environ, "NOTIFY_SOCKET": ear.getsockname(), "WATCHDOG_USEC": "1000000",
-        "WATCHDOG_PID": "1", "SDL_VIDEODRIVER": "",
+        "WATCHDOG_PID": "1",
     }  # fmt: skip
-    environ = {k: v for k, v in environ.items() if k not in ("DISPLAY", "WAYLAND_DISPLAY")}
-    environ.pop("SDL_VIDEODRIVER")
+    hidden = ("DISPLAY", "WAYLAND_DISPLAY", "SDL_VIDEODRIVER")
+    environ = {k: v for k, v in environ.items() if k not in hidden}
+    tiny = write_tiny_bundle(tmp_path / "tiny")
     command = [sys.executable, "-m", "trainjourney", "play", "--frames", "60", "--port", "0"]
+    command += ["--engine", str(tiny)]
     sets = ["--set", "osc.port=0", "--set", "looks.folder=", "--set", "midi.play=off"]
     ear.settimeout(60.0)
     with subprocess.Popen([*command, *sets], cwd=tmp_path, env=environ) as show:
@@ -165,7 +168,7 @@ def test_a_show_tells_its_manager(ear: socket.socket, tmp_path: Path) -> None:
         assert show.wait(30) == 0
     assert lines.count("READY=1") == 1 and lines.count("WATCHDOG=1") >= 4
     assert lines.index("READY=1") < lines.index("WATCHDOG=1")
-    assert any(line.startswith("STATUS=world playing, pocket, look meadow") for line in lines)
+    assert any(line.startswith("STATUS=world playing, tiny, look red") for line in lines)
 
 
 def test_the_whole_screen_is_not_asked_for_in_vain(tmp_path: Path) -> None:
