@@ -2,6 +2,8 @@
 
 import importlib.util
 import logging
+import os
+import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -216,6 +218,31 @@ def test_a_precision_that_is_not_there(bundle: Bundle) -> None:
         else:
             with pytest.raises(BackendError, match="bf16: this processor has neither"):
                 open_engine(bundle, "openvino", "bf16")
+
+
+@pytest.mark.skipif("openvino" not in THERE, reason="openvino's own telling")
+def test_nobody_is_told_that_a_train_departs(tmp_path: Path) -> None:
+    """openvino's converter would tell a service for statistics, and leave its mark in the home."""
+    tiny = write_tiny_bundle(tmp_path / "tiny")
+    told = tmp_path / "told"
+    watch = tmp_path / "sitecustomize.py"
+    watch.write_text(
+        "import sys\n"
+        "def hear(event, given):\n"
+        "    if event in ('socket.connect', 'socket.getaddrinfo', 'socket.sendto'):\n"
+        f"        print(event, given, file=open({str(told)!r}, 'a'))\n"
+        "sys.addaudithook(hear)\n"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    environ = {k: v for k, v in os.environ.items() if not k.startswith("XDG_") and k != "CI"}
+    environ |= {"HOME": str(home), "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    command = [sys.executable, "-m", "trainjourney", "play", "--frames", "3", "--output", "null"]
+    command += ["--engine", str(tiny), "--set", "engine.backend=openvino"]
+    subprocess.run(command, cwd=tmp_path, env=environ, check=True, timeout=60)
+    left = {str(path.relative_to(home)) for path in home.rglob("*") if path.parent.parent == home}
+    assert left == {".cache/trainjourney", ".local/state"}
+    assert not told.exists()
 
 
 @pytest.mark.skipif("openvino" not in THERE, reason="openvino's compiled graphs")

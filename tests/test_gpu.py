@@ -1,4 +1,4 @@
-"""What is made for a GPU, as far as it can be held without one; docs/full.md says what ran on one."""
+"""What is made for a GPU, as far as it is held without one; docs/full.md says what ran there."""
 
 import warnings
 from functools import partial

@@ -64,3 +64,8 @@ def test_an_odd_value_steps_onto_the_grid() -> None:
 
 def test_keys_without_a_meaning_are_let_go() -> None:
     assert pressed("q return left") == [Change("speed", 0.9, 1.5)]
+
+
+@pytest.mark.parametrize("key", ["n", "s", "t"])
+def test_a_trigger_is_set_off_by_every_press(key: str) -> None:
+    assert [change.value for change in pressed(f"{key} {key} {key}")] == [1.0, 1.0, 1.0]

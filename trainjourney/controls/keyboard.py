@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from trainjourney.controls.parameters import PARAMETERS
 from trainjourney.types import Change
 
-# key name -> (parameter, step); step 0 sets or toggles it
+# key name -> (parameter, step); step 0 sets, toggles or sets it off
 KEYS: dict[str, tuple[str, float]] = {
     key: (parameter.name, sign * parameter.key_step)
     for parameter in PARAMETERS.values()
@@ -38,6 +38,8 @@ class Keyboard:
         parameter = PARAMETERS[name]
         if key.isdecimal():
             return Change(name, float(key), time_s)
+        if parameter.kind == "trigger":
+            return Change(name, parameter.high, time_s)
         now = float(self._values[name])
         if step == 0.0:
             return Change(name, parameter.low if now > parameter.low else parameter.high, time_s)

@@ -27,7 +27,7 @@ from trainjourney.inference.graph import (
 )
 
 try:
-    import openvino as ov
+    from trainjourney.inference.quiet_openvino import ov
 except ImportError as err:
     raise BackendError(
         f"openvino cannot be loaded ({err}); type: pip install --force-reinstall openvino"

@@ -68,7 +68,7 @@ def to_eye(frame: Frame) -> NDArray[np.uint8]:
 def _open(path: Path) -> Run:
     """openvino where it is installed, else onnxruntime; f32, so that every machine sees alike."""
     try:
-        import openvino as ov
+        from trainjourney.inference.quiet_openvino import ov
     except ImportError:
         return _open_onnxruntime(path)
     try:
