@@ -16,10 +16,14 @@ PLAYING = "train.state === 'playing'"
 
 @contextmanager
 def opened(
-    browser: Browser, url: str, size: tuple[int, int] = (1000, 600), before: str = ""
+    browser: Browser,
+    url: str,
+    size: tuple[int, int] = (1000, 600),
+    before: str = "",
+    touch: bool = False,
 ) -> Iterator[Page]:
     """A page in a profile of its own; any error of its script fails the test."""
-    context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+    context = browser.new_context(viewport={"width": size[0], "height": size[1]}, has_touch=touch)
     page = context.new_page()
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))

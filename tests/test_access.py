@@ -119,6 +119,23 @@ def test_who_guesses_tokens_must_wait(tmp_path: Path) -> None:
         assert page.server.access.refused["token"] == 10
 
 
+def test_a_stale_cookie_is_one_guess_and_who_is_in_stays_in(tmp_path: Path) -> None:
+    file = tmp_path / "tokens.json"
+    good = Tokens(file).make("view")
+    with served(tokens=file) as page:
+
+        def see(token: str) -> int:
+            shown = FAR | {"Cookie": f"{COOKIE}={token}"}
+            return page.ask("GET", "/frame.jpg", headers=shown).status
+
+        assert [see("tj_aaaaaaaa_stale") for _ in range(30)] == [401] * 30
+        assert page.ask("POST", "/enter", good.encode(), FAR).status == 200
+        guesses = [see(f"tj_aaaaaaaa_{guess}") for guess in range(12)]
+        assert guesses[:9] == [401] * 9 and set(guesses[9:]) == {429}
+        assert see(good) == 200 and page.ask("GET", "/", headers=FAR).status == 200
+        assert see("tj_aaaaaaaa_stale") == 401
+
+
 @pytest.mark.parametrize(
     ("method", "path", "headers", "status"),
     [

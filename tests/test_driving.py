@@ -264,7 +264,8 @@ def test_a_picture_that_is_too_large_is_refused_by_its_bytes_or_its_pixels(tmp_p
 
 
 def test_names_of_pictures_are_plain() -> None:
-    assert plain_name("Über den Wolken.jpeg") == "uber-den-wolken"
+    assert plain_name("Über den Wolken.jpeg") == "über-den-wolken"
     assert plain_name("../../etc/passwd") == "etc-passwd"
-    assert plain_name("") == plain_name("///") == plain_name("海.png") == "look"
+    assert plain_name("日本の冬🚂.png") == "日本の冬" and plain_name("..\u202e\0a_b.png") == "a-b"
+    assert plain_name("") == plain_name("///") == plain_name("...") == "look"
     assert len(plain_name("a" * 1000)) == 40

@@ -4,6 +4,7 @@ import json
 import shutil
 import socket
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,11 @@ def test_the_window_plays_by_itself_and_moves(browser: Browser) -> None:
         wait_for(lambda: len(train.server.viewers) == 0)
 
 
-def test_the_window_comes_back_when_the_train_does(browser: Browser) -> None:
+@pytest.mark.parametrize("before", ["", "delete window.RTCPeerConnection"], ids=["webrtc", "jpeg"])
+def test_the_window_comes_back_when_the_train_does(browser: Browser, before: str) -> None:
     with served() as train:
         port = train.port
-        context = opened(browser, train.url)
+        context = opened(browser, train.url, before=before)
         page = context.__enter__()
         until(page, PLAYING, 8)
     until(page, "train.state === 'lost'", 15)
@@ -107,6 +109,27 @@ def test_without_webrtc_the_window_shows_jpegs(browser: Browser) -> None:
         assert page.evaluate("document.querySelector('.pane img').naturalWidth") == 256
         wait_for(lambda: train.server.jpegs.made > 5)
         assert len(train.server.viewers) == 0
+
+
+def test_jpegs_that_stop_coming_are_seen(browser: Browser) -> None:
+    gone = "delete window.RTCPeerConnection"
+    with served() as train, opened(browser, train.url, before=gone) as page:
+        until(page, f"{PLAYING} && train.frames > 3", 10)
+        train.loop.call_soon_threadsafe(time.sleep, 6.5)
+        until(page, "train.state === 'lost' && !document.querySelector('canvas.last').hidden", 8)
+        until(page, PLAYING, 12)
+
+
+def test_a_bar_that_was_clicked_goes_too_and_takes_no_taps_then(browser: Browser) -> None:
+    with served() as train, opened(browser, train.url) as page:
+        until(page, f"{PLAYING} && train.has_sound", 10)
+        page.click("#sound")
+        until(page, "document.body.classList.contains('idle')", 8)
+        box = page.locator("#sound").bounding_box()
+        assert box is not None and page.evaluate("document.querySelector('video').muted") is False
+        page.mouse.click(box["x"] + 5, box["y"] + 5)
+        until(page, "!document.body.classList.contains('idle')", 8)
+        assert page.evaluate("document.querySelector('video').muted") is False
 
 
 def test_who_is_blocked_on_udp_falls_back_too(browser: Browser) -> None:

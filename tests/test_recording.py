@@ -117,6 +117,7 @@ def test_a_disk_that_fills_up_is_told_once(
         room.close()
     told = [record.message for record in caplog.records if record.levelname == "WARNING"]
     assert len(told) == 1 and told[0].startswith("recording ended: "), told
+    assert room.recording.counts()["recording"]["trouble"] == told[0]
 
 
 def test_a_still_that_cannot_be_kept_ends_no_recording(

@@ -28,6 +28,8 @@ Values = dict[str, float | str]
 class Presets:
     """A listener of the desk that stores at "store" and recalls at "preset". `close` ends it.
 
+    "preset" is 0 again as soon as anything that it holds is turned otherwise.
+
     The file is written in a thread: who turns a control never waits for a disk.
     """
 
@@ -36,6 +38,7 @@ class Presets:
         self._path = path or state_folder() / "presets.toml"
         self._lock = threading.Lock()
         self._presets, self._usable = read_presets(self._path)
+        self._stands = False  # all is as a preset was recalled
         self._end = desk.listen(self._heard)
         self._writing: threading.Thread | None = None
 
@@ -55,6 +58,9 @@ class Presets:
         if name in ("store", "preset") and isinstance(value, float) and value >= 1.0:
             act = self._store if name == "store" else self._recall
             act(int(value), change.time_s)
+        elif self._stands and source != "preset" and _kept(name, value) and name not in LEFT:
+            self._stands = False  # it is not that preset any more
+            self._desk.turn(Change("preset", 0.0, change.time_s), "preset")
 
     def _store(self, number: int, time_s: float) -> None:
         values = {
@@ -83,6 +89,7 @@ class Presets:
                 self._desk.turn(Change(name, 0.0, time_s), "preset")
         for name, value in values.items():
             self._desk.turn(Change(name, value, time_s), "preset")
+        self._stands = True
 
     def _write(self, former: threading.Thread | None) -> None:
         if former:

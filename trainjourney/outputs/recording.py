@@ -100,6 +100,7 @@ class Recording:
         self._reel: Reel | None = None
         self._spoilt = False  # a packet was dropped: wait for a key frame
         self.files = self.stills = self.dropped = 0
+        self.trouble = ""  # why the last one ended by itself, or was none
 
     def start(self) -> None:
         """Begin to heed the desk."""
@@ -121,7 +122,7 @@ class Recording:
         return {
             "recording": {
                 "on": self._unlisten is not None, "files": self.files, "stills": self.stills,
-                "dropped": self.dropped,
+                "dropped": self.dropped, "trouble": self.trouble,
             }
         }  # fmt: skip
 
@@ -151,6 +152,7 @@ class Recording:
                 order = ""
             try:
                 if order == "record" and self._unlisten is None:
+                    self.trouble = ""
                     self._check_room()
                     self._unlisten = self._encoder.listen(self._take)
                 elif order in ("end", "close"):
@@ -161,7 +163,8 @@ class Recording:
                     try:
                         self._keep_still()
                     except OutputError as err:  # a recording goes on
-                        log.warning("no still: %s", err)
+                        self.trouble = f"no still: {err}"
+                        log.warning("%s", self.trouble)
                 if self._unlisten is not None:
                     with suppress(queue.Empty):
                         self._write(self._packets.get(timeout=0.25))
@@ -198,7 +201,8 @@ class Recording:
         except OutputError as err:
             failed = failed or err
         if failed:
-            log.warning("recording ended: %s", failed)
+            self.trouble = f"recording ended: {failed}"
+            log.warning("%s", self.trouble)
 
     def _close_reel(self) -> None:
         reel, self._reel = self._reel, None

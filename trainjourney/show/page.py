@@ -43,7 +43,8 @@ def page_service(
 
     async def serve_page() -> None:
         counts: list[Any] = list(more)
-        folder = Path(config.looks.folder).expanduser() if config.looks.folder else None
+        looks = config.looks  # a set has the looks that it has
+        folder = Path(looks.folder).expanduser() if looks.folder and not looks.set else None
         show = Show(
             stage.frames, stage.desk, fps, load_picture, lambda: stage.keeper.looks, status,
             folder, stage.pace, counts, presets,

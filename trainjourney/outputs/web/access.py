@@ -9,6 +9,7 @@ to it, and nothing is changed for a foreign Origin.
 import ipaddress
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from urllib.parse import urlsplit
 
@@ -28,6 +29,7 @@ LASTS: web.RequestKey[Callable[[], bool]] = web.RequestKey("lasts", object)  # t
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 _WRONG_TOKENS = 10  # that one address may try before it must wait
+_MOST_STALE = 1000  # cookies that are remembered as wrong
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
@@ -71,6 +73,7 @@ class Access:
         self._any_address = not self.local  # then reached by any address of this machine
         self._asked = Bucket(requests_per_s, 4 * requests_per_s)
         self._wrong = Bucket(1 / 30, _WRONG_TOKENS)
+        self._stale: OrderedDict[tuple[str, str], None] = OrderedDict()  # cookies by address
         self.refused: dict[str, int] = dict.fromkeys(("host", "origin", "rate", "token", "role"), 0)
 
     def guard(self, gate: Gate) -> Middleware:
@@ -159,7 +162,20 @@ class Access:
         text = _token_in(request)
         if "Authorization" not in request.headers and self.is_local(request):
             return "admin"
-        return self._checked(text, request) if text else None
+        if not text:
+            return None
+        if "Authorization" in request.headers:
+            return self._checked(text, request)
+        # A browser shows its cookie with all that it asks: one that is good lets in whoever guesses
+        # beside it, at the same address; one that was wrong before is no new guess.
+        role = self.tokens.role_of(text, time.time())
+        stale = (request.remote or "", text)
+        if role is None and stale not in self._stale:
+            self._checked(text, request)
+            self._stale[stale] = None
+            while len(self._stale) > _MOST_STALE:
+                self._stale.popitem(last=False)
+        return role
 
     def _checked(self, text: str, request: web.Request) -> Role | None:
         """What a token may do; after too many wrong ones, 429 whatever it is."""

@@ -42,17 +42,22 @@ async def read_body(request: web.Request, most_bytes: int) -> bytes:
     """A request's body; 413 where it is larger, 408 where it takes longer."""
     said = request.content_length
     if said is not None and said > most_bytes:
-        raise web.HTTPRequestEntityTooLarge(most_bytes, said)
+        raise _too_large(most_bytes, said)
     data = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
             async for part in request.content.iter_chunked(65536):
                 data += part
                 if len(data) > most_bytes:
-                    raise web.HTTPRequestEntityTooLarge(most_bytes, len(data))
+                    raise _too_large(most_bytes, len(data))
     except TimeoutError as err:
         raise web.HTTPRequestTimeout(text="too slow\n") from err
     return bytes(data)
+
+
+def _too_large(most: int, said: int) -> web.HTTPException:
+    words = f"{most >> 20} MB" if most >= 1 << 20 else f"{most} bytes"
+    return web.HTTPRequestEntityTooLarge(most, said, text=f"larger than {words}\n")
 
 
 class Gate:

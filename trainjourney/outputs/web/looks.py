@@ -1,7 +1,7 @@
 """The pictures of the looks, and a picture dragged in to become one.
 
 What comes in is decoded before it is kept, and kept as a JPEG of our own making in the folder of
-looks; the bank finds it there. Its name is ours too: letters, figures and hyphens.
+looks; the bank finds it there. Its name is ours too: letters of any script, figures and hyphens.
 """
 
 import asyncio
@@ -16,7 +16,9 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 from PIL import Image
 
+from trainjourney.controls.parameters import SLOTS
 from trainjourney.errors import PictureError
+from trainjourney.journey.slots import pictures_in
 from trainjourney.outputs.web.driving import LooksOf
 from trainjourney.outputs.web.limits import read_body
 from trainjourney.types import Frame
@@ -68,6 +70,7 @@ class LookPictures:
         if not request.content_type.startswith("image/"):
             raise web.HTTPUnsupportedMediaType(text="send a JPEG, PNG or WebP\n")
         async with self._busy:  # one picture is decoded at a time: each may take 300 MB
+            self._check_room(self._folder)
             data = await read_body(request, MOST_BYTES)
             loop = asyncio.get_running_loop()
             try:
@@ -78,6 +81,20 @@ class LookPictures:
                 self.refused += 1
                 raise web.HTTPUnprocessableEntity(text=f"{err}\n") from err
         return web.json_response({"name": name}, status=201)
+
+    def _check_room(self, folder: Path) -> None:
+        """409 where the bank is full, with what lies in the folder and is still to be seen."""
+        there = [look.picture for slot, look in self._looks().items() if slot]
+        try:
+            lying = pictures_in(folder) if folder.is_dir() else []
+            coming = {folder / name for name in lying} - set(there)
+        except OSError:
+            return  # what is wrong with it is told when it is written to
+        if len(there) + len(coming) >= SLOTS:
+            self.refused += 1
+            raise web.HTTPConflict(
+                text=f"the bank is full ({SLOTS} looks); take a picture out of {folder}\n"
+            )
 
     def _card(self, path: Path) -> bytes:
         out = io.BytesIO()
@@ -117,6 +134,5 @@ def keep_look(data: bytes, wanted: str, folder: Path, load: LoadPicture) -> str:
 
 def plain_name(wanted: str) -> str:
     """A name that is safe as a file's, as near to the wanted one as can be."""
-    stem = unicodedata.normalize("NFKD", wanted[:200]).encode("ascii", "ignore").decode().lower()
-    stem = re.sub(r"\.[a-z0-9]{1,5}$", "", stem)
-    return re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:40].strip("-") or "look"
+    stem = re.sub(r"\.[A-Za-z0-9]{1,5}$", "", unicodedata.normalize("NFC", wanted[:200]))
+    return re.sub(r"[\W_]+", "-", stem.lower()).strip("-")[:40].strip("-") or "look"

@@ -181,11 +181,14 @@ class Server:
     def _now(self) -> dict[str, Any]:
         """The few figures that stand on the driving page."""
         status = self._show.status()
-        kept = ("fps", "look", "speed", "distance", "world", "recording")
-        return {key: status[key] for key in kept if key in status} | {
+        kept = ("fps", "look", "speed", "distance", "world")
+        told = {key: status[key] for key in kept if key in status} | {
             "viewers": len(self.viewers) + self.jpegs.watching,
             "age_s": round(min(self.age.age_s, 999.0), 2),
         }
+        for more in self._show.counts:
+            told |= {key: value for key, value in more().items() if key == "recording"}
+        return told
 
     def _add_routes(self, app: web.Application, more: Sequence[web.AbstractRouteDef]) -> None:
         def add(role: str, method: str, path: str, handler: Handler) -> None:

@@ -8,15 +8,26 @@ const find = (name) => document.querySelector(name);
 const TITLES = { train: "The train", look: "The country", pad: "Between four", beat: "The beat", output: "The picture", preset: "Stops" };
 const BESIDE = ["pad", "preset", "output", "beat"]; // under the picture where the page is wide
 const STOPS = 12;
+const QUICK = ["brake", "blackout"]; // on a small page they stand under the picture, always in reach
+const HOLD_MS = 600, OVER_MS = 1500; // to store a stop, and over one that is stored
+const SILENT_MS = 5000; // the train says something every second
+const AGAIN_MS = 400;
 const LEADS = { look: "look", weight: "weight", pad_x: "pad", pad_y: "pad" }; // whichever was touched last steers the picture
 
-const state = { you: "", lead: "look", table: {}, values: {}, looks: [], stored: new Set(), widgets: new Map(), cards: new Map(), panels: {} };
+const state = { you: "", lead: "look", table: {}, values: {}, looks: [], stored: new Set(), widgets: new Map(), cards: new Map(), panels: {}, rows: {} };
 let socket = null, tries = 0;
 
-const train = new Train(find(".pane"), (how) => {
+const train = new Train(find(".pane"), (how, said) => {
   document.body.dataset.state = how;
-  if (how === "ticket") ask_ticket(find("#ticket"), begin);
+  find("#say").textContent = how === "full" ? said : "";
+  if (how === "ticket") ask();
 });
+
+function ask() {
+  document.body.dataset.state = "ticket";
+  find(".cab").inert = true;
+  ask_ticket(find("#ticket"), begin);
+}
 
 // Our own moves go out at most once a frame, the latest of each control.
 const due = new Map(), sent = new Map();
@@ -33,10 +44,18 @@ function flush() {
 }
 
 function connect() {
-  socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/drive/ws`);
+  const line = (socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/drive/ws`));
   let heard_ms = performance.now();
-  const watch = setInterval(() => { if (performance.now() - heard_ms > 6000) socket.close(); }, 1000);
-  socket.onmessage = (event) => {
+  const watch = setInterval(() => { if (performance.now() - heard_ms > SILENT_MS) end(); }, 1000);
+  const end = () => { // whoever is silent does not answer a farewell either
+    clearInterval(watch);
+    line.onmessage = line.onclose = null;
+    line.close();
+    socket = null;
+    down();
+  };
+  line.onclose = end;
+  line.onmessage = (event) => {
     heard_ms = performance.now();
     const message = JSON.parse(event.data);
     if (message.hello) board_the_train(message.hello);
@@ -45,19 +64,31 @@ function connect() {
     for (const one of message.turns || []) hear(...one);
     if (message.now) show_now(message.now);
   };
-  socket.onclose = () => {
-    clearInterval(watch);
-    document.body.dataset.line = "down";
-    find("#told").textContent = "The line is down. Connecting again…";
-    setTimeout(connect, Math.min(5000, 400 * 2 ** tries++));
-  };
+}
+
+// Nothing can be turned until the line is there again; what had the focus has it again then.
+let focused = null, pause = 0;
+function down() {
+  if (document.body.dataset.line === "up") focused = document.activeElement;
+  document.body.dataset.line = "down";
+  find("#told").textContent = "The line is down. Connecting again…";
+  for (const name of ["#desk", "#below", "#quick"]) find(name).inert = true;
+  clearTimeout(pause);
+  pause = setTimeout(begin, Math.min(5000, AGAIN_MS * 2 ** tries++));
+}
+
+function up() {
+  document.body.dataset.line = "up";
+  tries = 0;
+  for (const name of ["#desk", "#below", "#quick"]) find(name).inert = false;
+  if (focused && focused.isConnected) focused.focus({ preventScroll: true });
+  focused = null;
 }
 
 function board_the_train(hello) {
   const known = JSON.stringify(hello.table) === JSON.stringify(Object.values(state.table));
   state.you = hello.you;
   state.values = hello.values;
-  tries = 0;
   if (!known) {
     state.table = Object.fromEntries(hello.table.map((row) => [row.name, row]));
     build();
@@ -65,7 +96,7 @@ function board_the_train(hello) {
   show_looks(hello.looks);
   show_stops(hello.presets);
   for (const [name, value] of Object.entries(state.values)) set(name, value);
-  document.body.dataset.line = "up";
+  up();
   find("#told").textContent = "The desk is yours";
   show_now(hello.now);
 }
@@ -112,6 +143,7 @@ function element_of(name) {
 function build() {
   state.widgets.clear();
   state.panels = {};
+  find("#quick").replaceChildren();
   const groups = Object.groupBy ? Object.groupBy(Object.values(state.table), (row) => row.group) : by_group();
   for (const [group, rows] of Object.entries(groups)) {
     const panel = make("section", { class: `panel p-${group}`, "aria-label": TITLES[group] || words(group) }, make("h2", { text: TITLES[group] || words(group) }));
@@ -126,9 +158,10 @@ function build() {
     for (const row of rows) {
       if (row.slots || state.widgets.has(row.name) || row.name === "look" || row.name === "store") continue;
       const kind = { whole: number, toggle, trigger, choice, look: look_select }[row.kind] || slider;
-      const fading = row.name === "blackout" || row.name === "brake"; // a number that is mostly none or all
+      const fading = QUICK.includes(row.name); // a number that is mostly none or all
       const widget = (fading ? toggle : kind)(row, (value) => turn(row.name, value));
       state.widgets.set(row.name, widget);
+      if (fading) state.rows[row.name] = buttons;
       (fading || row.kind === "toggle" || row.kind === "trigger" ? buttons : fields).append(widget.element);
     }
     if (fields.children.length) panel.append(fields);
@@ -150,6 +183,10 @@ function lay_out() {
   const names = [...order, ...Object.keys(state.panels).filter((name) => !order.includes(name))];
   find("#desk").replaceChildren(...names.filter((name) => !wide.matches || !BESIDE.includes(name)).map((name) => state.panels[name]));
   find("#below").replaceChildren(...names.filter((name) => wide.matches && BESIDE.includes(name)).map((name) => state.panels[name]));
+  for (const [name, row] of Object.entries(state.rows)) {
+    const button = state.widgets.get(name).element;
+    if (wide.matches) row.prepend(button); else find("#quick").append(button);
+  }
   for (const [name, panel] of Object.entries(state.panels)) panel.classList.toggle("p-wide", wide.matches && !["look", "train"].includes(name) && !BESIDE.includes(name));
 }
 wide.onchange = lay_out;
@@ -166,29 +203,34 @@ function add_lever(panel, row) {
 
 function add_looks(panel) {
   panel.firstChild.append(make("small", { text: "tap: melt · hold, then draw: weight" }));
-  const input = make("input", { type: "file", accept: "image/*", class: "unseen", "aria-label": "Add a picture as a look", onchange: () => { for (const file of input.files) add_picture(file); input.value = ""; } });
-  state.add = make("label", { class: "add" }, input, make("span", { text: "+" }), make("span", { text: "drop a picture" }));
+  const input = make("input", { type: "file", accept: "image/*", multiple: true, class: "unseen", "aria-label": "Add a picture as a look", onchange: () => { for (const file of input.files) add_picture(file); input.value = ""; } });
+  state.add = make("label", { class: "add" }, input, make("span", { text: "+" }), make("span", { text: "add a picture" }));
+  state.taken = make("ol", { class: "taken" });
   state.grid = make("div", { class: "looks" }, state.add);
-  const clear = make("button", { type: "button", class: "push", text: "Clear weights", onclick: () => { for (const [slot, card] of state.cards) if (state.values[`weight.${slot}`]) { card.set(0); turn(`weight.${slot}`, 0); } show_clear(); } });
+  const clear = make("button", { type: "button", class: "push", text: "Clear weights", onclick: () => { for (const [slot, card] of state.cards) if (state.values[`weight.${slot}`]) { card.set(0); turn(`weight.${slot}`, 0); } turn("look", state.values.look); show_clear(); } }); // and back to the look
   state.clear = make("div", { class: "row", hidden: true }, clear);
-  panel.append(state.grid, state.clear);
+  panel.append(state.grid, state.taken, state.clear);
 }
 
 const show_clear = () => { state.clear.hidden = ![...state.cards.keys()].some((slot) => state.values[`weight.${slot}`] > 0.005); };
 
 function show_looks(looks) {
   state.looks = looks;
-  state.cards.clear();
+  const former = state.cards, active = document.activeElement;
+  const had_focus = [...former.values()].find((card) => card.element === active)?.look.slot;
+  state.cards = new Map();
   const act = {
     melt: (look) => turn("look", look.slot),
     weigh: (slot, value) => { turn(`weight.${slot}`, value); show_clear(); },
   };
   for (const look of looks) {
-    const card = look_card(look, act);
+    const same = former.get(look.slot);
+    const card = same && same.look.name === look.name && same.look.picture === look.picture ? same : look_card(look, act);
     card.set(state.values[`weight.${look.slot}`] || 0);
     state.cards.set(look.slot, card);
   }
   state.grid.replaceChildren(...[...state.cards.values()].map((card) => card.element), state.add);
+  if (had_focus !== undefined) state.cards.get(had_focus)?.element.focus({ preventScroll: true });
   for (const widget of state.widgets.values()) if (widget.looks) widget.looks(looks);
   for (const name of ["pad_a", "pad_b", "pad_c", "pad_d"]) corner(name);
   mark_look();
@@ -217,12 +259,15 @@ function add_stops(panel, rows) {
   state.stops = Array.from({ length: STOPS }, (_, index) => {
     const stop = index + 1;
     let timer = 0, stored = false;
-    const store = () => { stored = true; turn("store", stop); button.classList.add("storing"); setTimeout(() => button.classList.remove("storing"), 700); find("#heard").textContent = `Stored as stop ${stop}`; };
+    const store = () => { turn("store", stop); button.classList.add("storing"); setTimeout(() => button.classList.remove("storing"), 700); find("#heard").textContent = `Stored as stop ${stop}`; };
     const button = make("button", { type: "button", class: "stop", text: stop });
-    button.onpointerdown = () => { stored = false; timer = setTimeout(store, 600); };
+    button.onpointerdown = (event) => {
+      stored = false;
+      if (event.button === 0) timer = setTimeout(() => { stored = true; store(); }, state.stored.has(stop) ? OVER_MS : HOLD_MS);
+    };
     button.onpointerup = button.onpointerleave = button.onpointercancel = () => clearTimeout(timer);
     button.onclick = () => { if (!stored) go_to(stop); stored = false; };
-    button.onkeydown = (event) => { if (event.key === "s") store(); };
+    button.onkeydown = (event) => { if (event.key.toLowerCase() === "s" && !event.repeat) store(); };
     button.oncontextmenu = (event) => event.preventDefault();
     return button;
   });
@@ -256,7 +301,7 @@ function note(name, value, source, mine) {
   const [base, slot] = name.split(".");
   const row = state.table[base];
   const look = (number) => words(state.looks.find((one) => one.slot === slot_of(state.looks, number))?.name || String(number));
-  let what = row.kind === "look" ? look(value) : row.kind === "choice" ? row.choices[value] : ["number", "whole"].includes(row.kind) ? say_number(row, value) : Number(value) ? "on" : "off";
+  let what = row.kind === "look" ? look(value) : row.kind === "choice" ? row.choices[value] : row.kind === "whole" || (row.kind === "number" && !(QUICK.includes(base) && Number.isInteger(Number(value)))) ? say_number(row, value) : Number(value) ? "on" : "off";
   if (row.kind === "trigger") what = "";
   const which = slot ? `${words(base)} of ${look(Number(slot))}` : words(base);
   const who = mine ? "you" : source || "the show";
@@ -276,25 +321,32 @@ function note(name, value, source, mine) {
   if (base === "weight") show_clear();
 }
 
+let trouble = "";
 function show_now(now) {
+  const why = now.recording?.trouble || "";
+  if (why && why !== trouble) find("#told").textContent = find("#heard").textContent = why;
+  trouble = why;
   const many = (count, one, more) => `${count} ${count === 1 ? one : more}`;
   const parts = [];
   if (now.fps !== undefined) parts.push(`${Math.round(now.fps)} fps`);
   parts.push(many(now.viewers, "viewer", "viewers"));
   if (now.drivers > 1) parts.push(many(now.drivers, "driver", "drivers"));
-  if (now.age_s > 2) parts.unshift("the train stands still");
+  if (now.recording?.on) parts.unshift("recording");
+  if (now.world && now.world !== "playing") parts.unshift(now.world === "opening" ? "the world opens" : "the world is started again");
+  else if (now.age_s > 2) parts.unshift("the picture stands still");
   find("#now").textContent = parts.join(" · ");
   if (now.speed !== undefined) state.widgets.get("speed")?.is(now.speed);
 }
 
 async function add_picture(file) {
-  const label = state.add.lastChild;
-  label.textContent = "taking it in…";
+  const line = make("li", { text: `${file.name}: taking it in…` });
+  state.taken.append(line);
   const answer = await fetch(`/looks?name=${encodeURIComponent(file.name)}`, { method: "POST", headers: { "Content-Type": file.type || "image/jpeg" }, body: file }).catch(() => null);
-  const said = !answer ? "it did not arrive" : answer.ok ? "a moment…" : (await answer.text()).trim();
-  label.textContent = said;
-  find("#heard").textContent = said;
-  setTimeout(() => { label.textContent = "drop a picture"; }, answer && answer.ok ? 2500 : 7000);
+  const good = answer && answer.ok;
+  const said = !answer ? "it did not arrive" : good ? "a moment…" : (await answer.text()).trim();
+  line.textContent = find("#heard").textContent = `${file.name}: ${said}`;
+  line.classList.toggle("refused", !good);
+  setTimeout(() => line.remove(), good ? 2500 : 20000);
 }
 addEventListener("dragover", (event) => { if (![...event.dataTransfer.types].includes("Files")) return; event.preventDefault(); document.body.classList.add("dropping"); });
 addEventListener("dragleave", (event) => { if (!event.relatedTarget) document.body.classList.remove("dropping"); });
@@ -303,8 +355,10 @@ addEventListener("drop", (event) => { event.preventDefault(); document.body.clas
 async function begin() {
   await enter_by_link(find("#ticket"));
   const role = await my_role();
-  if (role !== "control" && role !== "admin") { document.body.dataset.state = "ticket"; ask_ticket(find("#ticket"), begin); return; }
-  train.start();
+  if (role === undefined) return down();
+  if (role !== "control" && role !== "admin") return ask();
+  find(".cab").inert = false;
+  if (!["playing", "arriving", "full"].includes(train.state)) train.start();
   if (!socket) connect();
 }
 

@@ -2,6 +2,7 @@
 // It connects by itself, sees when nothing comes any more, and connects again.
 
 const CONNECT_MS = 7000;
+const MOST_JPEG = 8e6; // bytes
 const STALL_MS = 4000;
 const AGAIN_MS = [400, 800, 1500, 3000, 5000, 8000];
 const BACK_TO_WEBRTC_MS = 60000;
@@ -24,8 +25,7 @@ export class Train {
     this.session = null;
     this.way = "";
     this.timers = new Set();
-    this.image.onload = () => { this.frames += 1; this.playing("jpeg"); };
-    this.image.onerror = () => { if (this.way === "jpeg") this.lost(); };
+    this.image.onload = () => { if (this.way === "jpeg") { this.frames += 1; this.playing("jpeg"); } };
     addEventListener("pagehide", () => this.leave());
     addEventListener("online", () => this.hurry());
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.hurry(); });
@@ -106,13 +106,27 @@ export class Train {
   }
 
   async fall_back(turn) {
-    const probe = await fetch("/frame.jpg", { cache: "no-store" });
-    if (!probe.ok) throw await refusal(probe);
+    const cut = (this.cut = new AbortController());
+    const answer = await fetch("/stream.mjpeg", { signal: cut.signal, cache: "no-store" });
+    if (!answer.ok) throw await refusal(answer);
     if (turn !== this.turn) return;
     this.way = "jpeg";
-    this.image.src = `/stream.mjpeg?${Date.now()}`;
+    this.frames = 0;
+    this.fresh_ms = performance.now();
+    const over = () => { if (turn === this.turn) this.lost(); };
+    read_jpegs(answer.body, (jpeg) => this.show_jpeg(jpeg)).then(over, over);
     this.after(BACK_TO_WEBRTC_MS, () => { this.failures = 0; if (this.state !== "playing") this.start(); });
-    this.after(CONNECT_MS, () => { if (!this.image.naturalWidth) this.lost(); else this.playing("jpeg"); });
+    this.after(CONNECT_MS, () => { if (!this.frames) this.lost(); });
+    this.watch();
+  }
+
+  // One that comes while the one before is still being decoded is left out.
+  show_jpeg(jpeg) {
+    this.fresh_ms = performance.now();
+    if (this.url && !this.image.complete) return;
+    const former = this.url;
+    this.image.src = this.url = URL.createObjectURL(new Blob([jpeg], { type: "image/jpeg" }));
+    if (former) URL.revokeObjectURL(former);
   }
 
   // Frames that are shown, counted; the first of them is the arrival.
@@ -196,7 +210,10 @@ export class Train {
     this.turn = null;
     this.leave();
     if (this.peer) { this.peer.onconnectionstatechange = null; this.peer.close(); this.peer = null; }
-    if (this.way === "jpeg") this.image.removeAttribute("src");
+    if (this.cut) this.cut.abort();
+    this.cut = null;
+    if (this.url) { this.image.removeAttribute("src"); URL.revokeObjectURL(this.url); }
+    this.url = "";
     this.way = "";
     this.sound(false);
   }
@@ -204,6 +221,28 @@ export class Train {
   leave() {
     if (this.session) fetch(this.session.url, { method: "DELETE", keepalive: true }).catch(() => {});
     this.session = null;
+  }
+}
+
+// The parts of an endless answer of JPEGs, each with its length in its head.
+async function read_jpegs(body, take) {
+  const reader = body.getReader(), text = new TextDecoder("latin1");
+  let held = new Uint8Array(0);
+  for (;;) {
+    const { done, value } = await reader.read();
+    if (done) return;
+    const both = new Uint8Array(held.length + value.length);
+    both.set(held);
+    both.set(value, held.length);
+    held = both;
+    for (;;) {
+      const head = /Content-Length: (\d+)\r\n\r\n/.exec(text.decode(held.subarray(0, 300)));
+      const from = head ? head.index + head[0].length : 0, until = head ? from + Number(head[1]) : Infinity;
+      if (until > held.length) break;
+      take(held.slice(from, until));
+      held = held.subarray(until);
+    }
+    if (held.length > MOST_JPEG) throw new Error("no JPEG is that large");
   }
 }
 
@@ -248,14 +287,16 @@ export function on_link(then) {
 }
 
 export async function enter(token) {
-  const answer = await fetch("/enter", { method: "POST", body: token });
+  const answer = await fetch("/enter", { method: "POST", body: token }).catch(() => null);
+  if (!answer) return "The line is down. Try again.";
   if (answer.ok) return "";
   return answer.status === 429 ? "Too many tries. Wait half a minute." : "That token is not known here.";
 }
 
+// null is nobody's; undefined: there was no answer.
 export async function my_role() {
   const answer = await fetch("/me").catch(() => null);
-  return answer && answer.ok ? (await answer.json()).role : null;
+  return answer && answer.ok ? (await answer.json()).role : undefined;
 }
 
 // Ask for the token until there is one that is good enough.

@@ -11,7 +11,7 @@ let idle = 0;
 function wake() {
   body.classList.remove("idle");
   clearTimeout(idle);
-  idle = setTimeout(() => { if (!bar.matches(":focus-within")) body.classList.add("idle"); }, IDLE_MS);
+  idle = setTimeout(() => { if (!bar.querySelector(":focus-visible")) body.classList.add("idle"); }, IDLE_MS);
 }
 for (const kind of ["pointermove", "pointerdown", "keydown", "focusin"]) addEventListener(kind, wake, { passive: true });
 
@@ -54,9 +54,10 @@ document.onfullscreenchange = () => {
 };
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || event.target.matches("input")) return;
-  if (event.key === "f") toggle_full();
-  if (event.key === "m" && !find("#sound").hidden) toggle_sound();
-  if (event.key === "d" && !find("#drive").hidden) location.href = "/drive";
+  const key = event.key.toLowerCase();
+  if (key === "f") toggle_full();
+  if (key === "m" && !find("#sound").hidden) toggle_sound();
+  if (key === "d" && !find("#drive").hidden) location.href = "/drive";
 });
 
 // What the window does not fill takes the country's own light.

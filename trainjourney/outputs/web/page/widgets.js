@@ -16,7 +16,9 @@ export const words = (name) => name.replace(/_s$/, "").replaceAll("_", " ");
 
 export function say_number(row, value) {
   const unit = { s: " s", bpm: " bpm", "x cruising": " ×", x: " ×" }[row.unit] || "";
-  const places = row.kind === "whole" || row.high - row.low > 50 ? 0 : row.high - row.low > 5 ? 1 : 2;
+  const wide = row.high - row.low;
+  const short = row.unit === "s" && value > 0 && value < 10; // half a second is no cut
+  const places = row.kind === "whole" ? 0 : short ? (value < 1 ? 2 : 1) : wide > 50 ? 0 : wide > 5 ? 1 : 2;
   return Number(value).toFixed(places) + unit;
 }
 
@@ -26,34 +28,54 @@ export function slider(row, turn) {
   const range = make("input", { type: "range", min: 0, max: 1000, class: "widget", "aria-label": words(row.name), title: row.help });
   const output = make("output");
   let held = false, value = row.default;
+  let late = null; // what others turned while it was held
+  let from = null; // where a finger came down that may be there to scroll
   const show = () => {
     output.textContent = say_number(row, value);
     range.setAttribute("aria-valuetext", output.textContent);
     range.style.setProperty("--at", `${100 * part(value)}%`);
   };
   const read = () => row.low + (row.high - row.low) * (range.value / 1000) ** skew;
-  range.oninput = () => { value = read(); show(); turn(value); };
-  range.onpointerdown = () => { held = true; };
-  range.onpointerup = range.onpointercancel = range.onlostpointercapture = () => { held = false; };
+  const take = () => { from = null; value = read(); show(); turn(value); };
+  const place = () => { range.value = 1000 * part(value); show(); };
+  const let_go = () => {
+    held = false;
+    from = null;
+    if (late !== null) value = late;
+    late = null;
+    place();
+  };
+  range.oninput = () => { if (from === null) take(); };
+  range.onpointerdown = (event) => { held = true; if (event.pointerType === "touch") from = event.clientX; };
+  range.onpointermove = (event) => { if (from !== null && Math.abs(event.clientX - from) > 8) take(); };
+  range.onpointerup = () => { if (from !== null) take(); let_go(); };
+  range.onpointercancel = range.onlostpointercapture = let_go;
   range.onkeydown = (event) => {
     const way = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 5, PageDown: -5 }[event.key];
     if (!way) return;
     event.preventDefault();
-    const step = row.high - row.low > 50 ? 1 : (row.high - row.low) / 40;
-    value = Math.min(row.high, Math.max(row.low, value + way * step));
-    range.value = 1000 * part(value);
-    show();
+    const near = way < 0 ? value - 1e-9 : value;
+    const step = skew > 1 && near < 10 ? (near < 2 ? 0.1 : 0.5) : row.high - row.low > 50 ? 1 : (row.high - row.low) / 40;
+    value = Math.min(row.high, Math.max(row.low, Math.round((value + way * step) * 1000) / 1000));
+    place();
     turn(value);
   };
   const element = make("div", { class: "control" }, make("span", { class: "title", text: title(row) }), output, range);
-  return { element, set(to) { if (held) return; value = Number(to); range.value = 1000 * part(value); show(); } };
+  return { element, set(to) { if (held) late = Number(to); else { value = Number(to); place(); } } };
 }
 
 export function number(row, turn) {
   const field = make("input", { type: "number", min: row.low, max: row.high, step: 1, class: "widget", "aria-label": words(row.name), title: row.help });
-  field.onchange = () => turn(Number(field.value) || 0);
+  let value = row.default;
+  const put = () => { field.value = value; };
+  field.onchange = () => {
+    const wanted = field.value.trim() ? Math.round(Number(field.value)) : NaN;
+    if (Number.isFinite(wanted)) { value = Math.min(row.high, Math.max(row.low, wanted)); turn(value); }
+    put();
+  };
+  field.onblur = put;
   const element = make("label", { class: "control" }, make("span", { class: "title", text: title(row) }), make("output"), field);
-  return { element, set(to) { if (document.activeElement !== field) field.value = Number(to); } };
+  return { element, set(to) { value = Number(to); if (document.activeElement !== field) put(); } };
 }
 
 export function toggle(row, turn) {
@@ -65,19 +87,38 @@ export function toggle(row, turn) {
 }
 
 export function trigger(row, turn) {
-  const element = make("button", { type: "button", class: "push", title: row.help, text: words(row.name) });
-  element.onpointerdown = (event) => { if (event.button === 0) fire(); }; // a tap on the beat counts from its beginning
-  element.onclick = (event) => { if (event.detail === 0) fire(); };
+  const at_once = row.group === "beat"; // a tap on the beat counts from its beginning
+  const element = make("button", { type: "button", class: at_once ? "push at-once" : "push", title: row.help, text: words(row.name) });
+  let done = false; // with the press that a click ends; a finger that scrolls ends in no click
+  element.onpointerdown = (event) => {
+    done = event.button === 0 && (at_once || event.pointerType === "mouse");
+    if (done) fire();
+  };
+  element.onclick = () => { if (!done) fire(); done = false; };
   const fire = () => { turn(1); flash(); };
   const flash = () => { element.classList.add("fired"); setTimeout(() => element.classList.remove("fired"), 160); };
   return { element, set: flash };
 }
 
 export function choice(row, turn) {
-  const buttons = row.choices.map((name, index) => make("button", { type: "button", role: "radio", "aria-checked": "false", text: name, onclick: () => turn(index) }));
+  const buttons = row.choices.map((name, index) => make("button", { type: "button", role: "radio", "aria-checked": "false", tabindex: index ? -1 : 0, text: name, onclick: () => turn(index) }));
   const group = make("div", { class: "choices widget", role: "radiogroup", "aria-label": words(row.name), title: row.help }, ...buttons);
+  group.onkeydown = (event) => {
+    const way = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!way) return;
+    event.preventDefault();
+    const next = (buttons.indexOf(document.activeElement) + way + buttons.length) % buttons.length;
+    buttons[next].focus();
+    turn(next);
+    set(next);
+  };
+  const set = (to) => buttons.forEach((one, index) => {
+    const chosen = index === Math.round(Number(to));
+    one.setAttribute("aria-checked", String(chosen));
+    one.tabIndex = chosen ? 0 : -1;
+  });
   const element = make("div", { class: "control" }, make("span", { class: "title", text: title(row) }), make("output"), group);
-  return { element, set(to) { buttons.forEach((one, index) => one.setAttribute("aria-checked", String(index === Math.round(Number(to))))); } };
+  return { element, set };
 }
 
 export function look_select(row, turn) {
@@ -104,7 +145,7 @@ export function lever(row, turn) {
     mark.style.setProperty("--part", part(value));
     element.append(mark);
   }
-  let value = row.default, held = null;
+  let value = row.default, held = null, late = null, tapped = false;
   const show = () => {
     element.style.setProperty("--at", `${100 * part(value)}%`);
     knob.style.setProperty("--part", part(value));
@@ -123,13 +164,20 @@ export function lever(row, turn) {
     return row.low + (row.high - row.low) * (box.bottom - event.clientY) / box.height;
   };
   element.onpointerdown = (event) => {
-    element.setPointerCapture(event.pointerId);
     const on_knob = knob.contains(event.target);
+    tapped = event.pointerType === "touch" && !on_knob; // or it scrolls: then there is no click
+    if (event.button !== 0 || tapped) return;
+    element.setPointerCapture(event.pointerId);
     held = on_knob ? at(event) - value : 0;
     if (!on_knob) go(at(event), true);
   };
   element.onpointermove = (event) => { if (held !== null) go(at(event) - held, true); };
-  element.onpointerup = element.onpointercancel = () => { held = null; };
+  element.onpointerup = element.onpointercancel = () => {
+    held = null;
+    if (late !== null) { value = late; show(); }
+    late = null;
+  };
+  element.onclick = (event) => { if (tapped) go(at(event), true); tapped = false; };
   element.onkeydown = (event) => {
     const way = { ArrowUp: 0.1, ArrowRight: 0.1, ArrowDown: -0.1, ArrowLeft: -0.1, PageUp: 0.5, PageDown: -0.5 }[event.key];
     if (way) go(value + way);
@@ -140,7 +188,7 @@ export function lever(row, turn) {
   };
   return {
     element,
-    set(to) { if (held === null) { value = Number(to); show(); } },
+    set(to) { if (held !== null) late = Number(to); else { value = Number(to); show(); } },
     is(speed) { is.style.setProperty("--is", part(Math.min(row.high, Math.max(row.low, speed)))); is.hidden = false; },
   };
 }
@@ -151,7 +199,7 @@ export function pad(rows, turn) {
   const dot = make("div", { class: "dot" });
   const box = make("div", { class: "pad", title: "Between four looks" }, ...corners, dot);
   const place = { pad_x: 0.5, pad_y: 0.5 };
-  let held = false;
+  let held = false, late = {}, tapped = false;
   const fields = {};
   const show = () => {
     const { pad_x: x, pad_y: y } = place;
@@ -169,9 +217,16 @@ export function pad(rows, turn) {
     turn("pad_x", place.pad_x);
     turn("pad_y", place.pad_y);
   };
-  box.onpointerdown = (event) => { box.setPointerCapture(event.pointerId); held = true; go(event); };
+  box.onpointerdown = (event) => {
+    tapped = event.pointerType === "touch" && event.target !== dot; // or it scrolls: then there is no click
+    if (event.button !== 0 || tapped) return;
+    box.setPointerCapture(event.pointerId);
+    held = true;
+    go(event);
+  };
   box.onpointermove = (event) => { if (held) go(event); };
-  box.onpointerup = box.onpointercancel = () => { held = false; };
+  box.onpointerup = box.onpointercancel = () => { held = false; Object.assign(place, late); late = {}; show(); };
+  box.onclick = (event) => { if (tapped) go(event); tapped = false; };
   for (const name of ["pad_x", "pad_y"]) {
     fields[name] = make("input", { type: "range", min: 0, max: 1, step: 0.02, class: "unseen", "aria-label": rows[name].help, oninput: () => { place[name] = Number(fields[name].value); show(); turn(name, place[name]); } });
     fields[name].onfocus = () => box.classList.add("moved");
@@ -181,7 +236,7 @@ export function pad(rows, turn) {
   show();
   return {
     element, box,
-    set(name, to) { if (!held) { place[name] = Number(to); show(); } },
+    set(name, to) { if (held) late[name] = Number(to); else { place[name] = Number(to); show(); } },
     picture(corner, look) {
       const image = corners["abcd".indexOf(corner)].firstChild;
       image.hidden = !look;
