@@ -166,8 +166,7 @@ def test_a_slow_melt_has_no_jump() -> None:
     bundle = load_bundle(POCKET)
     looks = {look.name: look for look in bundle.looks}
     world = DreamWorld(open_engine(bundle), bundle.manifest, 4)
-    world.reset(None)
-    world.set_out(looks["meadow"].embedding)
+    world.reset(load_picture(looks["meadow"].picture, 512, 256))
     melt = Melt(looks["meadow"].embedding)
     for _ in range(60):
         world.step(Controls(melt.step(1 / 30), 0.0, 0.2))  # it stands: what changes is the look

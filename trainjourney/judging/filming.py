@@ -14,7 +14,7 @@ from trainjourney.inference import Bundle, Engine
 from trainjourney.journey.picture import load_picture
 from trainjourney.journey.world import FADE_S, DreamWorld
 from trainjourney.settings import JourneyConfig
-from trainjourney.types import Controls, Frame
+from trainjourney.types import Controls, Frame, State
 
 from .eye import EYE, Eye
 from .films import carried, dreamt_film, real_film, real_ride, to_bytes
@@ -53,6 +53,7 @@ class Studio:
         self.bundle, self.engine, self.eye, self.folder = bundle, engine, eye, folder
         self.looks = {look.name: look for look in bundle.looks}
         frame = bundle.manifest.frame
+        self._departed: tuple[tuple[str, int], State] | None = None  # where the last film set out
         self.travel_px = bundle.manifest.ranges.travel_px * WIDTH / frame.width
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -110,7 +111,12 @@ class Studio:
         world = DreamWorld(self.engine, self.bundle.manifest, shot.seed)
         world.reset(start)
         if self.bundle.manifest.departure:  # as a show does without a picture
-            world.set_out(self.looks[shot.look].embedding)
+            key = (shot.look, shot.seed)
+            if self._departed and self._departed[0] == key:
+                world.resume(copied(self._departed[1]), start, shot.seed, 0)
+            else:
+                world.set_out(self.looks[shot.look].embedding)
+                self._departed = key, copied(world.state)
             for _ in range(round(FADE_S * size.fps)):  # while the look's picture melts into it
                 world.step(self._controls(shot)(0))
         return world, start
@@ -126,6 +132,11 @@ class Studio:
         folder = self.folder / "pictures"
         folder.mkdir(exist_ok=True)
         Image.fromarray(frame).save(folder / f"{shot.name}-{time:06d}.jpg", quality=92)
+
+
+def copied(state: State) -> State:
+    """It in memory of its own."""
+    return {name: array.copy() for name, array in state.items()}
 
 
 def film_real(eye: Eye, look: str, plan: Plan, folder: Path, progress: Progress) -> Observation:
