@@ -169,6 +169,8 @@ def start(graphs: "Graphs") -> "State":
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that send signals to this very process go first: a show keeps signals from the threads
-    of foreign libraries (show/signals.py), a process of many tests does not."""
-    first = ("test_cli.py", "test_runner.py", "test_signals.py")
+    of foreign libraries (show/signals.py), a process of many tests does not. Then the files that
+    take longest, so that at the end no process waits for another."""
+    first = ["test_cli.py", "test_runner.py", "test_signals.py", "test_shipped.py"]
+    first += ["test_repaint.py", "test_elsewhere.py", "test_export.py", "test_ride_pocket.py"]
     items.sort(key=lambda i: first.index(i.path.name) if i.path.name in first else len(first))
