@@ -37,6 +37,9 @@ def test_a_token_is_made_listed_and_revoked_by_command(tmp_path: Path) -> None:
     for words in (["new", "--role", "god"], ["revoke", "nobody"]):
         with pytest.raises(WebError):
             run("token", *words, "--file", file)
+    (tmp_path / "tokens.json.part").mkdir()  # as in a place that is for reading alone
+    with pytest.raises(WebError, match=r"cannot be written \(.*\); give --file FILE elsewhere"):
+        run("token", "new", "--file", file)
 
 
 def test_the_link_of_a_token_can_be_sent_to_a_guest(
