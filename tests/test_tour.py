@@ -12,6 +12,7 @@ from trainjourney.inference import Look
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.tour import Step, Tour, TourSource, read_tour
 
+ROOT = Path(__file__).parent.parent
 TEXT = """
 length = "0:20"
 [[step]]
@@ -70,7 +71,7 @@ def test_looks_that_the_bank_lacks_are_told_of_once(path: Path) -> None:
     text = TEXT + 'pad_b = 7\npad_c = 0\n[[step]]\nat = 6\nlook = "dusk"'
     told = list(tour(path, text).lacks(bank))
     assert told == [
-        "look '7.0' is not in the bank; there are 1 meadow",
+        "look '7' is not in the bank; there are 1 meadow",
         "look 'dusk' is not in the bank; there are 1 meadow",
     ]
 
@@ -144,6 +145,8 @@ def test_a_tour_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_readme_s_tour_is_one(path: Path) -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     one = tour(path, readme.split("```toml\n")[1].split("```")[0])
+    looks = {step.values["look"] for step in one.steps if "look" in step.values}
+    assert all((ROOT / f"engines/pocket/looks/{look}.jpg").exists() for look in looks)
     assert one.length_s == 300.0 and [step.at_s for step in one.steps] == [0.0, 90.0, 240.0]
