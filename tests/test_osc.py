@@ -165,7 +165,7 @@ def test_what_means_nothing_is_told_of_less_and_less(caplog: pytest.LogCaptureFi
         "let go (1 so far), see trainjourney osc list"
     )
     assert "(8 so far)" in told[3]
-    others = ("speed' ('fast',)", "8 bytes", "subscribe 'there'", "'square' cannot")
+    others = ("speed' ('fast',)", "b'nonsense' ", "subscribe' 'there'", "'square' cannot")
     for part, line in zip(others, told[4:], strict=True):
         assert part in line
 

@@ -81,7 +81,7 @@ class Ear:
         try:
             found = read_datagram(data)
         except BadDatagramError as err:
-            self._let_go(f"bad: {err}", f"{len(data)} bytes", sender)
+            self._let_go(f"bad: {err}", sender, data)
             return
         self.intake.charge(sender, len(found) - 1)
         self.feedback.heard(sender, now_s)
@@ -124,8 +124,7 @@ class Ear:
                 for change in address.changes(message.arguments, now_s)
             ]
         except BadMessageError as err:
-            what = f"{message.address!a:.80} {message.arguments!a:.80}"
-            self._let_go(f"refused: {err}", what, sender)
+            self._let_go(f"refused: {err}", sender, message.address, message.arguments)
             return
         for change in changes:
             taken = self.desk.turn(change, source_name(sender))
@@ -136,18 +135,19 @@ class Ear:
         if message.address == UNSUBSCRIBE:
             self.feedback.unsubscribe(sender)
         elif not isinstance(port, int) or not 0 < port < 65536:
-            self._let_go("refused: no port", f"{message.address} {port!a:.80}", sender)
+            self._let_go("refused: no port", sender, message.address, port)
         elif self.feedback.subscribe(sender, port, now_s):
             self.intake.charge(sender, len(STANDING))  # so much is sent for it
         else:
-            self._let_go("refused: too many subscribers", message.address, sender)
+            self._let_go("refused: too many subscribers", sender, message.address)
 
-    def _let_go(self, why: str, what: str, sender: Sender) -> None:
+    def _let_go(self, why: str, sender: Sender, *what: object) -> None:
         self.counts[why] += 1
         if self.counts[why] & (self.counts[why] - 1) == 0:  # 1, 2, 4, 8 … as the desk does
+            said = " ".join(f"{one!a:.80}" for one in what)
             log.warning(
                 "osc: %s from %s is %s; let go (%d so far), see trainjourney osc list",
-                what, sender[0], why, self.counts[why],
+                said, sender[0], why, self.counts[why],
             )  # fmt: skip
 
 
