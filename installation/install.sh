@@ -18,6 +18,20 @@ fail() {
     echo "install.sh: $*" >&2
     exit 1
 }
+case "$*" in
+"") ;;
+-h | --help)
+    sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
+    exit
+    ;;
+*) fail "takes no words, and was given '$*'; type: sudo $0" ;;
+esac
+
+clear_away() { # the versions but the new one and the one that it follows
+    find "$home" -mindepth 1 -maxdepth 1 -type d -regex '.*/[0-9]+-[0-9]+' \
+        ! -path "$1" ! -path "$2" -exec rm -r {} +
+}
+
 [ "$(id -u)" = 0 ] || fail "wants to be root; type: sudo $0"
 command -v apt-get >/dev/null || fail "knows Debian and Ubuntu alone; elsewhere do by hand what it does"
 [ -f "$clone/pyproject.toml" ] || fail "lies no longer in its clone; run it there"
@@ -46,8 +60,9 @@ python3 -m venv "$new"
 "$new/bin/pip" install --quiet --disable-pip-version-check "$clone$extras"
 runuser -u trainjourney -- sh -c "cd '$state' && '$new/bin/trainjourney' play --frames 3 \
     --output null --set journal.write=false" || fail "what was installed does not play; see above"
+former=$(readlink "$home/current" || true)
 ln -sfn "$new" "$home/.current" && mv -T "$home/.current" "$home/current"
-find "$home" -mindepth 1 -maxdepth 1 -type d | sort | head -n -2 | xargs -r rm -r
+clear_away "$new" "$former"
 
 echo "4. Its settings, in $settings"
 [ -f "$settings" ] || install -D -m 644 "$here/gallery.toml" "$settings"

@@ -17,7 +17,7 @@ from trainjourney.errors import PictureError
 from trainjourney.inference import Bundle, Look, load_bundle, open_embedder
 from trainjourney.journey.bank import Embed, LooksFolder
 from trainjourney.journey.looks_set import SetLook, read_set, write_set
-from trainjourney.journey.slots import name_of, natural, number_of, place
+from trainjourney.journey.slots import astray, name_of, natural, number_of, place
 from trainjourney.settings import LooksConfig
 from trainjourney.show.bank import FolderWatch
 from trainjourney.types import Embedding, Frame
@@ -124,6 +124,11 @@ def test_slots_stay_numbers_count_and_what_is_new_takes_what_is_free() -> None:
     later = place(["b.jpg", "0.jpg", "aa.jpg", "07 dusk.jpg", "3-x.jpg"], first, {1, 2})
     assert later == {"3-x.jpg": 3, "07 dusk.jpg": 7, "b.jpg": 4, "0.jpg": 5, "aa.jpg": 6}
     assert place(["1 a.jpg", "1 b.jpg"], {}, {1, 2}) == {"1 a.jpg": 1, "1 b.jpg": 3}
+    names = ["1 a.jpg", "1 b.jpg", "70 c.jpg", "d.jpg"]
+    assert list(astray(names, place(names, {}, {1, 2}))) == [
+        ("1 b.jpg", "slot 1 is that of 1 a.jpg; it is in slot 3"),
+        ("70 c.jpg", "slots go up to 64; it is in slot 4"),
+    ]
     many = place([f"p{i}.jpg" for i in range(100)], {}, ())
     assert sorted(many.values()) == list(range(1, 65)) and many["p9.jpg"] == 10
 
@@ -260,9 +265,53 @@ def test_looks_are_listed_and_saved_by_the_command(
     saved = CliRunner().invoke(app, ["looks", "save", "summer"], catch_exceptions=False)
     assert "2 looks; play them with --set looks.set=summer" in saved.output
     assert [look.name for look in read_set(folder / "summer.toml")] == ["moor", "sea"]
+    (folder / "summer.toml").write_text("# by hand\n")
     for wrong, told in (
         (["save", "../x"], "no name of a set"),
+        (["save", "summer"], "looks/summer.toml: is there already; give another name, or --over"),
         (["list", "--folder", "no"], "mkdir no"),
     ):
         ended = CliRunner().invoke(app, ["looks", *wrong])
         assert isinstance(ended.exception, PictureError) and told in str(ended.exception)
+    assert (folder / "summer.toml").read_text() == "# by hand\n"
+    saved = CliRunner().invoke(app, ["looks", "save", "summer", "--over"], catch_exceptions=False)
+    assert saved.exit_code == 0 and len(read_set(folder / "summer.toml")) == 2
+
+
+def test_without_its_folder_a_show_has_the_bundle_s_looks_and_the_list_too(
+    tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for named, told in (("looks", "looks: no such folder; type: mkdir looks"), ("", "is empty")):
+        text = f'[engine]\nname = "{bundle.folder}"\n[looks]\nfolder = "{named}"\nbundle = false\n'
+        Path("config.toml").write_text(text)
+        listed = CliRunner().invoke(app, ["looks", "list"], catch_exceptions=False)
+        assert [line.split()[1] for line in listed.stdout.splitlines()] == ["red", "green", "blue"]
+        assert told in listed.stderr and listed.stderr.count("\n") == 1
+
+
+def test_what_is_not_as_a_name_asks_is_told_once(
+    folder: Path, bundle: Bundle, caplog: pytest.LogCaptureFixture
+) -> None:
+    for name in ("1 a.png", "1 b.png", "70 c.png"):
+        put(folder / name, (200, 0, 0))
+    bank = looks_folder(folder, bundle, Counted(bundle))
+    bank.scan(NOW_S)
+    bank.scan(NOW_S + 1)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"{folder}/1 b.png: slot 1 is that of 1 a.png; it is in slot 4",
+        f"{folder}/70 c.png: slots go up to 64; it is in slot 5",
+    ]
+
+
+@pytest.mark.parametrize("named", ["nope", "looks"])
+def test_a_folder_that_somebody_named_and_is_not_there_is_told_once(
+    named: str, tmp_path: Path, bundle: Bundle, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    watch = FolderWatch(LooksConfig(folder=named), bundle, "auto", lambda looks: None)
+    watch.go_round()
+    watch.go_round()
+    told = [] if named == "looks" else ["nope: no such folder; type: mkdir nope"]
+    assert [record.getMessage() for record in caplog.records] == told

@@ -1,6 +1,10 @@
 """What the doctor says of machines of every kind, and of this one."""
 
+import json
+import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -44,9 +48,10 @@ def test_a_machine_plays_with_a_backend_a_bundle_and_a_place_for_frames(
         (doctor.find_memory(0), True),
         (doctor.find_display("1920x1080 (x11)"), True),
         (doctor.find_display(""), False),
-        (doctor.find_audio(""), False),
         (doctor.find_midi("nanoKONTROL2"), True),
         (doctor.find_midi(""), False),
+        (doctor.find_midi("", "midi: mido is not installed here; type: pip install mido"), False),
+        (doctor.find_midi("", "midi: cannot be listed: no server"), False),
     ],
 )
 def test_every_lack_has_a_cure(finding: Finding, good: bool) -> None:
@@ -67,12 +72,30 @@ def test_a_taken_port_is_told_from_a_free_one() -> None:
         assert doctor.find_port("OSC", kind, number).good
 
 
+def test_the_ports_are_those_of_the_settings() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        number = taken.getsockname()[1]
+        lack = [found for found in doctor.find_ports(0, number) if found.name == "port"]
+        assert [found.good for found in lack] == [False] and str(number) in lack[0].fact
+    assert doctor.find_ports(0, 0) == []
+
+
+def test_midi_is_looked_for_with_what_plays_it() -> None:
+    ask = "import sys; sys.modules['rtmidi'] = None; from trainjourney.show.devices import see; "
+    ended = subprocess.run(
+        [sys.executable, "-c", ask + "print('\\n' + see())"], capture_output=True, text=True,
+        env=os.environ | {"SDL_VIDEODRIVER": "dummy"}, timeout=60,
+    )  # fmt: skip
+    told = json.loads(ended.stdout.splitlines()[-1])
+    found = doctor.find_midi(told.get("midi", ""), told["no midi"])
+    assert found.fact.endswith("is not installed here")
+    assert found.cure == "the keyboard steers too; type: pip install '.[midi]'"
+
+
 def test_dummy_devices_are_no_devices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SDL_VIDEODRIVER", "dummy")
-    monkeypatch.setenv("SDL_AUDIODRIVER", "dummy")
-    devices = find_devices()
-    assert "display" not in devices
-    assert "audio" not in devices
+    assert "display" not in find_devices()
 
 
 def test_a_driver_that_hangs_is_left_behind() -> None:

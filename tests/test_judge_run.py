@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from tiny_bundle import write_tiny_bundle
 
-from trainjourney.errors import BackendError, BundleError
+from trainjourney.errors import BackendError, BundleError, OutputError
 from trainjourney.inference.manifest import to_toml
 from trainjourney.judging.aims import MEASURES
 from trainjourney.judging.crew import film_plan
@@ -96,6 +96,19 @@ def test_a_crew_films_the_same_side_by_side(judged: Judgement, place: Path) -> N
     assert made == {f"{shot.name}.npz" for shot in PLAN.shots}
     with pytest.raises(BackendError, match="no backend 'none'"):
         judge(str(place / "tiny"), folder, backend="none", plan=PLAN, jobs=2)
+
+
+def test_a_judgement_that_is_refused_leaves_nothing_behind(place: Path) -> None:
+    report, tiny = place / "refused" / "report", str(place / "tiny")
+    for bundle, against in (("nope", None), (tiny, "nope")):
+        with pytest.raises(BundleError, match="nope"):
+            judge(bundle, report, against=against, backend="onnxruntime")
+    with pytest.raises(BackendError, match="abacus"):
+        judge(tiny, report, backend="abacus")
+    assert not report.parent.exists()
+    report.parent.write_text("a file")
+    with pytest.raises(OutputError, match="give --report another place"):
+        judge(tiny, report, backend="onnxruntime")
 
 
 def test_a_film_that_fails_is_told_before_the_films_beside_it_end(place: Path) -> None:

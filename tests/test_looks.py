@@ -42,7 +42,8 @@ def test_a_near_miss_is_told_the_name() -> None:
 
 @pytest.mark.parametrize("wanted", [9, -1, 1.5, "zzz", "", float("nan"), float("inf")])
 def test_what_is_not_there_is_told_what_is(wanted: str | float) -> None:
-    with pytest.raises(ConfigError, match="1 neon_night, 2 gouache-spring"):
+    said = wanted if isinstance(wanted, str) else f"{wanted:g}"
+    with pytest.raises(ConfigError, match=f"look '{said}' .* 1 neon_night, 2 gouache-spring"):
         BANK.find(wanted)
 
 

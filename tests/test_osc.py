@@ -12,6 +12,7 @@ from trainjourney.controls.osc import OscServer
 from trainjourney.controls.osc_feedback import MOST_AT_ONCE, STANDING
 from trainjourney.controls.osc_message import read_datagram, write_bundle, write_message
 from trainjourney.controls.osc_table import ADDRESSES, MAIN
+from trainjourney.controls.osc_words import monitor_lines
 from trainjourney.controls.parameters import PARAMETERS
 from trainjourney.errors import ConfigError, ControlError
 from trainjourney.settings import OscConfig
@@ -65,7 +66,7 @@ def test_every_control_has_an_address_and_comes_back_from_it() -> None:
 
 def test_every_address_that_the_docs_promise_is_there() -> None:
     text = (Path(__file__).resolve().parent.parent / "docs/controls.md").read_text("utf-8")
-    promised = re.findall(r"\| `(/train/[^`]*?)(\[/raw\])?` \|", text)
+    promised = re.findall(r"\| `(/train/[^`]*?)(\[/raw\])?`(?:, where 0.5 is [^|]+)? \|", text)
     assert len(promised) == len(PARAMETERS)
     raw = {path.format(slot=1) + "/raw" for path, raw in promised if raw}
     assert {path.format(slot=1) for path, _ in promised} | raw <= set(ADDRESSES)
@@ -132,6 +133,41 @@ def test_only_the_allowed_are_heard() -> None:
     for host in ("192.168.1.77", "::1", "::ffff:192.168.1.3"):
         said.say("/train/speed", 1.0, sender=(host, 9))
     assert len(said.heard) == 3
+
+
+def test_strangers_are_told_of_once_each_and_only_some(caplog: pytest.LogCaptureFixture) -> None:
+    said = Said(allow="127.0.0.0/8, ::1")
+    for i in range(200):
+        for _ in range(3):
+            said.say("/train/speed", 1.0, sender=(f"10.0.0.{i}", 9))
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 32 and said.ear.counts["from a stranger"] == 600
+    assert told[5] == (
+        'osc: 10.0.0.5 may not send; give --set osc.allow="127.0.0.0/8, ::1/128, 10.0.0.5"'
+    )
+    caplog.clear()
+    said = Said(allow="::1")
+    said.say("/train/speed", 1.0, sender=("fe80::1%eth0", 9))
+    assert '"::1/128, fe80::1"' in caplog.text
+
+
+def test_what_means_nothing_is_told_of_less_and_less(caplog: pytest.LogCaptureFixture) -> None:
+    said = Said()
+    for _ in range(9):
+        said.say("/train/spede\n", 1.0)
+    said.say("/train/speed", "fast")
+    said.send(b"nonsense")
+    said.say("/train/subscribe", "there")
+    said.say("/train/melt/curve", "square")  # of that the desk tells
+    told = [record.getMessage() for record in caplog.records]
+    assert told[0] == (
+        r"osc: '/train/spede\n' (1.0,) from 127.0.0.1 is refused: no such address; "
+        "let go (1 so far), see trainjourney osc list"
+    )
+    assert "(8 so far)" in told[3]
+    others = ("speed' ('fast',)", "b'nonsense' ", "subscribe' 'there'", "'square' cannot")
+    for part, line in zip(others, told[4:], strict=True):
+        assert part in line
 
 
 def test_a_flood_is_thinned_and_its_last_values_win() -> None:
@@ -271,3 +307,5 @@ def test_a_port_in_use_is_one_line() -> None:
 
         with pytest.raises(ControlError, match=r"in use.*--set osc.port=9001"):
             asyncio.run(start())
+        with pytest.raises(ControlError, match=r"in use.*give another, --port 9001"):
+            next(monitor_lines(OscConfig(), first.port, None))

@@ -31,6 +31,9 @@ def test_the_list_has_every_control() -> None:
         path = parameter.osc.replace("{slot}", "1..64")
         [line] = [line for line in short if line.split()[0] == path]
         assert parameter.help in line
+    [speed] = [line for line in short if line.startswith("/train/speed ")]
+    assert speed.endswith("0 stands still, negative runs backwards. Here 0.5 is 0 x cruising.")
+    assert [line for line in whole if "speed/raw" in line and "Here" not in line]
     assert max(map(len, short)) < 140
 
 

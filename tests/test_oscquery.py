@@ -58,7 +58,8 @@ def test_the_tree_is_whole_and_each_node_says_what_it_takes() -> None:
         assert tree["ACCESS"] == 0 and train["speed"] == {
             "FULL_PATH": "/train/speed", "TYPE": "f", "ACCESS": 3, "VALUE": [0.75],
             "RANGE": [{"MIN": 0.0, "MAX": 1.0}], "CLIPMODE": ["both"],
-            "DESCRIPTION": "Train speed; 0 stands still, negative runs backwards.",
+            "DESCRIPTION": "Train speed; 0 stands still, negative runs backwards. "
+            "Here 0.5 is 0 x cruising.",
             "CONTENTS": {"raw": train["speed"]["CONTENTS"]["raw"]},
         }  # fmt: skip
         raw = train["speed"]["CONTENTS"]["raw"]

@@ -182,6 +182,8 @@ def test_a_publisher_that_is_killed_is_begun_anew() -> None:
     ("config", "words"),
     [
         (PublishConfig(url="rtmp://x/y"), "write it as whip\\+https://host/path"),
+        (PublishConfig(url="https://x/y"), "write it as whip\\+https://host/path"),
+        (PublishConfig(url="http://x/y"), "write it as whip\\+http://host/path"),
         (PublishConfig(url="whip+https://"), "write it as whip\\+https://host/path"),
         (PublishConfig(url="whip+https://x/y", token="/nonexistent"), "give the file"),
     ],

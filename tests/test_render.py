@@ -219,6 +219,9 @@ def test_what_cannot_be_made_again_is_one_line(tiny: Path, tmp_path: Path) -> No
         read_show(path, None)
     with pytest.raises(OutputError, match="is there already"):
         with_journal(config)
+    with pytest.raises(OutputError, match=r"show.jsonl: no such folder; type: mkdir -p .*/no"):
+        with_journal(configured(tiny, tmp_path / "no" / "show.jsonl"))
+    assert not (tmp_path / "no").exists()
     text = path.read_text()
     path.write_text(text.replace('"frame":0,"end"', '"frame":9,"end"'))
     other = write_tiny_bundle(tmp_path / "engines" / "other")

@@ -195,8 +195,11 @@ def test_a_refused_film_is_in_no_others_way(tmp_path: Path) -> None:
     bad = write_film(tmp_path / "still.mp4", [country(1, 128, 64)] * 24)
     for films in ([bad], [bad, good]):
         with pytest.raises(RideError, match=r"still\.mp4: none of its 24 frames can be used"):
-            bring_in(films, tmp_path / "mine", (128, 64))
-    assert len(bring_in([good], tmp_path / "mine", (128, 64))) == 24
+            bring_in(films, tmp_path / "rides/mine", (128, 64))
+        measured = list((tmp_path / "rides").rglob("*.npz"))
+        assert len(measured) == len(films) - 1  # of the good one, for the next time
+        assert bool(measured) == (tmp_path / "rides").exists()
+    assert len(bring_in([good], tmp_path / "rides/mine", (128, 64))) == 24
 
 
 def test_segments_join_without_a_seam(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
+from trainjourney.errors import OutputError
 from trainjourney.model.planes import HEIGHT, MATERIALS, PLANES, ROWS, TRAVEL, WIDTH
 from trainjourney.scenery.layout import plan
 from trainjourney.scenery.ride import Ride, flow, new_pixels
@@ -214,6 +215,20 @@ def test_the_sheet_shows_sixteen_distinct_worlds(tmp_path: Path) -> None:
             if one < two:
                 shared = float(np.minimum(told[one], told[two]).sum())
                 assert shared < 0.7, f"{one} and {two} share {shared:.2f} of their colours"
+
+
+def test_a_sheet_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "folder.png").mkdir()
+    for name, told in (
+        ("no/sheet.png", r"no such folder; type: mkdir -p .*/no$"),
+        ("sheet", r"let its name end in .png$"),
+        ("sheet.txt", r"let its name end in .png$"),
+        ("folder.png", r"folder.png: cannot be written \(is a directory\); give another place$"),
+    ):
+        with pytest.raises(OutputError, match=told) as caught:
+            draw_sheet(tmp_path / name)
+        assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.png"]
 
 
 def histogram(tile: NDArray[Any]) -> NDArray[np.float64]:

@@ -12,9 +12,11 @@ from serving import wait_for
 from typer.testing import CliRunner
 
 from trainjourney.cli import app
+from trainjourney.config import load
 from trainjourney.errors import WebError
 from trainjourney.outputs.web.address import reached_at
 from trainjourney.outputs.web.tokens import Tokens
+from trainjourney.show.page import check
 
 
 def run(*words: str) -> str:
@@ -37,6 +39,9 @@ def test_a_token_is_made_listed_and_revoked_by_command(tmp_path: Path) -> None:
     for words in (["new", "--role", "god"], ["revoke", "nobody"]):
         with pytest.raises(WebError):
             run("token", *words, "--file", file)
+    (tmp_path / "tokens.json.part").mkdir()  # as in a place that is for reading alone
+    with pytest.raises(WebError, match=r"cannot be written \(.*\); give --file FILE elsewhere"):
+        run("token", "new", "--file", file)
 
 
 def test_the_link_of_a_token_can_be_sent_to_a_guest(
@@ -72,6 +77,14 @@ def test_play_refuses_to_be_open_to_everyone(tmp_path: Path) -> None:
     assert told.startswith("trainjourney: the page would be open to everyone at 0.0.0.0")
     assert told.rstrip().endswith("trainjourney token new --role view")
     assert len(told.splitlines()) == 1
+
+
+def test_an_address_that_is_none_is_told_as_such() -> None:
+    for name in ("nowhere.invalid", "1.2.3.4.5", "x" * 300):
+        with pytest.raises(WebError, match=r"^--listen .*: is no address; give one of this"):
+            check(load(None, [], {"web.listen": name}))
+    with pytest.raises(WebError, match=r"gone\.txt"):
+        check(load(None, ["publish.token=gone.txt"], {"publish.url": "whip+https://x/y"}))
 
 
 def test_play_serves_the_page_where_there_is_no_screen(tmp_path: Path) -> None:

@@ -79,6 +79,8 @@ def test_the_command_writes_it_and_tells_where_it_cannot(tmp_path: Path) -> None
     out = tmp_path / "out.tosc"
     ended = CliRunner().invoke(app, ["layout", "touchosc", str(out)], catch_exceptions=False)
     assert ended.exit_code == 0 and out.read_bytes() == write_layout()
+    opened = '--set osc.host=0.0.0.0 --set osc.allow="127.0.0.0/8, ::1, ITS.ADDRESS"'
+    assert opened in ended.output
     ended = CliRunner().invoke(app, ["layout", "touchosc", str(tmp_path / "no" / "out.tosc")])
     assert isinstance(ended.exception, OutputError)
     with pytest.raises(OutputError, match="cannot be written"):

@@ -12,6 +12,7 @@ from trainjourney.inference import Look
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.tour import Step, Tour, TourSource, read_tour
 
+ROOT = Path(__file__).parent.parent
 TEXT = """
 length = "0:20"
 [[step]]
@@ -70,7 +71,7 @@ def test_looks_that_the_bank_lacks_are_told_of_once(path: Path) -> None:
     text = TEXT + 'pad_b = 7\npad_c = 0\n[[step]]\nat = 6\nlook = "dusk"'
     told = list(tour(path, text).lacks(bank))
     assert told == [
-        "look '7.0' is not in the bank; there are 1 meadow",
+        "look '7' is not in the bank; there are 1 meadow",
         "look 'dusk' is not in the bank; there are 1 meadow",
     ]
 
@@ -109,11 +110,17 @@ def test_by_frames_it_is_the_same_at_any_speed(path: Path) -> None:
         ("", "has no steps"),
         ("step = 3", "has no steps"),
         ("[[step]]\nspeed = 1", "step 1: has no time"),
-        ("[[step]]\nat = 'soon'", "step 1: at is 'soon'; write seconds"),
-        ("[[step]]\nat = -3", "step 1: at is -3"),
-        ("[[step]]\nat = true", "step 1: at is True"),
-        ("[[step]]\nat = nan", "step 1: at is nan"),
-        ("[[step]]\nat = '1:2:3:4'", "step 1: at is"),
+        ("[[step]]\nspeed = 1\nat = 'soon'", "step 1: at is 'soon'; write seconds"),
+        ("[[step]]\nspeed = 1\nat = -3", "step 1: at is -3"),
+        ("[[step]]\nspeed = 1\nat = true", "step 1: at is True"),
+        ("[[step]]\nspeed = 1\nat = nan", "step 1: at is nan"),
+        ("[[step]]\nspeed = 1\nat = '1:2:3:4'", "step 1: at is"),
+        ("[[step]]\nspeed = 1\nat = '1:99'", "at is '1:99'; write less than 60 after a colon"),
+        ("[[step]]\nspeed = 1\nat = '1:60:00'", "write less than 60 after a colon"),
+        ("[[step]]\nspeed = 1\nat = '1:nan'", "write seconds"),
+        ("[[step]]\nat = 5\nover = 9", "step 1: turns nothing; write a control in it"),
+        ("[[step]]\nat = 5\nspeed = 1\nloop = false", "loop is the tour's; write it above the"),
+        ("[[step]]\nat = 5\nlength = 9", "step 1: length is the tour's"),
         ("[[step]]\nat = 5\nspede = 1", "step 1: unknown 'spede'; did you mean 'speed'"),
         ("[[step]]\nat = 5\nweight = 1", 'weight wants its slot; write "weight.1"'),
         ("[[step]]\nat = 5\nspeed = 'fast'", "speed is 'fast'; give it a number"),
@@ -125,7 +132,7 @@ def test_by_frames_it_is_the_same_at_any_speed(path: Path) -> None:
         ("[[step]]\nat = 0\nspeed = 1", "less than a second"),
         ("length = 3\n[[step]]\nat = 5\nspeed = 1", "make that 5"),
         ("lenght = 3\n[[step]]\nat = 5\nspeed = 1", "did you mean 'length'"),
-        ("loop = 1\n[[step]]\nat = 5", "loop is not true or false"),
+        ("loop = 1\n[[step]]\nat = 5\nspeed = 1", "loop is not true or false"),
         ("[[step]\nat", "is not TOML"),
         ("x = " + "[" * 5000, "is not TOML"),
     ],
@@ -144,6 +151,8 @@ def test_a_tour_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 
 def test_the_readme_s_tour_is_one(path: Path) -> None:
-    readme = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
     one = tour(path, readme.split("```toml\n")[1].split("```")[0])
+    looks = {step.values["look"] for step in one.steps if "look" in step.values}
+    assert all((ROOT / f"engines/pocket/looks/{look}.jpg").exists() for look in looks)
     assert one.length_s == 300.0 and [step.at_s for step in one.steps] == [0.0, 90.0, 240.0]

@@ -108,8 +108,12 @@ def test_a_finished_training_is_left_alone(run: Path) -> None:
 
 
 def test_a_run_of_another_preset_is_refused(run: Path) -> None:
-    with pytest.raises(TrainingError, match=r"started with .* train in a new folder"):
+    with pytest.raises(
+        TrainingError, match=r"preset tiny, not s; give --preset tiny, or another --run"
+    ):
         train_pocket("s", run)
+    with pytest.raises(TrainingError, match=r"started with .* give it .*, or another --run"):
+        train_pocket("tiny", run, country=2)
 
 
 def test_a_stage_without_what_it_stands_on_is_refused(run: Path, tmp_path: Path) -> None:

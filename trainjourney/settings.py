@@ -181,7 +181,7 @@ class OscConfig(Section):
     )
     allow: str = Field(
         default="127.0.0.0/8, ::1",
-        description="Who may send: addresses and networks, with commas between.",
+        description="All who may send, this machine too: addresses and networks, commas between.",
     )
     rate: int = Field(
         default=2000,

@@ -20,6 +20,7 @@ def touchosc(
     """Write a layout for TouchOSC: faders, buttons, the pad, looks and presets."""
     from trainjourney.controls.touchosc import HEAR_BACK_PORT, write_layout
     from trainjourney.errors import OutputError
+    from trainjourney.settings import OscConfig
 
     try:
         out.write_bytes(write_layout())
@@ -27,4 +28,5 @@ def touchosc(
         reason = (err.strerror or str(err)).lower()
         raise OutputError(f"{out}: cannot be written ({reason}); give another place") from err
     print(f"{out}: in TouchOSC set an OSC connection to this machine, send port as osc.port,")
-    print(f"receive port {HEAR_BACK_PORT}; allow the tablet: --set osc.allow=ITS.ADDRESS")
+    print(f"receive port {HEAR_BACK_PORT}. Let the tablet in: trainjourney play")
+    print(f'--set osc.host=0.0.0.0 --set osc.allow="{OscConfig().allow}, ITS.ADDRESS"')

@@ -1,8 +1,10 @@
 """Tokens of the page: make, list, revoke."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -29,7 +31,8 @@ def new(
 
     if role not in ROLES:
         raise WebError(f"--role {role}: there is no such role; give view, control or admin")
-    text = _tokens(file).make(role, label, days)
+    with _writing(file) as tokens:
+        text = tokens.make(role, label, days)
     print(text)
     page, web = "" if role == "view" else "drive", load().web
     host = "" if is_loopback(web.listen) else web.listen  # a token is for who comes from outside
@@ -56,9 +59,28 @@ def revoke(
     """Refuse a token from now on, also in a show that runs."""
     from trainjourney.errors import WebError
 
-    if not _tokens(file).revoke(token):
+    with _writing(file) as tokens:
+        revoked = tokens.revoke(token)
+    if not revoked:
         raise WebError(f"no token '{token[:20]}'; see trainjourney token list")
     print("It is refused from now on.")
+
+
+@contextmanager
+def _writing(file: Path | None) -> Iterator[Any]:
+    """The tokens, to be written: where that cannot be, these commands have an option for it."""
+    from trainjourney.errors import WebError
+
+    tokens = _tokens(file)
+    tokens.all()  # what cannot be read is told as it is
+    try:
+        yield tokens
+    except WebError as err:
+        reason = (getattr(err.__cause__, "strerror", "") or str(err)).lower()
+        raise WebError(
+            f"{tokens.path}: cannot be written ({reason}); give --file FILE elsewhere, and play "
+            "the same as --set web.tokens=FILE"
+        ) from err
 
 
 def _tokens(file: Path | None):  # type: ignore[no-untyped-def]  # its type would be imported early

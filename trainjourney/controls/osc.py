@@ -81,7 +81,7 @@ class Ear:
         try:
             found = read_datagram(data)
         except BadDatagramError as err:
-            self.counts[f"bad: {err}"] += 1
+            self._let_go(f"bad: {err}", sender, data)
             return
         self.intake.charge(sender, len(found) - 1)
         self.feedback.heard(sender, now_s)
@@ -124,7 +124,7 @@ class Ear:
                 for change in address.changes(message.arguments, now_s)
             ]
         except BadMessageError as err:
-            self.counts[f"refused: {err}"] += 1
+            self._let_go(f"refused: {err}", sender, message.address, message.arguments)
             return
         for change in changes:
             taken = self.desk.turn(change, source_name(sender))
@@ -135,11 +135,20 @@ class Ear:
         if message.address == UNSUBSCRIBE:
             self.feedback.unsubscribe(sender)
         elif not isinstance(port, int) or not 0 < port < 65536:
-            self.counts["refused: no port"] += 1
+            self._let_go("refused: no port", sender, message.address, port)
         elif self.feedback.subscribe(sender, port, now_s):
             self.intake.charge(sender, len(STANDING))  # so much is sent for it
         else:
-            self.counts["refused: too many subscribers"] += 1
+            self._let_go("refused: too many subscribers", sender, message.address)
+
+    def _let_go(self, why: str, sender: Sender, *what: object) -> None:
+        self.counts[why] += 1
+        if self.counts[why] & (self.counts[why] - 1) == 0:  # 1, 2, 4, 8 … as the desk does
+            said = " ".join(f"{one!a:.80}" for one in what)
+            log.warning(
+                "osc: %s from %s is %s; let go (%d so far), see trainjourney osc list",
+                said, sender[0], why, self.counts[why],
+            )  # fmt: skip
 
 
 class OscServer:
@@ -230,8 +239,8 @@ class OscServer:
                 self.counts["not sent"] += 1
 
 
-def open_socket(host: str, port: int) -> socket.socket:
-    """A UDP socket that never blocks. Raises ControlError."""
+def open_socket(host: str, port: int, other: str = "--set osc.port=9001") -> socket.socket:
+    """A UDP socket that never blocks; `other` is how another port is given. Raises ControlError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     one = socket.socket(family, socket.SOCK_DGRAM)
     try:
@@ -242,6 +251,6 @@ def open_socket(host: str, port: int) -> socket.socket:
         one.close()
         reason = (err.strerror or str(err)).lower()
         raise ControlError(
-            f"port {port} at {host} cannot be had ({reason}); give another, --set osc.port=9001"
+            f"port {port} at {host} cannot be had ({reason}); give another, {other}"
         ) from err
     return one

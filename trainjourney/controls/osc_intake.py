@@ -6,17 +6,22 @@ control stands where it was last put.
 """
 
 import ipaddress
+import logging
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from trainjourney.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
 Sender = tuple[str, int]  # host, port
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MOST_HOSTS = 256
 MOST_HELD = 128  # datagrams of one host
+MOST_STRANGERS = 32  # that are told of
 
 
 def read_networks(text: str) -> tuple[Network, ...]:
@@ -49,12 +54,14 @@ class Intake:
         self._allow, self._rate, self.counts = allow, rate, counts
         self._hosts: OrderedDict[str, _Host] = OrderedDict()
         self._bundles = 0
+        self._strangers: set[str] = set()  # those that were told of
 
     def admit(self, data: bytes, sender: Sender, now_s: float) -> bool:
         """Whether a datagram may be heard now; else it is held or, from a stranger, let go."""
         host = self._host(sender[0], now_s)
         if host is None:
             self.counts["from a stranger"] += 1
+            self._tell_of(sender[0])
             return False
         if host.tokens >= 1.0 and not host.held:
             host.tokens -= 1.0
@@ -109,10 +116,24 @@ class Intake:
         host.seen_s = now_s
 
     def _allowed(self, name: str) -> bool:
-        try:
-            address = ipaddress.ip_address(name.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._allow)
+        address = _address(name)
+        return address is not None and any(address in network for network in self._allow)
+
+    def _tell_of(self, name: str) -> None:
+        if name in self._strangers or len(self._strangers) >= MOST_STRANGERS:
+            return
+        self._strangers.add(name)
+        if address := _address(name):
+            allow = ", ".join(map(str, (*self._allow, address)))
+            log.warning('osc: %s may not send; give --set osc.allow="%s"', address, allow)
+
+
+def _address(name: str) -> Address | None:
+    """A sender's address without its scope, as IPv4 where it is that; None where it is none."""
+    try:
+        address = ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return None
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
+        return address.ipv4_mapped
+    return address

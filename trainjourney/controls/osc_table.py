@@ -46,7 +46,8 @@ class Address:
             return "Melt to the look in this slot."
         if len(self.parameters) > 1:
             return "Place on the pad between four looks: to the right, and up."
-        return self.parameters[0].help
+        half = "" if self.raw else self.parameters[0].half
+        return f"{self.parameters[0].help}{half and f' Here {half}.'}"
 
     @property
     def triggers(self) -> bool:

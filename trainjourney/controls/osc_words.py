@@ -85,7 +85,7 @@ def _argument(word: str) -> Argument:
 
 def monitor_lines(config: OscConfig, port: int, show: str | None) -> Iterator[str]:
     """What arrives at the port, a line each; or what the show at `show` tells. Never ends."""
-    with open_socket(config.host, 0 if show else port) as one:
+    with open_socket(config.host, 0 if show else port, "--port 9001") as one:
         one.settimeout(1.0)
         asked_s = float("-inf")
         yield f"listening to the show at {show}:{port}" if show else f"listening at port {port}"

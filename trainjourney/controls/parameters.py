@@ -38,6 +38,13 @@ class Parameter:
         """Whether its value may be a name."""
         return self.kind in ("look", "choice")
 
+    @property
+    def half(self) -> str:
+        """What 0.5 by OSC is in its unit; nothing where both are the same, or it comes as it is."""
+        if self.kind != "number" or (self.low, self.high) == (0.0, 1.0):
+            return ""
+        return f"0.5 is {0.5 * (self.low + self.high):g} {self.unit}"
+
     def clip(self, value: float) -> float:
         """The value nearest to `value` that is in range; whole where only whole ones mean it."""
         value = min(max(value, self.low), self.high)

@@ -23,7 +23,7 @@ from trainjourney.inference.bundle import Bundle, Look
 from trainjourney.inference.manifest import FrameTable
 from trainjourney.journey.looks_set import SetLook, read_set
 from trainjourney.journey.picture import cover, load_picture
-from trainjourney.journey.slots import name_of, natural, pictures_in, place
+from trainjourney.journey.slots import astray, name_of, natural, pictures_in, place
 from trainjourney.types import Embedding, Frame
 
 log = logging.getLogger(__name__)
@@ -49,10 +49,14 @@ class LooksFolder:
 
     def __init__(
         self, folder: Path, bundle: Bundle, open_embed: Callable[[], Embed], cache: Path,
-        *, with_bundle: bool = True, set_name: str = "",
+        *, with_bundle: bool = True, set_name: str = "", wanted: bool = False,
     ) -> None:  # fmt: skip
-        """`open_embed` opens the bundle's embedder; it is asked for when a picture is new."""
+        """`open_embed` opens the bundle's embedder; it is asked for when a picture is new.
+
+        A folder that is `wanted` and not there is told of.
+        """
         self._folder, self._bundle, self._open_embed = folder, bundle, open_embed
+        self._wanted = wanted
         self._set = folder / f"{set_name}.toml" if set_name else None
         self._set_looks: list[SetLook] | None = None
         self._own = own_looks(bundle) if with_bundle else {}
@@ -99,7 +103,10 @@ class LooksFolder:
         try:
             found = pictures_in(self._folder)
         except OSError as err:
-            if self._kept or not isinstance(err, FileNotFoundError):
+            if not self._kept and isinstance(err, FileNotFoundError):
+                if self._wanted:
+                    self._tell("", f"{self._folder}: no such folder; type: mkdir {self._folder}")
+            else:
                 self._tell("", f"{self._folder}: cannot be read ({(err.strerror or '').lower()})")
             return set(self._kept)  # a drive that was pulled out takes no look with it
         self._told.pop("", None)
@@ -166,6 +173,8 @@ class LooksFolder:
         there = {name: kept.look for name, kept in self._kept.items() if kept.look}
         if listed is None:
             self._slots = place(there, self._slots, self._own)
+            for name, why in astray(there, self._slots):
+                self._tell(f"/{name}", f"{self._folder / name}: {why}")
             names = {name: look.name for name, look in there.items()}
         else:
             listed = [one for one in listed if one.file in there]

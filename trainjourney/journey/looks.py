@@ -57,7 +57,8 @@ class Looks:
         near = get_close_matches(name, self._names, n=1)
         there = ", ".join(f"{slot} {look.name}" for slot, look in self)
         hint = f"did you mean '{self._names[near[0]].name}'?" if near else f"there are {there}"
-        raise ConfigError(f"look '{wanted}' is not in the bank; {hint}")
+        said = wanted if isinstance(wanted, str) else name
+        raise ConfigError(f"look '{said}' is not in the bank; {hint}")
 
 
 def _plain(name: str) -> str:

@@ -1,7 +1,7 @@
 """Which slots and names the files of a folder of looks have. Pure, but for listing it."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from trainjourney.controls.parameters import SLOTS
@@ -65,10 +65,24 @@ def place(
 
 
 def number_of(name: str) -> int:
-    """The slot that a file's name asks for; 0 for any."""
-    found = _NUMBERED.fullmatch(Path(name).stem)
-    number = int(found[1]) if found else 0
+    """The slot that a file's name asks for, if there is one of that number; 0 for any."""
+    number = _asked(name)
     return number if number <= SLOTS else 0
+
+
+def astray(names: Iterable[str], slots: Mapping[str, int]) -> Iterator[tuple[str, str]]:
+    """The files that ask for another slot than they have, and why it is not theirs."""
+    for name in names:
+        asked, slot = _asked(name), slots.get(name, 0)
+        if asked and asked != slot:
+            first = next((one for one, number in slots.items() if number == asked), "")
+            why = f"slot {asked} is that of {first}" if first else f"slots go up to {SLOTS}"
+            yield name, f"{why}; it is in {f'slot {slot}' if slot else 'none'}"
+
+
+def _asked(name: str) -> int:
+    found = _NUMBERED.fullmatch(Path(name).stem)
+    return int(found[1]) if found else 0
 
 
 def name_of(name: str) -> str:

@@ -31,6 +31,7 @@ MOST_BYTES = 4 << 20
 MOST_STEPS = 10_000
 LONGEST_S = 7 * 86400.0
 _OWN = ("at", "over")
+_WHOLE = ("loop", "length")
 Value = float | str
 
 
@@ -133,7 +134,7 @@ def read_tour(path: Path) -> Tour:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as err:
         raise ConfigError(f"{path}: is not TOML: {err}; mend that line") from err
     for key in table:
-        _known(key, ("loop", "length", "step"), str(path))
+        _known(key, (*_WHOLE, "step"), str(path))
     told = table.get("step")
     if not isinstance(told, list) or not 0 < len(told) <= MOST_STEPS:
         raise ConfigError(f"{path}: has no steps; write [[step]] above each, with its at = time")
@@ -155,6 +156,11 @@ def _step(told: Any, place: str) -> Step:
     if not isinstance(told, dict) or "at" not in told:
         raise ConfigError(f'{place}: has no time; write at = "1:30" in it')
     values = {name: value for name, value in told.items() if name not in _OWN}
+    for name in _WHOLE:
+        if name in values:
+            raise ConfigError(f"{place}: {name} is the tour's; write it above the first [[step]]")
+    if not values:
+        raise ConfigError(f"{place}: turns nothing; write a control in it, as in speed = 0.5")
     for name, value in values.items():
         found = find_parameter(name)
         if found is None:
@@ -177,15 +183,19 @@ def _step(told: Any, place: str) -> Step:
 
 def _seconds(told: Any, place: str) -> float:
     """Seconds of a number, "m:ss" or "h:mm:ss"."""
+    hint = 'write seconds, or "1:30"'
     try:
         parts = [float(part) for part in told.split(":")] if isinstance(told, str) else [told]
         seconds = 0.0
-        for part in parts:
+        for number, part in enumerate(parts):
+            if number and part >= 60.0:
+                hint = "write less than 60 after a colon"
+                raise ValueError("no time")
             if isinstance(part, bool) or not 0.0 <= part < LONGEST_S or len(parts) > 3:
                 raise ValueError("no time")
             seconds = 60.0 * seconds + float(part)
     except (TypeError, ValueError) as err:
-        raise ConfigError(f'{place} is {told!r:.40}; write seconds, or "1:30"') from err
+        raise ConfigError(f"{place} is {told!r:.40}; {hint}") from err
     return seconds
 
 

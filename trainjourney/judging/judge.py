@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from trainjourney.errors import BundleError, OutputError
-from trainjourney.inference import find_bundle, load_bundle, open_engine
+from trainjourney.errors import BundleError
+from trainjourney.inference import Bundle, find_bundle, load_bundle, open_engine
 from trainjourney.training.progress import Bar, Watcher
 
 from .crew import film_plan
@@ -54,24 +54,22 @@ def judge(
     are made at a time, in processes of their own.
     """
     begun_s = time.monotonic()
-    try:
-        report.mkdir(parents=True, exist_ok=True)
-    except OSError as err:
-        raise OutputError(f"{report}: {err.strerror}; give --report another place") from err
+    first = load_bundle(find_bundle(bundle))
+    second = load_bundle(find_bundle(against)) if against else None
+    if second:
+        there = {look.name for look in second.looks}
+        if missing := [look.name for look in first.looks if look.name not in there]:
+            raise BundleError(
+                f"{second.folder}: has no look '{missing[0]}', so both cannot be compared; "
+                "leave --against out"
+            )
     watcher = watcher or Bar()
     if short:
         frames, seeds = min(frames, SHORT_FRAMES), min(seeds, SHORT_SEEDS)
     eye = Eye()
-    ours = _studio(bundle, eye, report / "films", backend, precision)
+    ours = _studio(first, eye, report / "films", backend, precision)
     plan = plan or plan_shots(list(ours.looks), frames, seeds, short)
-    theirs = None
-    if against:
-        theirs = _studio(against, eye, report / "against", backend, precision)
-        if missing := [look for look in ours.looks if look not in theirs.looks]:
-            raise BundleError(
-                f"{theirs.bundle.folder}: has no look '{missing[0]}', so both cannot be compared; "
-                "leave --against out"
-            )
+    theirs = _studio(second, eye, report / "against", backend, precision) if second else None
     if jobs > 1:
         film_plan(bundle, report, backend, precision, plan, jobs, watcher)
     real = _real(eye, plan, report / "real", watcher)
@@ -97,8 +95,7 @@ def judge(
     return Judgement(name, plan, real, case, figures, facts, report, eye.kinds)
 
 
-def _studio(name: str, eye: Eye, folder: Path, backend: str, precision: str) -> Studio:
-    bundle = load_bundle(find_bundle(name))
+def _studio(bundle: Bundle, eye: Eye, folder: Path, backend: str, precision: str) -> Studio:
     return Studio(bundle, open_engine(bundle, backend, precision), eye, folder)
 
 

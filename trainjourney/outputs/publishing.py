@@ -33,8 +33,9 @@ def read_url(text: str) -> str:
     """The server's address in "whip+https://host/path". Raises WebError."""
     url = text.removeprefix("whip+")
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise WebError(f"--publish {text}: is no WHIP address; write it as whip+https://host/path")
+    if url == text or parts.scheme not in ("http", "https") or not parts.hostname:
+        form = "whip+http://host/path" if parts.scheme == "http" else "whip+https://host/path"
+        raise WebError(f"--publish {text}: is no WHIP address; write it as {form}")
     return url
 
 

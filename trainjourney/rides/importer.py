@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,22 +84,29 @@ def import_rides(
             other = videos[marks.index(mark)]
             raise RideError(f"{videos[i]}: is {other} once more; give each video once")
     options = {"shape": list(shape), "embedder": embedder, "of": marks}
-    _hold_to(out, options)
+    made = _hold_to(out, options)
     segments = [part for i, video in enumerate(sources) for part in _segments(i, video, marks[i])]
     workers = workers or core_count()
 
     jobs: list[Job] = [
         (measure_segment, (s.video, s.since_s, s.until_s, s.measured(out))) for s in segments
     ]
-    run_jobs(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
     plans = []
-    for i, video in enumerate(sources):
-        measures = measure.load([s.measured(out) for s in segments if s.source == i])
-        plan = make_plan(measures, shape[0])
-        _hold(video.path, plan)
-        plans.append(Told(video, measures, plan))
+    try:
+        run_jobs(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
+        for i, video in enumerate(sources):
+            kept_in = [s.measured(out) for s in segments if s.source == i]
+            measures = measure.load(kept_in)
+            plan = make_plan(measures, shape[0])
+            _hold(video.path, plan, kept_in)
+            plans.append(Told(video, measures, plan))
+    finally:
+        for folder in made:  # a refused one leaves none behind that holds nothing
+            with suppress(OSError):
+                folder.rmdir()
 
-    _remember(out, options)  # not before: an import that is refused is in no other's way
+    # Not before: an import that is refused is in no other's way.
+    _write_text(out / WORK / OPTIONS, _text(options))
     (out / FRAMES).mkdir(exist_ok=True)
     cuts: list[Job] = []
     for s in segments:
@@ -163,11 +171,16 @@ def run_jobs(jobs: list[Job], workers: int, show: Callable[[float], None]) -> No
         ) from err
 
 
-def _hold(path: Path, plan: Plan) -> None:
-    """Refuse a video of which nothing is left, with the reason that took most of it."""
+def _hold(path: Path, plan: Plan, kept_in: Iterable[Path]) -> None:
+    """Refuse a video of which nothing is left, with the reason that took most of it.
+
+    What was measured of it, in the files `kept_in`, goes.
+    """
     counts = plan.counts()
     if counts["kept"]:
         return
+    for file in kept_in:
+        file.unlink(missing_ok=True)
     worst = max((name for name in counts if name != "kept"), key=lambda name: counts[name])
     told = {
         "standstill": "nothing moves in it; give a film from a moving train",
@@ -244,22 +257,19 @@ def _summary(told: Told) -> dict[str, Any]:
     }
 
 
-def _hold_to(out: Path, options: dict[str, Any]) -> None:
-    """Refuse to write a dataset over that of others."""
+def _hold_to(out: Path, options: dict[str, Any]) -> list[Path]:
+    """Refuse to write a dataset over that of others; the folders that were made for it."""
     path = out / WORK / OPTIONS
     if path.is_file() and path.read_bytes() != _text(options).encode():
         raise RideError(
             f"{out}: holds an import of other videos or another shape; give a new --out"
         )
     try:
+        made = [one for one in (path.parent, *path.parent.parents) if not one.exists()]
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as err:
         raise _unwritable(out, err) from err
-
-
-def _remember(out: Path, options: dict[str, Any]) -> None:
-    """Note of what the dataset is made."""
-    _write_text(out / WORK / OPTIONS, _text(options))
+    return made
 
 
 def _text(table: dict[str, Any]) -> str:

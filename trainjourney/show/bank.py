@@ -33,6 +33,7 @@ def _open_folder(config: LooksConfig, bundle: Bundle, backend: str) -> LooksFold
     return LooksFolder(
         Path(config.folder).expanduser(), bundle, lambda: open_embedder(bundle, backend),
         cache_folder(), with_bundle=config.bundle, set_name=config.set,
+        wanted=config.folder != LooksConfig().folder,
     )  # fmt: skip
 
 

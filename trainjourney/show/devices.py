@@ -1,4 +1,4 @@
-"""Display, audio and MIDI as SDL and PortMidi see them.
+"""Display and MIDI as the show would see them: by SDL, and by what plays MIDI.
 
 They are asked in a process of their own: a driver that prints, hangs or crashes takes only that
 process with it.
@@ -8,9 +8,10 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 
-KINDS = ("display", "audio", "midi")
+from trainjourney.errors import ControlError
+
+KINDS = ("display", "midi", "no midi")  # the last is why there is none
 _ASK = "import sys; from trainjourney.show.devices import see; sys.stdout.write('\\n' + see())"
 
 
@@ -29,13 +30,15 @@ def find_devices(timeout_s: float = 20.0) -> dict[str, str]:
 
 def see() -> str:
     """The names of the devices as JSON. Opens them: call it in a process of its own."""
-    asks: dict[str, Callable[[], str]] = {"display": _display, "audio": _audio, "midi": _midi}
     names = {}
-    for kind, ask in asks.items():
-        try:
-            names[kind] = ask()
-        except (ImportError, RuntimeError):  # pygame.error is a RuntimeError
-            names[kind] = ""
+    try:
+        names["display"] = _display()
+    except (ImportError, RuntimeError):  # pygame.error is a RuntimeError
+        names["display"] = ""
+    try:
+        names["midi"] = _midi()
+    except ControlError as err:
+        names["no midi"] = str(err)
     return json.dumps(names)
 
 
@@ -50,18 +53,8 @@ def _display() -> str:
     return f"{width}x{height} ({driver})"
 
 
-def _audio() -> str:
-    import pygame
-
-    pygame.mixer.init()
-    rate_hz, _, channels = pygame.mixer.get_init() or (0, 0, 0)
-    silent = os.environ.get("SDL_AUDIODRIVER") in ("dummy", "disk")
-    return "" if silent else f"{rate_hz} Hz, {channels} channels"
-
-
 def _midi() -> str:
-    import pygame.midi
+    """Raises ControlError."""
+    from trainjourney.controls.midi_ports import MidoPorts
 
-    pygame.midi.init()
-    ports = [pygame.midi.get_device_info(port) for port in range(pygame.midi.get_count())]
-    return ", ".join(os.fsdecode(info[1]) for info in ports if info and info[2])
+    return ", ".join(MidoPorts().inputs())

@@ -19,8 +19,6 @@ from trainjourney.settings import Config
 from trainjourney.show.devices import find_devices
 from trainjourney.side_by_side import core_count
 
-# Ports the show will listen on, all on loopback: name, kind, number.
-PORTS = (("web page", "tcp", 8410), ("OSC", "udp", 9000))
 FEATURES = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "neon", "bf16")
 FAST = ("avx512_bf16", "amx_bf16", "bf16")
 VIRTUAL = "or a virtual display: xvfb-run trainjourney play"
@@ -48,9 +46,8 @@ def examine(config: Config) -> list[Finding]:
         *find_bundles(config.engine.name),
         find_display(devices.get("display", "")),
         find_encoder(),
-        find_audio(devices.get("audio", "")),
-        find_midi(devices.get("midi", "")),
-        *(find_port(*port) for port in PORTS),
+        find_midi(devices.get("midi", ""), devices.get("no midi", "")),
+        *find_ports(config.web.port, config.osc.port),
     ]
 
 
@@ -123,14 +120,19 @@ def find_encoder() -> Finding:
     return Finding("film", there, "H.264 by libx264" if there else "no H.264 encoder", cure)
 
 
-def find_audio(name: str) -> Finding:
-    cure = "" if name else "the picture plays without; for sound, connect a card and ask again"
-    return Finding("audio", bool(name), name or "none that opens", cure)
+def find_midi(name: str, lack: str = "") -> Finding:
+    """`lack` is what the show itself would say where it has no MIDI at all."""
+    if name:
+        return Finding("midi", True, name)
+    fact, _, cure = lack.removeprefix("midi: ").partition("; ")
+    cure = cure or "connect a MIDI controller and ask again"
+    return Finding("midi", False, fact or "no input", f"the keyboard steers too; {cure}")
 
 
-def find_midi(name: str) -> Finding:
-    cure = "" if name else "the keyboard steers too; connect a MIDI controller and ask again"
-    return Finding("midi", bool(name), name or "no input", cure)
+def find_ports(page: int, osc: int) -> list[Finding]:
+    """Those of the settings; 0 is a free one for the page, and no OSC."""
+    asked = (("web page", "tcp", page), ("OSC", "udp", osc))
+    return [find_port(*port) for port in asked if port[2]]
 
 
 def find_port(name: str, kind: str, number: int) -> Finding:

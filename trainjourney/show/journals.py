@@ -30,19 +30,18 @@ def with_journal(config: Config) -> Config:
     """The settings with a journal's file of its own in them, or with none.
 
     A disk that refuses is told of in one line, and there is no journal. Raises OutputError where
-    a file was asked for that is there already.
+    a file was asked for that is there already, or in a folder that is not.
     """
     chosen = config.journal
     if not chosen.write:
         return config
-    if chosen.file and Path(chosen.file).expanduser().exists():
+    asked = Path(chosen.file).expanduser() if chosen.file else None
+    if asked and asked.exists():
         raise OutputError(f"{chosen.file}: is there already; give --set journal.file=ANOTHER")
+    if asked and not asked.parent.is_dir():
+        raise OutputError(f"{chosen.file}: no such folder; type: mkdir -p {asked.parent}")
     try:
-        file = str(
-            Path(chosen.file).expanduser()
-            if chosen.file
-            else new_journal(chosen.folder, chosen.keep_gb * _GB)
-        )
+        file = str(asked or new_journal(chosen.folder, chosen.keep_gb * _GB))
     except OutputError as err:
         log.warning("%s; there is no journal of this show", err)
         return config.model_copy(update={"journal": chosen.model_copy(update={"write": False})})

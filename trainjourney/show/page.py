@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from socket import getaddrinfo
 from typing import Any
 
 from aiohttp import web
 
+from trainjourney.errors import WebError
 from trainjourney.journey.picture import load_picture
 from trainjourney.outputs.publishing import Publishing, check_publish
 from trainjourney.outputs.recording import Recording
@@ -20,6 +22,12 @@ from trainjourney.show.stage import Stage
 
 def check(config: Config) -> None:
     """Refuse what can be seen to be wrong before the train departs. Raises WebError."""
+    try:
+        getaddrinfo(config.web.listen, None)
+    except (OSError, UnicodeError) as err:  # the latter of a name that is too long to be one
+        raise WebError(
+            f"--listen {config.web.listen}: is no address; give one of this machine's, or 0.0.0.0"
+        ) from err
     check_page(config.web, config.webrtc)
     check_publish(config.publish)
 

@@ -34,6 +34,7 @@ def remember_options(
         begun = path.exists()
     if begun:
         then = _flat(read_options(folder))
+        _same_preset(folder, then, now)
         for key in sorted(then.keys() | now.keys()):
             if key.rsplit(".", 1)[-1] in free:
                 continue
@@ -83,5 +84,15 @@ def _difference(path: Path, key: str, then: Mapping[str, Any], now: Mapping[str,
     after = json.dumps(now[key]) if key in now else "not there"
     return (
         f"{path}: this training was started with {key} = {before}, now it is {after}; "
-        f"set {key} back to {before} to go on with it, or train in a new folder"
+        "give it what it was started with, or another --run"
     )
+
+
+def _same_preset(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+    """Refuse another preset by its name: it differs in much that nobody typed."""
+    before, after = then.get("preset"), now.get("preset")
+    if before and after and before != after:
+        raise TrainingError(
+            f"{folder}: is a run of preset {before}, not {after}; "
+            f"give --preset {before}, or another --run"
+        )
