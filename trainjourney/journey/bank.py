@@ -23,7 +23,8 @@ from trainjourney.inference.bundle import Bundle, Look
 from trainjourney.inference.manifest import FrameTable
 from trainjourney.journey.looks_set import SetLook, read_set
 from trainjourney.journey.picture import cover, load_picture
-from trainjourney.journey.slots import astray, name_of, natural, pictures_in, place
+from trainjourney.journey.slots import astray, name_of, natural, place
+from trainjourney.pictures import pictures_in
 from trainjourney.types import Embedding, Frame
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,8 @@ from pathlib import Path
 from trainjourney.controls.parameters import SLOTS
 from trainjourney.errors import PictureError
 from trainjourney.journey.looks_set import SetLook
+from trainjourney.pictures import pictures_in
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
-MOST_FILES = 1000  # looked at
 _NUMBERED = re.compile(r"(\d{1,2})[ ._-]+(.+)")
 
 
@@ -28,17 +27,6 @@ def list_folder(
     slots = place((name for name in names if usable(folder / name)), {}, taken)
     looks = [SetLook(slot=slot, file=name, name=name_of(name)) for name, slot in slots.items()]
     return sorted(looks, key=lambda look: look.slot)
-
-
-def pictures_in(folder: Path) -> list[str]:
-    """The files of a folder that count, by their names. Raises OSError."""
-    names = sorted(path.name for path in folder.iterdir())
-    return [name for name in names if is_picture(name)][:MOST_FILES]
-
-
-def is_picture(name: str) -> bool:
-    """Whether a file counts, by its name; hidden and half-written ones do not."""
-    return name.lower().endswith(SUFFIXES) and name[0] not in ".~"
 
 
 def place(

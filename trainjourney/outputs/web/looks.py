@@ -18,9 +18,9 @@ from PIL import Image
 
 from trainjourney.controls.parameters import SLOTS
 from trainjourney.errors import PictureError
-from trainjourney.journey.slots import pictures_in
 from trainjourney.outputs.web.driving import LooksOf
 from trainjourney.outputs.web.limits import read_body
+from trainjourney.pictures import pictures_in
 from trainjourney.types import Frame
 
 MOST_BYTES = 16 * 1024 * 1024
