@@ -180,5 +180,6 @@ def test_five_hundred_connects_and_drops_leave_nothing() -> None:
         wait_for(lambda: measure()[0] <= files + 3)
         _, more_threads, more_rss = measure()
         assert more_threads <= threads + 1
-        assert more_rss < rss + 8e6  # 20 KB a session
+        # 20 KB a session, and what a large process, of other tests too, cannot give back
+        assert more_rss < rss + 8e6 + 0.01 * rss
         assert page.server.fanouts["h264"].lanes == () and page.server.sound.listeners == 0

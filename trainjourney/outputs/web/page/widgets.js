@@ -94,7 +94,7 @@ export function trigger(row, turn) {
     done = event.button === 0 && (at_once || event.pointerType === "mouse");
     if (done) fire();
   };
-  element.onclick = () => { if (!done) fire(); done = false; };
+  element.onclick = (event) => { if (!done || event.detail === 0) fire(); done = false; };
   const fire = () => { turn(1); flash(); };
   const flash = () => { element.classList.add("fired"); setTimeout(() => element.classList.remove("fired"), 160); };
   return { element, set: flash };
