@@ -120,13 +120,19 @@ export class Train {
     this.watch();
   }
 
-  // One that comes while the one before is still being decoded is left out.
+  // Each is decoded out of sight first, so that none is seen half; one that comes meanwhile is left out.
   show_jpeg(jpeg) {
     this.fresh_ms = performance.now();
-    if (this.url && !this.image.complete) return;
-    const former = this.url;
-    this.image.src = this.url = URL.createObjectURL(new Blob([jpeg], { type: "image/jpeg" }));
-    if (former) URL.revokeObjectURL(former);
+    if (this.decoding) return;
+    const next = (this.decoding = new Image());
+    next.src = URL.createObjectURL(new Blob([jpeg], { type: "image/jpeg" }));
+    const shown = () => {
+      this.decoding = null;
+      const gone = this.way === "jpeg" ? this.url : next.src;
+      if (this.way === "jpeg") this.image.src = this.url = next.src;
+      if (gone) URL.revokeObjectURL(gone);
+    };
+    next.decode().then(shown, () => { this.decoding = null; URL.revokeObjectURL(next.src); });
   }
 
   // Frames that are shown, counted; the first of them is the arrival.
