@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from tiny_bundle import write_tiny_bundle
 from trainjourney.config import load
 from trainjourney.controls.desk import Desk
 from trainjourney.errors import BundleError
-from trainjourney.inference import load_bundle
+from trainjourney.inference import Look, load_bundle
 from trainjourney.settings import Config
 from trainjourney.show.keeper import Keeper
 from trainjourney.show.kept import KeptState, Place
@@ -193,7 +195,7 @@ SHOW = """
 import sys, time
 from trainjourney.config import load
 from trainjourney.controls.desk import Desk
-from trainjourney.inference import load_bundle
+from trainjourney.inference import Look, load_bundle
 from trainjourney.show.departure import read_departure
 from trainjourney.show.stage import Stage
 sets = ["engine.threads=1", "engine.backend=onnxruntime"]
@@ -225,6 +227,23 @@ def test_a_killed_show_takes_its_world_with_it(tiny: Path, stopped: bool) -> Non
         time.sleep(0.02)
     assert not alive(pid)
     assert shared() == before
+
+
+def test_what_leads_is_named() -> None:
+    desk = Desk()
+    stage = Stage(desk, np.zeros((32, 64, 3), np.uint8), 30.0)
+    names = {1: "meadow", 2: "mist", 10: "neon"}
+    looks = {slot: Look(name, np.ones(4, np.float32), Path()) for slot, name in names.items()}
+    stage._keeper = cast("Keeper", SimpleNamespace(looks=looks))
+    told = []
+    for name, value in (
+        ("look", 2.0), ("weight.10", 1.0), ("weight.1", 0.5), ("pad_x", 0.2), ("weight.10", 0.0),
+        ("weight.1", 0.4), ("look", "dusk"), ("look", 7.0),
+    ):  # fmt: skip
+        desk.turn(Change(name, value, 0.0))
+        told.append(stage._look_name())
+    assert told[:4] == ["mist", "neon", "meadow + neon", "between four"]
+    assert told[4:] == ["between four", "meadow", "dusk", "7"]
 
 
 def test_a_second_world_takes_over_with_all_that_is_set(tiny: Path, tmp_path: Path) -> None:

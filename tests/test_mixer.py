@@ -113,6 +113,10 @@ def test_the_one_touched_last_leads() -> None:
     assert float(ride(train, 2.0)[-1] @ axis(1)) > 0.99
     turn(train, look=3.0)
     np.testing.assert_array_equal(ride(train, 2.0)[-1], axis(2))
+    turn(train, pad_x=0.0, pad_y=0.0)
+    ride(train, 2.0)
+    turn(train, weight__2=0.0)  # one that is let go takes no lead
+    assert float(ride(train, 2.0)[-1] @ axis(0)) > 0.99
 
 
 def test_a_look_taken_out_of_the_bank_goes_out_of_the_mix_by_a_melt() -> None:

@@ -249,7 +249,8 @@ class HoursConfig(Section):
 
     open: str = Field(
         default="",
-        description='When, as "Tue-Sun 10:00-18:00, Thu 10:00-20:00"; empty is always.',
+        description='When, as "Tue-Sun 10:00-18:00, Thu 10:00-20:00": the last of a day holds; '
+        "empty is always.",
     )
 
 

@@ -47,10 +47,11 @@ class Mixer:
         self._melt.to(look.embedding, self.melt_s, self.curve)
 
     def weigh(self, slot: int, weight: float) -> None:
-        """Set the weight of a slot's look in the mix."""
+        """Set the weight of a slot's look in the mix; one that is let go takes no lead."""
         glide, _ = self._weights.get(slot) or (_glide("weight"), 0.0)
         self._weights[slot] = (glide, weight)
-        self._lead("weight")
+        if weight:
+            self._lead("weight")
 
     def place(self, name: str, value: float) -> None:
         """Set "pad_x" or "pad_y"."""

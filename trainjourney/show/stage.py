@@ -117,12 +117,21 @@ class Stage:
         return Looks.in_slots(looks).find(wanted)
 
     def _look_name(self) -> str:
-        """Of the look that was asked for last; a slot's number where it is empty."""
-        wanted = self.desk.values()["look"]
-        if isinstance(wanted, str):
-            return wanted
-        look = self.keeper.looks.get(int(wanted))
-        return look.name if look else f"{wanted:g}"
+        """Of the look that was asked for last, or of those with a weight, or the pad's: of what
+        was turned last. A slot's number where it is empty."""
+        values = self.desk.values()
+        leads = [name for name, value in values.items() if _may_lead(name, value)]
+        if leads[-1].startswith("pad"):
+            return "between four"
+        if leads[-1].startswith("weight."):
+            slots = [name.partition(".")[2] for name in leads if name.startswith("weight.")]
+            return " + ".join(self._name_in(int(slot)) for slot in sorted(slots, key=int))
+        wanted = values["look"]
+        return wanted if isinstance(wanted, str) else self._name_in(int(wanted))
+
+    def _name_in(self, slot: int) -> str:
+        look = self.keeper.looks.get(slot)
+        return look.name if look else f"{slot}"
 
     def lay_bank(self, looks: Mapping[int, Look], bundle: Bundle) -> None:
         """Lay another bank for every world that understands the embeddings of `bundle`, also for
@@ -211,6 +220,10 @@ class Stage:
         self._left, self._keeper, self._next = self._keeper, self._next, None
         self._seen.clear()
         self.frames.take_over(self.keeper.ring, TAKE_OVER_S)
+
+
+def _may_lead(name: str, value: float | str) -> bool:
+    return name in ("look", "pad_x", "pad_y") or (name.startswith("weight.") and bool(value))
 
 
 def _embedder(bundle: Bundle) -> str:

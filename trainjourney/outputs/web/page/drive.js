@@ -36,7 +36,7 @@ function turn(name, value) {
   due.set(name, value);
   sent.set(name, value);
   state.values[name] = value;
-  lead(name);
+  lead(name, value);
 }
 function flush() {
   for (const [name, value] of due) if (socket && socket.readyState === 1) socket.send(JSON.stringify({ turn: [name, value] }));
@@ -118,7 +118,7 @@ function hear(name, value, source) {
 
 function set(name, value) {
   const [base, slot] = name.split(".");
-  lead(name);
+  lead(name, value);
   if (base === "weight") { const card = state.cards.get(Number(slot)); if (card) card.set(value); return; }
   const widget = state.widgets.get(base);
   if (widget) widget.set(value);
@@ -126,9 +126,9 @@ function set(name, value) {
   if (base.startsWith("pad_")) corner(base);
 }
 
-function lead(name) {
+function lead(name, value) {
   const by = LEADS[name.split(".")[0]];
-  if (!by) return;
+  if (!by || (by === "weight" && !Number(value))) return; // a weight that is let go takes no lead
   document.body.dataset.lead = state.lead = by;
   mark_look();
 }
