@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tiny_bundle import write_tiny_bundle
 
@@ -222,6 +222,7 @@ TURNS = st.sampled_from(
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@example(turns=[[("pad_x", 1.0), ("weight.1", 1.0), ("weight.1", 0.0)]])
 @given(turns=st.lists(st.lists(TURNS, max_size=8), min_size=1, max_size=6))
 def test_what_is_not_written_changes_no_frame(
     turns: list[list[tuple[str, float]]], head: Head, bundle: Bundle, tmp_path: Path

@@ -207,11 +207,18 @@ class Journal:
     def heard(self, number: int, change: Change) -> None:
         """A change acts on frame `number` for the first time; the loop's `heard`.
 
-        Of several of a control that glides the last one counts: nothing goes by the others.
+        Of several of a control that glides the last one counts: nothing goes by the others. A
+        weight that is given takes the lead, one that is let go does not: the last of each counts.
         """
         name = change.parameter
         if (found := find_parameter(name)) and found[0].kind == "number" and found[0].settle_s:
-            self._heard = [line for line in self._heard if line["parameter"] != name]
+            lets_go = found[0].name == "weight" and not change.value
+            self._heard = [
+                line
+                for line in self._heard
+                if line["parameter"] != name
+                or (found[0].name == "weight" and (not line["value"]) != lets_go)
+            ]
         self._heard.append(
             {"frame": self._first + number, "parameter": name, "value": change.value}
         )
