@@ -1,13 +1,14 @@
 """The desk under hands: fingers that scroll, two who hold one control, a line that falls silent."""
 
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 from browsing import PLAYING, bank, opened, until
 from playwright.sync_api import Browser, Page
-from serving import CHROMIUM, served, wait_for
+from serving import CHROMIUM, Served, served, wait_for
 
 from trainjourney.controls.desk import Desk
 from trainjourney.controls.presets import Presets
@@ -19,6 +20,17 @@ pytestmark = pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium; apt 
 
 UP = "document.body.dataset.line === 'up'"
 DOWN = "document.body.dataset.line === 'down'"
+
+
+@contextmanager
+def driving(browser: Browser, desk: Desk) -> Iterator[tuple[Served, Page]]:
+    """A page that drives, on a wide screen, its line up."""
+    with (
+        served(desk=desk) as train,
+        opened(browser, train.url + "/drive", (1440, 900)) as page,
+    ):
+        until(page, UP, 8)
+        yield train, page
 
 
 def swipe(page: Page, selector: str, down_px: int) -> float:
@@ -79,11 +91,7 @@ def test_a_finger_that_scrolls_turns_nothing(browser: Browser, tmp_path: Path) -
 
 def test_a_silent_line_is_seen_and_comes_back(browser: Browser) -> None:
     desk = Desk()
-    with (
-        served(desk=desk) as train,
-        opened(browser, train.url + "/drive", (1440, 900)) as page,
-    ):
-        until(page, UP, 8)
+    with driving(browser, desk) as (train, page):
         page.focus("input[aria-label='brightness']")
         train.loop.call_soon_threadsafe(time.sleep, 7.5)
         until(page, DOWN, 8)
@@ -100,11 +108,7 @@ def test_a_silent_line_is_seen_and_comes_back(browser: Browser) -> None:
 
 def test_two_who_hold_one_control_agree_when_it_is_let_go(browser: Browser) -> None:
     desk = Desk()
-    with (
-        served(desk=desk) as train,
-        opened(browser, train.url + "/drive", (1440, 900)) as page,
-    ):
-        until(page, UP, 8)
+    with driving(browser, desk) as (_, page):
         for selector, name, value in (
             ("input[aria-label='contrast']", "contrast", 0.5), (".lever", "speed", -1.0),
         ):  # fmt: skip

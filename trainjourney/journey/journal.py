@@ -207,18 +207,12 @@ class Journal:
     def heard(self, number: int, change: Change) -> None:
         """A change acts on frame `number` for the first time; the loop's `heard`.
 
-        Of several of a control that glides the last one counts: nothing goes by the others. A
-        weight that is given takes the lead, one that is let go does not: the last of each counts.
+        Of several of a control that glides the last one counts: nothing goes by the others. But of
+        weights each, for one that is given takes the lead and one that is let go does not.
         """
-        name = change.parameter
-        if (found := find_parameter(name)) and found[0].kind == "number" and found[0].settle_s:
-            lets_go = found[0].name == "weight" and not change.value
-            self._heard = [
-                line
-                for line in self._heard
-                if line["parameter"] != name
-                or (found[0].name == "weight" and (not line["value"]) != lets_go)
-            ]
+        name, found = change.parameter, find_parameter(change.parameter)
+        if found and found[0].kind == "number" and found[0].settle_s and not found[0].slots:
+            self._heard = [line for line in self._heard if line["parameter"] != name]
         self._heard.append(
             {"frame": self._first + number, "parameter": name, "value": change.value}
         )

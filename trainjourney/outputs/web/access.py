@@ -73,7 +73,7 @@ class Access:
         self._any_address = not self.local  # then reached by any address of this machine
         self._asked = Bucket(requests_per_s, 4 * requests_per_s)
         self._wrong = Bucket(1 / 30, _WRONG_TOKENS)
-        self._stale: OrderedDict[tuple[str, str], None] = OrderedDict()  # cookies by address
+        self._stale: OrderedDict[tuple[str, int], None] = OrderedDict()  # cookies by address
         self.refused: dict[str, int] = dict.fromkeys(("host", "origin", "rate", "token", "role"), 0)
 
     def guard(self, gate: Gate) -> Middleware:
@@ -169,7 +169,7 @@ class Access:
         # A browser shows its cookie with all that it asks: one that is good lets in whoever guesses
         # beside it, at the same address; one that was wrong before is no new guess.
         role = self.tokens.role_of(text, time.time())
-        stale = (request.remote or "", text)
+        stale = (request.remote or "", hash(text))
         if role is None and stale not in self._stale:
             self._checked(text, request)
             self._stale[stale] = None

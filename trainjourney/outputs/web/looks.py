@@ -70,9 +70,9 @@ class LookPictures:
         if not request.content_type.startswith("image/"):
             raise web.HTTPUnsupportedMediaType(text="send a JPEG, PNG or WebP\n")
         async with self._busy:  # one picture is decoded at a time: each may take 300 MB
-            self._check_room(self._folder)
-            data = await read_body(request, MOST_BYTES)
             loop = asyncio.get_running_loop()
+            await loop.run_in_executor(None, self._check_room, self._folder)
+            data = await read_body(request, MOST_BYTES)
             try:
                 name = await loop.run_in_executor(
                     None, keep_look, data, request.query.get("name", ""), self._folder, self._load
