@@ -82,7 +82,8 @@ PARAMETERS: dict[str, Parameter] = {
         ),
         Parameter(
             "departure", low=0.0, high=1.0, default=0.0, unit="", osc="/train/departure",
-            kind="trigger", key="n", help="Depart anew: another country, from the look alone.",
+            kind="trigger", key="n",
+            help="Depart anew: the window mists over until another country of the look is there.",
         ),
         Parameter(
             "look", low=0.0, high=float(SLOTS), default=1.0, unit="slot", osc="/train/look",

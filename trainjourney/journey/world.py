@@ -21,14 +21,15 @@ from trainjourney.errors import BackendError, PictureError
 from trainjourney.inference import Engine, GaveWay, Manifest, Overtaken, never
 from trainjourney.inference.noise import NoiseAhead
 from trainjourney.journey.guard import Guard
+from trainjourney.journey.leaving import Leaving
 from trainjourney.journey.picture import blend, load_picture
 from trainjourney.types import Controls, Embedding, Frame, State
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 90  # steps thrown away in a row before the world gives up
-FADE_S = 1.0  # from the picture that is left into fog, and into that of a new departure
-AT_ONCE = 3  # steps of a departure in one frame: together they take no longer than a frame does
+FADE_S = 1.0  # from what was last seen into a new country
+AT_ONCE = 2  # steps of a departure in one frame, beside which the old country is decoded
 _UNSEEN = 2**40  # numbers of the noise that a departure takes, out of every journey's reach
 
 
@@ -46,7 +47,10 @@ class DreamWorld:
         self._beside = ThreadPoolExecutor(1) if engine.side_by_side else None
         self._noise = NoiseAhead(manifest.noise.shape)
         self.guard = Guard(manifest.band, manifest.frame.fps)
-        self._left: Frame | None = None  # the last picture before a departure, while it fades
+        self._shown: Frame | None = None  # the last one, with what fades into it
+        self._left: Frame | None = None  # the last picture before that of now, while it fades
+        self._fades = 0  # frames since it was left
+        self._leaving: Leaving | None = None  # what is seen until it is there
         self.unseen = 0  # steps of a departure until its country can be seen
 
     @property
@@ -70,26 +74,31 @@ class DreamWorld:
                 f"the picture gives a state that is not finite ({bad}); "
                 "give --start another, or try --set engine.precision=f32"
             )
-        self._state, self._frame, self._left = state, frame, None
+        self._state, self._frame, self._shown = state, frame, frame
+        self._left = self._leaving = None
         self.number = self.thrown = self._in_a_row = self.unseen = 0
         self.guard.reset()
 
     def depart(self, seed: int, picture: Path | None) -> None:
-        """Set out anew with another seed; what was goes into fog, and out of it comes the new.
+        """Set out anew with another seed.
 
-        A bundle that can dreams it from the look alone, out of sight, in the steps that follow;
-        another begins in the look's own picture. What cannot be read or encoded is logged, and the
-        journey goes on.
+        A bundle that can dreams a country from the look alone, out of sight, in the steps that
+        follow, while the window is covered with breath; another begins in the look's own picture.
+        What cannot be read or encoded is logged, and the journey goes on.
         """
         height, width, _ = self.manifest.frame_shape
-        left, thrown = self._frame, self.thrown
+        shown, left, thrown = self._shown, self._left, self.thrown
         alone = self.manifest.departure
         try:
+            leaving = self._rolling_on() if alone else None
             self.reset(load_picture(picture, width, height) if picture and not alone else None)
         except (BackendError, PictureError) as err:
             log.warning("no new departure: %s", err)
             return
-        self.seed, self._left, self.thrown, self.unseen = seed, left, thrown, alone
+        self.seed, self.thrown, self.unseen = seed, thrown, alone
+        self._leaving, self._left = leaving, left
+        if not alone:
+            self._leave(shown)
 
     def set_out(self, embedding: Embedding) -> None:
         """Before the first frame, dream what the window is to show from the look alone.
@@ -99,10 +108,11 @@ class DreamWorld:
         """
         picture, alone = self._frame, self.manifest.departure
         if alone:
-            self.depart(self.seed, None)
+            self.reset(None)
+            self.unseen = alone
             while self.unseen:
-                self._dream_unseen(Controls(embedding, 0.0, 0.0))
-            self._left = picture
+                self._dream(embedding)
+            self._leave(picture)
 
     def resume(self, state: State, frame: Frame, seed: int, number: int, unseen: int = 0) -> None:
         """Go on from a state that was kept, with the noise of frame `number`. Raises BackendError.
@@ -115,7 +125,9 @@ class DreamWorld:
         if bad := _not_finite(state):
             raise BackendError(f"the kept state is not finite ({bad}); start anew")
         self._let_go()
-        self._state, self._frame, self._left = state, frame, frame if unseen else None
+        self._state, self._frame, self._shown, self._left = state, frame, frame, None
+        fps = self.manifest.frame.fps
+        self._leaving = Leaving(self.engine, fps, frame, None) if unseen else None
         self.seed, self.number, self._in_a_row, self.unseen = seed, number, 0, unseen
 
     def step(self, controls: Controls, drawn: bool = True, overtaken: Overtaken = never) -> Frame:
@@ -126,11 +138,11 @@ class DreamWorld:
         all is as it was before, when it was `overtaken` by other controls while it was made.
         """
         assert self._frame is not None, "step before reset"
+        controls = self._within(controls)
         if self.unseen:
             return self._dream_unseen(controls)
         self.get_ready()
         self.number += 1
-        controls = self._within(controls)
         drawn, gone = drawn or self.guard.looks, Event()
         try:
             if self.manifest.looks_ahead:
@@ -153,7 +165,7 @@ class DreamWorld:
             self._throw_away(err)
         else:
             self.guard.watch(self._frame)
-        return self._frame if self._left is None else self._faded(self._left, self._frame)
+        return self._faded(self._frame)
 
     def get_ready(self) -> None:
         """Have what the next frame is to show predicted, if that is still to be done.
@@ -194,33 +206,58 @@ class DreamWorld:
             raise BackendError(f"state '{bad}' is not finite")
         return state
 
+    def _rolling_on(self) -> Leaving:
+        """What is seen while a departure is dreamt: of one that waits for its country, the same.
+
+        Raises BackendError as `step` does.
+        """
+        assert self._frame is not None, "depart before reset"
+        if self.unseen and self._leaving:
+            return self._leaving
+        rolling = None
+        if self.manifest.looks_ahead:
+            rolling = {name: array.copy() for name, array in self.state.items()}
+        return Leaving(self.engine, self.manifest.frame.fps, self._frame, rolling)
+
     def _dream_unseen(self, controls: Controls) -> Frame:
-        """A frame of a departure: some steps on the country to come, the old picture in fog."""
-        assert self._left is not None
+        """A frame of a departure: some steps on the country to come, and what is left."""
+        assert self._leaving is not None
+        if self._beside:
+            dreamt = self._beside.submit(self._dream, controls.embedding).result
+            shown = self._faded(self._leaving.next(controls))
+            dreamt()
+        else:
+            shown = self._faded(self._leaving.next(controls))
+            self._dream(controls.embedding)
+        if not self.unseen:
+            self._leaving = None
+            self._leave(shown)
+        return shown
+
+    def _dream(self, embedding: Embedding) -> None:
+        """Some steps of a departure, standing and dreaming freely. Raises BackendError."""
+        freely = Controls(embedding, 0.0, self.manifest.ranges.dream[1])
         try:
             for _ in range(min(AT_ONCE, self.unseen)):
-                freely = Controls(controls.embedding, 0.0, self.manifest.ranges.dream[1])
                 self._state = self._predict(_UNSEEN + self.unseen, freely)
                 self._in_a_row = 0
                 self.unseen -= 1
         except BackendError as err:
             self.unseen -= 1
             self._throw_away(err)
-        done = self.manifest.departure - self.unseen
-        fog = np.empty_like(self._left)
-        fog[:] = self._left.mean((0, 1)).round()
-        share = done / (AT_ONCE * FADE_S * self.manifest.frame.fps)
-        shown = blend(self._left, fog, 0.9 * min(share, 1.0))
-        if not self.unseen:
-            self._left = shown
-        return shown
 
-    def _faded(self, left: Frame, frame: Frame) -> Frame:
-        share = self.number / (FADE_S * self.manifest.frame.fps)
+    def _leave(self, shown: Frame | None) -> None:
+        """Let what was shown fade into what comes."""
+        self._left, self._fades = shown, 0
+
+    def _faded(self, frame: Frame) -> Frame:
+        """That frame as it is shown."""
+        self._fades += 1
+        share = self._fades / (FADE_S * self.manifest.frame.fps)
         if share >= 1.0:
             self._left = None
-            return frame
-        return blend(left, frame, share)
+        self._shown = frame if self._left is None else blend(self._left, frame, share)
+        return self._shown
 
     def _throw_away(self, err: BackendError) -> None:
         self.thrown += 1
