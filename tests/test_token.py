@@ -79,8 +79,22 @@ def test_play_refuses_to_be_open_to_everyone(tmp_path: Path) -> None:
     assert len(told.splitlines()) == 1
 
 
-def test_an_address_that_is_none_is_told_as_such() -> None:
-    for name in ("nowhere.invalid", "1.2.3.4.5", "x" * 300):
+@pytest.mark.parametrize("asked", [socket.EAI_NONAME, socket.EAI_AGAIN])
+def test_an_address_that_is_none_is_told_as_such(
+    asked: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A name that nobody can be asked about yet, when a machine starts, is tried again later."""
+
+    def ask(*given: object) -> None:
+        raise socket.gaierror(asked, "a resolver says")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("trainjourney.show.page.getaddrinfo", ask)
+        patched.setenv("XDG_CONFIG_HOME", str(tmp_path))
+        told = "open to everyone" if asked == socket.EAI_AGAIN else "is no address; give one of"
+        with pytest.raises(WebError, match=told):
+            check(load(None, [], {"web.listen": "gallery.lan"}))
+    for name in ("1.2.3.4.5", "x" * 300):
         with pytest.raises(WebError, match=r"^--listen .*: is no address; give one of this"):
             check(load(None, [], {"web.listen": name}))
     with pytest.raises(WebError, match=r"gone\.txt"):

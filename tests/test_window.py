@@ -97,6 +97,20 @@ def test_f_takes_the_whole_screen_with_the_right_shape_and_gives_it_back(shown: 
 
 
 @needs_xvfb
+def test_a_note_too_long_for_the_window_is_shrunk_to_fit(shown: Screen) -> None:
+    window = Window(WIDTH, HEIGHT, WindowConfig(scale=2.0, overlay=True))
+    window.show(halves())
+    bare = settled(window, shown)
+    window.note = "30.0 fps   21 ms p99   gouache spring   speed 1.0   2 viewers"
+    window.show(halves())
+    noted = settled(window, shown)
+    window.close()
+    _, columns = np.nonzero(np.abs(noted.astype(int) - bare).max(-1) > 8)
+    left, right = box(bare, RED)[0], box(bare, BLUE)[2]
+    assert (columns.min() - left, right - columns.max()) == pytest.approx((14, 15), abs=2)
+
+
+@needs_xvfb
 def test_h_lays_the_note_over_the_bottom_left_corner(shown: Screen) -> None:
     window = Window(WIDTH, HEIGHT, WindowConfig(scale=6.0))
     window.note = "30.0 fps   21 ms p99   gouache spring   speed 1.0"

@@ -181,9 +181,13 @@ class Window:
             if self._label is None:
                 label = draw_label(self._note, scale)
                 self._label = pygame.image.frombuffer(label.tobytes(), label.size, "RGBA")
-            edge = round(14 * scale)
-            room = top + height - self._label.get_height()
-            screen.blit(self._label, (left + edge, max(room - edge, 0)))
+            edge, slip = round(14 * scale), self._label
+            wide = max(screen.get_width() - left - 2 * edge, 1)
+            if slip.get_width() > wide:  # a small window
+                high = max(round(slip.get_height() * wide / slip.get_width()), 1)
+                slip = pygame.transform.smoothscale(slip, (wide, high))
+            room = top + height - slip.get_height()
+            screen.blit(slip, (left + edge, max(room - edge, 0)))
 
 
 def _fit(picture: tuple[int, int], room: tuple[int, int]) -> tuple[int, int, int, int]:

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
-from socket import getaddrinfo
+from socket import EAI_AGAIN, getaddrinfo
 from typing import Any
 
 from aiohttp import web
@@ -25,9 +25,11 @@ def check(config: Config) -> None:
     try:
         getaddrinfo(config.web.listen, None)
     except (OSError, UnicodeError) as err:  # the latter of a name that is too long to be one
-        raise WebError(
-            f"--listen {config.web.listen}: is no address; give one of this machine's, or 0.0.0.0"
-        ) from err
+        if getattr(err, "errno", None) != EAI_AGAIN:  # nobody to ask yet: the page tries again
+            raise WebError(
+                f"--listen {config.web.listen}: is no address; "
+                "give one of this machine's, or 0.0.0.0"
+            ) from err
     check_page(config.web, config.webrtc)
     check_publish(config.publish)
 
