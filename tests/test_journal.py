@@ -20,7 +20,8 @@ from trainjourney.config import load
 from trainjourney.errors import OutputError
 from trainjourney.inference import Bundle, Look, load_bundle
 from trainjourney.journey.board import Board
-from trainjourney.journey.journal import Head, Journal, Resumed, head_of, new_journal
+from trainjourney.journey.journal import Journal, Resumed, new_journal
+from trainjourney.journey.journal_head import Head, head_of
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.replay import Replay, open_journal
 from trainjourney.types import Change

@@ -12,8 +12,6 @@ number of the frame, from 0, that it first acts on:
 {"frame": 900, "end": true}                          the film has as many frames
 """
 
-import base64
-import hashlib
 import io
 import json
 import logging
@@ -28,28 +26,20 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
-from PIL import Image
-
-from trainjourney import __version__
 from trainjourney.controls.parameters import find_parameter
 from trainjourney.errors import OutputError
 from trainjourney.folders import make_room, state_folder
-from trainjourney.inference.bundle import Bundle, Look
-from trainjourney.inference.manifest import MANIFEST
-from trainjourney.journey.bank import own_looks
-from trainjourney.settings import Config
+from trainjourney.inference.bundle import Look
+from trainjourney.journey.journal_head import Head, described, now_text
 from trainjourney.types import Change, Frame
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
 LIFE_S = 10.0  # between two signs of life
 RETRY_S = 2.0  # before a disk that refused is tried again
 MOST_PENDING = 20_000  # lines kept for a disk that refuses
 _NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d(_\d+)?(\.then)?\.jsonl")
 
-Head = dict[str, Any]
 How = Literal["state", "picture", "start"]
 
 
@@ -85,61 +75,6 @@ def new_journal(folder: str, keep_bytes: float = math.inf) -> Path:
 def _is_over(path: Path) -> bool:
     """Whether it is a journal by its name, and no show is writing it."""
     return bool(_NAME.fullmatch(path.name)) and time.time() - path.stat().st_mtime > 3 * LIFE_S
-
-
-def head_of(
-    config: Config,
-    bundle: Bundle,
-    backend: str,
-    precision: str,
-    start: Frame,
-    name: str = "",
-    looks: Mapping[int, Look] | None = None,
-) -> Head:
-    """The first line of a show's journal.
-
-    `backend` and `precision` are the engine's own words; `start` is the frame it starts in and
-    `name` its name. A start that is the picture of a look of the bundle is known by the look alone.
-    `looks` is the bank that it sets out with; else the bundle's.
-    """
-    looks = looks or own_looks(bundle)
-    journey = config.journey
-    keys = ("look", "speed", "dream", "melt_s", "seed")
-    head: Head = {
-        "journal": FORMAT,
-        "version": __version__,
-        "time": _time(),
-        "bundle": {"name": str(config.engine.name), "sha256": bundle_hash(bundle)},
-        "engine": {"backend": backend, "precision": precision},
-        "fps": bundle.manifest.frame.fps,
-        "journey": {key: getattr(journey, key) for key in keys},
-        "looks": describe_looks(looks, bundle.looks),
-    }
-    if journey.start or any("embedding" in look for look in head["looks"].values()):
-        png = io.BytesIO()
-        Image.fromarray(start).save(png, "PNG")
-        picture = base64.b64encode(png.getvalue()).decode()
-        head["start"] = {"name": name, "picture": picture, "given": bool(journey.start)}
-    return head
-
-
-def bundle_hash(bundle: Bundle) -> str:
-    """The sha256 of bundle.toml, which holds that of every other file."""
-    return hashlib.sha256((bundle.folder / MANIFEST).read_bytes()).hexdigest()
-
-
-def describe_looks(looks: Mapping[int, Look], known: Iterable[Look]) -> dict[str, Any]:
-    """The looks by slot: name and hash; embedding and picture of those that are not `known`."""
-    names = {(look.name, look.embedding.tobytes()) for look in known}
-    told = {}
-    for slot, look in looks.items():
-        data = np.ascontiguousarray(look.embedding, "<f4").tobytes()
-        one = {"name": look.name, "sha256": hashlib.sha256(data).hexdigest()}
-        if (look.name, look.embedding.tobytes()) not in names:
-            one["embedding"] = base64.b64encode(data).decode()
-            one["picture"] = str(look.picture)
-        told[str(slot)] = one
-    return told
 
 
 class Journal:
@@ -197,7 +132,7 @@ class Journal:
             self.close()
         self.number += 1
         if self.number and self.number % round(self._fps * LIFE_S) == 0:
-            self._say({"frame": self._first + self.number, "time": _time()})
+            self._say({"frame": self._first + self.number, "time": now_text()})
         return ()
 
     def show(self, frame: Frame) -> None:
@@ -219,7 +154,7 @@ class Journal:
 
     def lay(self, looks: Mapping[int, Look]) -> None:
         """Another bank is laid for the frame that is being made."""
-        told = describe_looks(looks, self._known)
+        told = described(looks, self._known)
         self._say({"frame": self._first + max(self.number, 0), "looks": told})
 
     def arrive(self) -> None:
@@ -298,7 +233,3 @@ def _frames_in(path: Path) -> int:
         except (ValueError, KeyError, TypeError):
             continue
     return 0
-
-
-def _time() -> str:
-    return datetime.now().astimezone().isoformat(timespec="seconds")

@@ -17,7 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from trainjourney.errors import OutputError
 from trainjourney.inference.bundle import Look
-from trainjourney.journey.journal import FORMAT, How
+from trainjourney.journey.journal import How
+from trainjourney.journey.journal_head import FORMAT
 from trainjourney.types import Change, Frame
 
 MOST_LINE_BYTES = 64 << 20  # a bank of 64 looks with large embeddings

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 from trainjourney.errors import BundleError, OutputError
 from trainjourney.inference import Bundle, find_bundle, load_bundle
 from trainjourney.journey.bank import own_looks
-from trainjourney.journey.journal import Journal, Resumed, bundle_hash, head_of, new_journal
+from trainjourney.journey.journal import Journal, Resumed, new_journal
+from trainjourney.journey.journal_head import bundle_hash, head_of
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.replay import Replay, open_journal
 from trainjourney.journey.world import DreamWorld
