@@ -17,6 +17,7 @@ from trainjourney.types import Controls, Frame, State
 
 log = logging.getLogger(__name__)
 
+FADE_S = 1.0  # from what was last seen into a new country
 BREATH_S = 1.0  # in which it comes up
 THICK = 0.95  # at its thickest, of what is seen
 BLURRED = (8, 16)  # px across and down that are left of a picture behind breath
@@ -46,6 +47,29 @@ class Leaving:
                 log.warning("the country that is left stands still: %s", err)
                 self._state = None
         return blend(self._seen, misted(self._seen), THICK * self._breath)
+
+
+class Fade:
+    """From what was last shown into what comes, once that was left."""
+
+    def __init__(self, fps: float, shown: Frame | None) -> None:
+        self._frames = FADE_S * fps
+        self._shown = shown  # the last one
+        self._left: Frame | None = None  # what is left, until it is gone
+        self._count = 0  # of frames since
+
+    def leave(self) -> None:
+        """What was shown last fades into what comes from now on."""
+        self._left, self._count = self._shown, 0
+
+    def over(self, frame: Frame) -> Frame:
+        """The next frame, as it is shown."""
+        self._count += 1
+        if self._count >= self._frames:
+            self._left = None
+        share = self._count / self._frames
+        self._shown = frame if self._left is None else blend(self._left, frame, share)
+        return self._shown
 
 
 def misted(frame: Frame) -> Frame:

@@ -21,14 +21,13 @@ from trainjourney.errors import BackendError, PictureError
 from trainjourney.inference import Engine, GaveWay, Manifest, Overtaken, never
 from trainjourney.inference.noise import NoiseAhead
 from trainjourney.journey.guard import Guard
-from trainjourney.journey.leaving import Leaving
-from trainjourney.journey.picture import blend, load_picture
+from trainjourney.journey.leaving import Fade, Leaving
+from trainjourney.journey.picture import load_picture
 from trainjourney.types import Controls, Embedding, Frame, State
 
 log = logging.getLogger(__name__)
 
 PATIENCE = 90  # steps thrown away in a row before the world gives up
-FADE_S = 1.0  # from what was last seen into a new country
 AT_ONCE = 2  # steps of a departure in one frame, beside which the old country is decoded
 _UNSEEN = 2**40  # numbers of the noise that a departure takes, out of every journey's reach
 
@@ -47,9 +46,7 @@ class DreamWorld:
         self._beside = ThreadPoolExecutor(1) if engine.side_by_side else None
         self._noise = NoiseAhead(manifest.noise.shape)
         self.guard = Guard(manifest.band, manifest.frame.fps)
-        self._shown: Frame | None = None  # the last one, with what fades into it
-        self._left: Frame | None = None  # the last picture before that of now, while it fades
-        self._fades = 0  # frames since it was left
+        self._fade = Fade(manifest.frame.fps, None)
         self._leaving: Leaving | None = None  # what is seen until it is there
         self.unseen = 0  # steps of a departure until its country can be seen
 
@@ -74,8 +71,8 @@ class DreamWorld:
                 f"the picture gives a state that is not finite ({bad}); "
                 "give --start another, or try --set engine.precision=f32"
             )
-        self._state, self._frame, self._shown = state, frame, frame
-        self._left = self._leaving = None
+        self._state, self._frame, self._leaving = state, frame, None
+        self._fade = Fade(self.manifest.frame.fps, frame)
         self.number = self.thrown = self._in_a_row = self.unseen = 0
         self.guard.reset()
 
@@ -87,8 +84,7 @@ class DreamWorld:
         What cannot be read or encoded is logged, and the journey goes on.
         """
         height, width, _ = self.manifest.frame_shape
-        shown, left, thrown = self._shown, self._left, self.thrown
-        alone = self.manifest.departure
+        fade, thrown, alone = self._fade, self.thrown, self.manifest.departure
         try:
             leaving = self._rolling_on() if alone else None
             self.reset(load_picture(picture, width, height) if picture and not alone else None)
@@ -96,9 +92,9 @@ class DreamWorld:
             log.warning("no new departure: %s", err)
             return
         self.seed, self.thrown, self.unseen = seed, thrown, alone
-        self._leaving, self._left = leaving, left
+        self._leaving, self._fade = leaving, fade
         if not alone:
-            self._leave(shown)
+            fade.leave()
 
     def set_out(self, embedding: Embedding) -> None:
         """Before the first frame, dream what the window is to show from the look alone.
@@ -112,7 +108,8 @@ class DreamWorld:
             self.unseen = alone
             while self.unseen:
                 self._dream(embedding)
-            self._leave(picture)
+            self._fade = Fade(self.manifest.frame.fps, picture)
+            self._fade.leave()
 
     def resume(self, state: State, frame: Frame, seed: int, number: int, unseen: int = 0) -> None:
         """Go on from a state that was kept, with the noise of frame `number`. Raises BackendError.
@@ -125,8 +122,9 @@ class DreamWorld:
         if bad := _not_finite(state):
             raise BackendError(f"the kept state is not finite ({bad}); start anew")
         self._let_go()
-        self._state, self._frame, self._shown, self._left = state, frame, frame, None
+        self._state, self._frame = state, frame
         fps = self.manifest.frame.fps
+        self._fade = Fade(fps, frame)
         self._leaving = Leaving(self.engine, fps, frame, None) if unseen else None
         self.seed, self.number, self._in_a_row, self.unseen = seed, number, 0, unseen
 
@@ -165,7 +163,7 @@ class DreamWorld:
             self._throw_away(err)
         else:
             self.guard.watch(self._frame)
-        return self._faded(self._frame)
+        return self._fade.over(self._frame)
 
     def get_ready(self) -> None:
         """Have what the next frame is to show predicted, if that is still to be done.
@@ -224,14 +222,14 @@ class DreamWorld:
         assert self._leaving is not None
         if self._beside:
             dreamt = self._beside.submit(self._dream, controls.embedding).result
-            shown = self._faded(self._leaving.next(controls))
+            shown = self._fade.over(self._leaving.next(controls))
             dreamt()
         else:
-            shown = self._faded(self._leaving.next(controls))
+            shown = self._fade.over(self._leaving.next(controls))
             self._dream(controls.embedding)
         if not self.unseen:
             self._leaving = None
-            self._leave(shown)
+            self._fade.leave()
         return shown
 
     def _dream(self, embedding: Embedding) -> None:
@@ -245,19 +243,6 @@ class DreamWorld:
         except BackendError as err:
             self.unseen -= 1
             self._throw_away(err)
-
-    def _leave(self, shown: Frame | None) -> None:
-        """Let what was shown fade into what comes."""
-        self._left, self._fades = shown, 0
-
-    def _faded(self, frame: Frame) -> Frame:
-        """That frame as it is shown."""
-        self._fades += 1
-        share = self._fades / (FADE_S * self.manifest.frame.fps)
-        if share >= 1.0:
-            self._left = None
-        self._shown = frame if self._left is None else blend(self._left, frame, share)
-        return self._shown
 
     def _throw_away(self, err: BackendError) -> None:
         self.thrown += 1

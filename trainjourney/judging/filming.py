@@ -11,8 +11,9 @@ from PIL import Image
 
 from trainjourney.errors import OutputError
 from trainjourney.inference import Bundle, Engine
+from trainjourney.journey.leaving import FADE_S
 from trainjourney.journey.picture import load_picture
-from trainjourney.journey.world import FADE_S, DreamWorld
+from trainjourney.journey.world import DreamWorld
 from trainjourney.settings import JourneyConfig
 from trainjourney.types import Controls, Frame, State
 
