@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,25 @@ def test_a_film_has_every_frame_and_its_name_once_it_is_done(tmp_path: Path) -> 
     assert room.recording.dropped == 0 and not list(folder.glob("*.part"))
     with Image.open(next(folder.glob("*.png"))) as still:
         assert still.size == (128, 64)
+
+
+def test_what_a_killed_show_was_recording_gets_its_name(tmp_path: Path) -> None:
+    """Once nobody writes to it; another show's film, an empty one and the user's own stay apart."""
+    for name, size, age_s in (
+        ("train-20200101-000000.mp4.part", 9, 90.0), ("train-20200102-000000.mp4.part", 0, 90.0),
+        ("train-20200103-000000.mp4.part", 9, 5.0), ("train-20200104-000000.mp4.part", 8, 90.0),
+        ("train-20200104-000000.mp4", 9, 90.0), ("mine.mp4.part", 9, 90.0),
+    ):  # fmt: skip
+        (tmp_path / name).write_bytes(b"x" * size)
+        os.utime(tmp_path / name, (time.time() - age_s,) * 2)
+    room = Room(tmp_path)
+    wait_for(lambda: (tmp_path / "train-20200101-000000.mp4").exists())
+    room.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "mine.mp4.part", "train-20200101-000000.mp4", "train-20200103-000000.mp4.part",
+        "train-20200104-000000.mp4", "train-20200104-000000.mp4.part",
+    ]  # fmt: skip
+    assert (tmp_path / "train-20200104-000000.mp4").stat().st_size == 9
 
 
 def test_films_follow_each_other_and_the_oldest_make_room(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Recording from the packets that viewers get, with no second encode.
 
 Fragmented MP4, a fragment at every key frame, each whole once it is on disk: what was recorded
-plays however the show ends. A file is called .part until it is done, is followed by the next at a
-key frame, and the oldest go where all together are too large.
+plays however the show ends. A file is called .part until it is done, or until a later show finds
+it, is followed by the next at a key frame, and the oldest go where all together are too large.
 """
 
 import io
@@ -30,6 +30,7 @@ from trainjourney.types import Change, Frames
 
 log = logging.getLogger(__name__)
 
+LEFT_S = 60.0  # since a .part was written to: nobody does any more
 QUEUED = 150  # packets, some seconds: a disk may sleep
 _OPTIONS = {"movflags": "+frag_keyframe+empty_moov+default_base_moof", "flush_packets": "1"}
 _ELSEWHERE = "give --set recording.folder=FOLDER another place"
@@ -145,6 +146,7 @@ class Recording:
             self.dropped += 1
 
     def _run(self) -> None:
+        name_left(self._folder)
         while True:
             try:
                 order = self._orders.get(timeout=0.0 if self._unlisten else 0.25)
@@ -209,6 +211,7 @@ class Recording:
         if reel is not None:
             reel.close()
             self.files += 1
+            name_left(self._folder)
             films = self._folder.glob("train-*.mp4")
             make_room(films, self._config.keep_gb * _GB, stay=1)
 
@@ -248,3 +251,22 @@ class Recording:
         while any((self._folder / f"{name}{end}").exists() for end in (suffix, f"{suffix}.part")):
             name, number = f"{stem}-{number}", number + 1
         return name
+
+
+def name_left(folder: Path) -> None:
+    """Give the films that a show was recording when it was killed the names that they were to have.
+
+    Those of two shows in one folder are told apart by their age: a film that is being made grows.
+    """
+    for part in folder.glob("train-*.mp4.part"):
+        with suppress(OSError):
+            found = part.stat()
+            if time.time() - found.st_mtime < LEFT_S:
+                continue
+            if not found.st_size:
+                part.unlink()
+            elif not part.with_suffix("").exists():
+                log.info(
+                    "%s was left by a show that ended in its midst",
+                    part.rename(part.with_suffix("")),
+                )
