@@ -13,7 +13,7 @@ from trainjourney.model.embedder import Embedder
 from trainjourney.model.encoder import Encoder
 from trainjourney.model.graphs import DecoderGraph, EncoderGraph, PictureGraph
 from trainjourney.model.network import Network
-from trainjourney.model.planes import HEIGHT, VIEW_W, WIDTH
+from trainjourney.model.planes import HEIGHT, PLANES, VIEW_W, WIDTH, Plane
 from trainjourney.model.predictor import PredictorGraph
 from trainjourney.model.ring import CELL, NOISE, RING, STATE, P
 
@@ -31,15 +31,15 @@ class Graphs:
     plain: Decoder
 
 
-def small_graphs() -> Graphs:
+def small_graphs(planes: tuple[Plane, ...] = PLANES) -> Graphs:
     """All four, the same each time."""
     torch.manual_seed(1)
-    codec, decoder, embedder = Codec(16), Decoder(8, 8, 1), Embedder(8)
+    codec, decoder, embedder = Codec(16), Decoder(8, 8, 1, planes), Embedder(8)
     for p in range(P):
         codec.fit(p, random_masks(2, 64, seed=p))
     texture = torch.rand(3, HEIGHT, WIDTH, generator=rng(3))
-    decoder.grain.copy_(grain_cells(texture))
-    encoder, network = Encoder(16), Network(8, 1)
+    decoder.grain.copy_(grain_cells(texture, planes))
+    encoder, network = Encoder(16, planes), Network(8, 1)
     for module in (codec, decoder, embedder, encoder, network):
         module.eval().requires_grad_(False)
     return Graphs(

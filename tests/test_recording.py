@@ -1,9 +1,9 @@
 """Recording from the viewers' packets: every frame, whole files, room kept, play after a kill."""
 
+import os
 import signal
 import subprocess
 import sys
-import os
 import time
 from pathlib import Path
 from typing import Any

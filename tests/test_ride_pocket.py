@@ -7,17 +7,29 @@ import numpy as np
 import pytest
 import torch
 from filmed import Picture, sliding, write_film
+from small_graphs import small_graphs, small_start
 from small_tensors import rng
 from torch.nn import functional as F
 
 from trainjourney.errors import RideError, TrainingError
 from trainjourney.inference import load_bundle, open_engine
-from trainjourney.model.decoder import Decoder
-from trainjourney.model.planes import HEIGHT, MATERIALS, PLANES, ROWS, VIEW_W, WIDTH
+from trainjourney.model.decoder import Composite, Decoder
+from trainjourney.model.graphs import DECODED
+from trainjourney.model.planes import (
+    HEIGHT,
+    MATERIALS,
+    PLANES,
+    ROWS,
+    SINGLE,
+    VIEW_H,
+    VIEW_W,
+    WIDTH,
+)
+from trainjourney.model.ring import CELL
 from trainjourney.rides.dataset import Ride, open_ride
 from trainjourney.rides.importer import import_rides
 from trainjourney.scenery.worlds import WORLDS
-from trainjourney.training.dataset import CELLS, open_shards
+from trainjourney.training.dataset import CELLS, open_shards, render_shard
 from trainjourney.training.export import build_graphs, export_bundle, load_networks
 from trainjourney.training.options import read_options
 from trainjourney.training.ride_country import (
@@ -25,6 +37,7 @@ from trainjourney.training.ride_country import (
     WHOLE,
     bands_of,
     fit_palette,
+    is_single,
     land_masks,
     lay_out,
     make_country,
@@ -33,6 +46,7 @@ from trainjourney.training.ride_country import (
     sky_masks,
 )
 from trainjourney.training.ride_pocket import train_on_ride
+from trainjourney.training.single import to_single
 
 
 def layered(frames: int) -> list[Picture]:
@@ -66,19 +80,61 @@ def test_parallax_is_what_was_measured(ride: Ride) -> None:
     assert parallax.sum() <= 4.2 + 1e-6
 
 
-def test_where_all_rows_go_by_alike_they_are_cut_once(tmp_path: Path) -> None:
-    flat = open_ride(bring_in(tmp_path, sliding(5, 40, 6.0, (WIDTH, HEIGHT))))
-    assert bands_of(flat) == WHOLE
-    rows = [row for top, end in WHOLE for row in range(top, end)]
-    assert rows == list(range(HEIGHT // 2))
-    for (top, end), plane in zip(WHOLE, PLANES, strict=True):
-        assert top == end or (plane.top <= top and end <= plane.top + ROWS)
-    full = [p for p, (top, end) in enumerate(WHOLE) if end > top]
-    assert len(set(parallax_of(flat)[full])) == 1
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory: pytest.TempPathFactory) -> Ride:
+    film = sliding(5, 40, 6.0, (WIDTH, HEIGHT))
+    return open_ride(bring_in(tmp_path_factory.mktemp("flat"), film))
+
+
+def test_where_all_rows_go_by_alike_they_are_one_sheet(flat: Ride, ride: Ride) -> None:
+    assert is_single(flat) and not is_single(ride)
+    assert bands_of(flat) == WHOLE and WHOLE[-1] == (0, VIEW_H)
+    assert SINGLE[-1].top == 0 and SINGLE[-1].tall == VIEW_H and len(SINGLE[-1].heights) == ROWS
     often = often_of(flat) / often_of(flat).sum()  # what is seen is what is learnt
-    assert often[1] > 0.4 and often[7] > 0.4 and (often > 0.0).all()
+    assert often[-1] > 0.8 and (often > 0.0).all()
     sheet = lay_out(flat, np.flatnonzero(flat.stretch == 0))
-    assert (sheet.at[:, full] == sheet.at[:, full[:1]]).all() and sheet.at[-1, 0] > 100.0
+    assert sheet.pictures[-1].shape[0] == VIEW_H and sheet.at[-1, -1] > 100.0
+
+
+def test_one_sheet_holds_the_whole_picture(flat: Ride, tmp_path: Path) -> None:
+    make_country(flat, Decoder(8, 8, 1, SINGLE), tmp_path)
+    place = next(tmp_path.glob("real*"))
+    strips, paint = np.load(place / "strips.npy")[0], np.load(place / "paint.npy")
+    assert not strips[:-1].any() and (np.abs(strips[-1].astype(int).sum(0) - 255) <= 4).all()
+    frame, start = np.load(place / "frames.npy")[0, 0], int(np.load(place / "starts.npy")[0, 0, -1])
+    seen = frame.reshape(ROWS, 4, VIEW_W, 2, 3).mean((1, 3)) / 255.0  # as the sheet keeps it
+    masks = strips[-1, :, :, start : start + VIEW_W] / 255.0
+    painted = np.einsum("mrc,mk->rck", masks, paint[-1])
+    plain = np.abs(seen - seen.mean((0, 1))).mean()
+    assert np.abs(painted - seen).mean() < 0.6 * plain
+
+
+def test_a_pocket_of_one_sheet_begins_in_a_picture_and_rolls() -> None:
+    graphs = small_graphs(SINGLE)
+    start = small_start(graphs)
+    start |= {"embedding": start["origin"], "speed": torch.tensor(0.0)}
+    seen = []
+    for cells in (0, 40):
+        at = start | {"position": torch.full_like(start["position"], cells * CELL)}
+        seen.append(graphs.decoder(*(at[name] for name in DECODED)).float())
+    before, rolled = seen
+    assert before.shape == (HEIGHT, WIDTH, 3)
+    apart = float((before - rolled).abs().mean())
+    moved = float((before[:, 80:400] - rolled[:, :320]).abs().mean())
+    assert moved < 0.3 * apart, (moved, apart)
+
+
+def test_rendered_country_is_seen_alike_in_the_planes_of_one_sheet(tmp_path: Path) -> None:
+    render_shard(tmp_path / "scenery", "ride", 0, 1)
+    to_single(tmp_path / "scenery" / "ride0000", tmp_path / "ride0000")
+    views = []
+    for planes, folder in ((PLANES, tmp_path / "scenery"), (SINGLE, tmp_path)):
+        strips = torch.from_numpy(np.load(folder / "ride0000" / "strips.npy"))[..., :VIEW_W] / 255.0
+        codes = torch.rand(len(PLANES), MATERIALS, 3, generator=rng(5))[None]
+        views.append(Composite(planes)(strips, codes)[0])
+    assert float((views[0] - views[1]).abs().mean()) < 0.01
+    assert float((views[0] - views[1])[:, :, :60].abs().max()) < 1e-5, "above the nearest plane"
+    to_single(tmp_path / "scenery" / "ride0000", tmp_path / "ride0000")  # as it is there
 
 
 def test_country_laid_out_is_the_country_that_went_by(ride: Ride) -> None:

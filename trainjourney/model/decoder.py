@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .embedder import SIZE
 from .layers import conv
-from .planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, spread_rows
+from .planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, Plane, spread_rows
 
 CODE = 8  # channels a material is painted with; the first three are its colour
 RGB = 3  # channels of colour
@@ -33,9 +33,10 @@ def _sky_rows() -> Tensor:
 class Composite(nn.Module):
     """Lay the planes over one another, back to front, each channel by channel."""
 
-    def __init__(self) -> None:
+    def __init__(self, planes: tuple[Plane, ...] = PLANES) -> None:
         super().__init__()
-        for p, plane in enumerate(PLANES):
+        self.planes = planes
+        for p, plane in enumerate(planes):
             if plane.tall > ROWS:
                 rows, parts = zip(*spread_rows(plane), strict=True)
                 self.register_buffer(f"rows{p}", torch.tensor(rows), persistent=False)
@@ -52,7 +53,7 @@ class Composite(nn.Module):
         """
         codes = torch.cat([codes, torch.ones_like(codes[..., :1])], 3)
         seen, bare = torch.zeros(()), torch.ones(())
-        for p, plane in enumerate(PLANES):
+        for p, plane in enumerate(self.planes):
             paint = codes[:, p].transpose(1, 2) @ masks[:, p].flatten(2)
             paint = paint.view(*paint.shape[:2], ROWS, VIEW_W)
             cover = paint[:, -1:]
@@ -80,14 +81,16 @@ class Decoder(nn.Module):
     pictures' memory is a quarter, and on a processor memory costs more than arithmetic.
     """
 
-    def __init__(self, width: int = 16, wide: int = 48, deep: int = 2) -> None:
+    def __init__(
+        self, width: int = 16, wide: int = 48, deep: int = 2, planes: tuple[Plane, ...] = PLANES
+    ) -> None:
         super().__init__()
         self.palette = nn.Sequential(
             nn.Linear(SIZE, 256), nn.SiLU(), nn.Linear(256, 256), nn.SiLU(),
             nn.Linear(256, len(PLANES) * MATERIALS * CODE + KNOTS * CODE),
         )  # fmt: skip
         self.mood = nn.Sequential(nn.Linear(SIZE, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
-        self.composite = Composite()
+        self.composite = Composite(planes)
         self.start = conv(CODE + RGB + FACTS + GRAIN + 3, width)
         self.down = nn.Conv2d(width, wide, 2, 2)
         self.deep = nn.ModuleList(conv(wide, wide) for _ in range(deep))
@@ -182,7 +185,7 @@ def _spread(x: Tensor, r: int) -> Tensor:
     return x
 
 
-def grain_cells(texture: Tensor) -> Tensor:
+def grain_cells(texture: Tensor, planes: tuple[Plane, ...] = PLANES) -> Tensor:
     """The travelling texture [3, 256, 512] in each plane's rows, by columns as the ring keeps the
     country: [planes * 2 * VIEW_W, GRAIN * ROWS].
 
@@ -191,7 +194,7 @@ def grain_cells(texture: Tensor) -> Tensor:
     four phases of the dots inside a cell.
     """
     out = []
-    for p, plane in enumerate(PLANES):
+    for p, plane in enumerate(planes):
         steps = []
         for pixel in range(2):
             # each plane starts elsewhere in the texture, so that planes do not share a pattern

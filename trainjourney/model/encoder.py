@@ -15,8 +15,9 @@ TALL, GRID_H = ROWS // DOWN, VIEW_H // DOWN
 class Encoder(nn.Module):
     """Picture [B, 3, 128, 256] in 0..1 and its embedding -> latents [B, planes, LATENT, 16, 64]."""
 
-    def __init__(self, width: int = 96) -> None:
+    def __init__(self, width: int = 96, planes: tuple[Plane, ...] = PLANES) -> None:
         super().__init__()
+        self.sheets = planes
         w, d = width, 128
         self.mood = nn.Sequential(nn.Linear(SIZE, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
         self.film_fine, self.film_grid = nn.Linear(128, 2 * w), nn.Linear(128, 2 * w)
@@ -34,9 +35,9 @@ class Encoder(nn.Module):
         y = torch.linspace(0.0, 1.0, GRID_H)
         waves = torch.stack([y, (6.0 * y).sin(), (12.0 * y).sin(), (24.0 * y).sin()])
         self.register_buffer("rows", waves[None, :, :, None])
-        self.tall_rows: Tensor
-        tall = next(plane for plane in PLANES if plane.tall == VIEW_H)
-        self.register_buffer("tall_rows", _grid_rows(tall), persistent=False)
+        for p, plane in enumerate(planes):
+            if plane.tall > ROWS:
+                self.register_buffer(f"tall_rows{p}", _grid_rows(plane), persistent=False)
 
     def forward(self, picture: Tensor, embedding: Tensor) -> Tensor:
         """Guess every plane; the picture's own embedding [B, SIZE] tells what its colours mean."""
@@ -51,9 +52,9 @@ class Encoder(nn.Module):
         up = F.pixel_shuffle(self.up(x), 2)
         grid = F.silu(_film(self.join(torch.cat([fine, up], 1)), self.film_grid(k)))
         outs = []
-        for plane, head in zip(PLANES, self.planes, strict=True):
+        for p, (plane, head) in enumerate(zip(self.sheets, self.planes, strict=True)):
             if plane.tall > ROWS:
-                part = self.tall_rows @ grid
+                part = self.get_buffer(f"tall_rows{p}") @ grid
             else:  # the band of rows the plane lies in, to the nearest latent row
                 top = min(GRID_H - TALL, round(plane.top / DOWN))
                 part = grid[:, :, top : top + TALL]

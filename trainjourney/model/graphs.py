@@ -97,7 +97,7 @@ class EncoderGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.codec, self.decoder, self.embedder = encoder, codec, decoder, embedder
-        self.composite = Composite()
+        self.composite = Composite(decoder.composite.planes)
         self.plane_numbers: Tensor
         self.parallax: Tensor
         self.register_buffer("plane_numbers", torch.arange(P))
@@ -157,7 +157,7 @@ class EncoderGraph(nn.Module):
         codes = torch.eye(P)[None, :, None].expand(1, P, MATERIALS, P)
         shares, _ = self.composite(sheets, codes)
         out = []
-        for p, plane in enumerate(PLANES):
+        for p, plane in enumerate(self.composite.planes):
             share = shares[0, p] if p else 1.0 - shares[0, 1:].sum(0)
             weighted = missing * (share * 1.5).clamp(max=1.0)
             rows = weighted[:, plane.top : plane.top + plane.tall]

@@ -4,7 +4,7 @@ A sheet (plane) is stored as `MATERIALS` soft masks on `ROWS` x ring columns, at
 resolution. What a material looks like is decided by the embedding at decode time, never stored.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 WIDTH, HEIGHT = 512, 256  # the frame, px
@@ -56,6 +56,14 @@ PLANES = (
     Plane("track", 1.0, 0, _TRACK, 109, LAND),
     Plane("foreground", 1.7, 64, _EVEN, 119, LAND),
 )
+# Where all that is seen goes by alike it is one sheet, the nearest, so that nothing in it is cut in
+# two: planes are dreamt one by one, and would not meet.
+SINGLE = (*PLANES[:-1], replace(PLANES[-1], top=0, bands=((ROWS, VIEW_H // ROWS),)))
+
+
+def planes_of(single: bool) -> tuple[Plane, ...]:
+    """The planes of a bundle, or of one that knows a single sheet."""
+    return SINGLE if single else PLANES
 
 
 def spread_rows(plane: Plane) -> list[tuple[int, float]]:

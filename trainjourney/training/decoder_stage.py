@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from ..model.decoder import Decoder, grain_cells, pixels, weave
 from ..model.embedder import Embedder
-from ..model.planes import PLANES, ROWS, VIEW_W
+from ..model.planes import PLANES, ROWS, VIEW_W, Plane
 from ..scenery.view import textures
 from .dataset import Shards
 from .look_stage import vary
@@ -37,9 +37,10 @@ class DecoderStage:
         paint: tuple[int, int, int] = (16, 48, 2),
         batch: int = 3,
         device: Device = "cpu",
+        planes: tuple[Plane, ...] = PLANES,
     ) -> None:
-        self.decoder, self.device = Decoder(*paint), torch.device(device)
-        grain = grain_cells(torch.from_numpy(textures()))
+        self.decoder, self.device = Decoder(*paint, planes=planes), torch.device(device)
+        grain = grain_cells(torch.from_numpy(textures()), planes)
         self.decoder.grain.copy_(grain)
         self.grain = grain.to(self.device)
         self.embedder = embedder.eval().requires_grad_(False)

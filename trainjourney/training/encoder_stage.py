@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from ..model.codec import Codec
 from ..model.embedder import Embedder
 from ..model.encoder import Encoder
-from ..model.planes import DOWN, MATERIALS, PLANES, VIEW_W, pool_rows
+from ..model.planes import DOWN, MATERIALS, PLANES, VIEW_W, Plane, pool_rows
 from .codec_stage import draw_masks
 from .dataset import Shards
 from .stage import Device
@@ -24,9 +24,10 @@ class EncoderStage:
 
     def __init__(
         self, shards: Shards, codec: Codec, embedder: Embedder, batch: int = 8,
-        device: Device = "cpu",
+        device: Device = "cpu", planes: tuple[Plane, ...] = PLANES,
     ) -> None:  # fmt: skip
-        self.encoder, self.device = Encoder(), torch.device(device)
+        self.encoder, self.device = Encoder(planes=planes), torch.device(device)
+        self.planes = planes
         self.embedder = embedder.to(self.device).eval().requires_grad_(False)
         self.codec = codec.to(self.device).eval().requires_grad_(False)
         self.shards, self.batch = shards, batch
@@ -71,7 +72,7 @@ class EncoderStage:
         """
         pictures, target = self.batch_of(rng, self.batch)
         b, n = target.shape[:2]
-        weight = visibility(target) * 0.8 + 0.2
+        weight = visibility(target, self.planes) * 0.8 + 0.2
         latent = self.encoder(pictures, self.embed(pictures))
         every = torch.arange(n, device=self.device).repeat(b)
         with torch.autocast(self.device.type, enabled=False):
@@ -107,14 +108,14 @@ class EncoderStage:
         Image.fromarray(np.concatenate(columns, 1)).save(path)
 
 
-def visibility(masks: Tensor) -> Tensor:
+def visibility(masks: Tensor, planes: tuple[Plane, ...] = PLANES) -> Tensor:
     """How much of every plane's every cell is seen past nearer planes, [B, planes, 64, VIEW_W]."""
     b, n, _, rows, width = masks.shape
     assert masks.shape[2] == MATERIALS
     clear = torch.ones(b, 2 * rows, width, device=masks.device)
     seen = []
     for p in reversed(range(n)):
-        plane = PLANES[p]
+        plane = planes[p]
         cover = masks[:, p].sum(1)
         pool = torch.tensor(pool_rows(plane)).to(masks.device)
         tall = cover.repeat_interleave(torch.tensor(plane.heights).to(masks.device), 1)

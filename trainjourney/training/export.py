@@ -31,7 +31,7 @@ from ..scenery.worlds import WORLDS
 from .checkpoint import load_weights, save_weights, writing
 from .dataset import open_shards
 from .options import read_options
-from .pocket import fresh_networks, network_weights
+from .pocket import fresh_networks, network_weights, run_planes
 from .presets import find_preset
 from .share import WEIGHTS, share_weights
 
@@ -42,7 +42,8 @@ OPSET = 18
 
 def load_networks(run: Path) -> dict[str, nn.Module]:
     """The averaged networks of a run. Raises TrainingError."""
-    networks = fresh_networks(find_preset(read_options(run, ["preset"])["preset"]))
+    preset = find_preset(read_options(run, ["preset"])["preset"])
+    networks = fresh_networks(preset, run_planes(run))
     for name, network in networks.items():
         load_weights(network_weights(run, name), {name: network})
         network.eval().requires_grad_(False)
@@ -58,7 +59,8 @@ def build_graphs(
     assert isinstance(embedder, Embedder) and isinstance(codec, Codec)
     assert isinstance(decoder, Decoder) and isinstance(network, Network)
     assert isinstance(encoder, Encoder)
-    decoder.grain.copy_(grain_cells(torch.from_numpy(textures())))
+    grain = grain_cells(torch.from_numpy(textures()), decoder.composite.planes)
+    decoder.grain.copy_(grain)
     start = EncoderGraph(encoder, codec, decoder, embedder).eval()
     predictor, view = PredictorGraph(network, codec).eval(), DecoderGraph(decoder).eval()
     if parallax is not None:

@@ -18,6 +18,7 @@ from ..model.decoder import Decoder
 from ..model.embedder import Embedder
 from ..model.encoder import Encoder
 from ..model.network import Network
+from ..model.planes import PLANES, Plane, planes_of
 from ..side_by_side import Job, core_count, share
 from .checkpoint import load_fitting, load_weights, save_weights, writing
 from .codec_stage import CodecStage
@@ -139,7 +140,7 @@ def stage_weights(run: Path, name: str) -> Path:
 def set_out_from(bundle: Path, run: Path) -> None:
     """Give every stage that has not begun the weights of a bundle. Raises TrainingError."""
     preset = str(read_options(run, ["preset"])["preset"])
-    networks = fresh_networks(find_preset(preset))
+    networks = fresh_networks(find_preset(preset), run_planes(run))
     weights = bundle / "weights.safetensors"
     if load_bundle(bundle).manifest.training.get("preset", preset) == preset:
         load_weights(weights, networks)
@@ -168,14 +169,19 @@ def _written(path: Path) -> float:
     return path.stat().st_mtime if path.exists() else 0.0
 
 
-def fresh_networks(preset: Preset) -> dict[str, nn.Module]:
+def run_planes(run: Path) -> tuple[Plane, ...]:
+    """The planes that a run knows. Raises TrainingError."""
+    return planes_of(bool(read_options(run).get("single")))
+
+
+def fresh_networks(preset: Preset, planes: tuple[Plane, ...] = PLANES) -> dict[str, nn.Module]:
     """Untrained networks of a preset by their names in weights.safetensors, in stage order."""
     return {
         "embedder": Embedder(),
         "codec": Codec(),
-        "decoder": Decoder(*preset.paint),
+        "decoder": Decoder(*preset.paint, planes=planes),
         "network": Network(preset.width, preset.blocks),
-        "encoder": Encoder(),
+        "encoder": Encoder(planes=planes),
     }
 
 
@@ -184,7 +190,7 @@ def build_stage(
 ) -> Stage:
     """A stage with what it needs of the earlier ones."""
     batch = {key: sizes[torch.device(device).type == "cuda"] for key, sizes in BATCH.items()}
-    pictures = small_pictures(shards, run / "pictures.npy")
+    pictures, planes = small_pictures(shards, run / "pictures.npy"), run_planes(run)
     if name == "look":
         return LookStage(shards, pictures, min(56, len(shards) - 1), device)
     if name == "codec":
@@ -193,12 +199,12 @@ def build_stage(
     load_weights(stage_weights(run, "look"), {"embedder": look.embedder})
     if name == "decoder":
         paint, count = options.paint, batch["decoder"]
-        return DecoderStage(shards, pictures, look.embedder, paint, count, device)
+        return DecoderStage(shards, pictures, look.embedder, paint, count, device, planes)
     codec = Codec()
     load_weights(stage_weights(run, "codec"), {"codec": codec})
     if name == "encoder":
-        return EncoderStage(shards, codec, look.embedder, batch["encoder"], device)
-    decoder = Decoder(*options.paint)
+        return EncoderStage(shards, codec, look.embedder, batch["encoder"], device, planes)
+    decoder = Decoder(*options.paint, planes=planes)
     load_weights(stage_weights(run, "decoder"), {"decoder": decoder})
     dream = DreamStage(
         shards,

@@ -2,7 +2,7 @@
 
 What a film honestly tells of depth is how fast each band of rows went by: a plane is a band of
 rows here, and its parallax is that band's measured speed. A thing that stands across two bands
-shears where their speeds differ; where all go by alike, there are but three. Colours become
+shears where their speeds differ; where all go by alike, all is one sheet. Colours become
 materials by k-means, a palette a place, begun from what the decoder would paint in the look of
 that place.
 """
@@ -22,16 +22,27 @@ from ..errors import RideError
 from ..model.decoder import CODE, KNOTS, Decoder
 from ..model.embedder import SIZE
 from ..model.network import TALL
-from ..model.planes import DOWN, HEIGHT, MATERIALS, PLANES, ROWS, SIGNS, VIEW_H, VIEW_W, WIDTH
+from ..model.planes import (
+    DOWN,
+    HEIGHT,
+    MATERIALS,
+    PLANES,
+    ROWS,
+    SIGNS,
+    VIEW_H,
+    VIEW_W,
+    WIDTH,
+    planes_of,
+    pool_rows,
+)
 from ..rides.dataset import Ride
 from ..scenery.style import NAMES
 from .dataset import CELLS, PICTURES
 
 # View rows of each plane's band: from, to. Nothing stands on the track.
 BANDS = ((0, 40), (40, 54), (54, 66), (66, 78), (78, 92), (92, 106), (0, 0), (106, 128))
-# The same where all rows go by alike: as few as can be, for planes are dreamt one by one, and what
-# is cut in two does not meet.
-WHOLE = ((0, 8), (8, 72), (0, 0), (0, 0), (0, 0), (0, 0), (0, 0), (72, 128))
+# The same where all rows go by alike, in the planes that are SINGLE.
+WHOLE = (*((0, 0),) * (len(PLANES) - 1), (0, VIEW_H))
 ALIKE = 1.3  # speed of the fastest rows over the slowest, up to which they go by alike
 MID = 0.55  # parallax of what goes by as fast as the mid-ground
 MOST = 4.2  # parallax of all planes together that the dreaming keeps up with
@@ -63,8 +74,13 @@ def profile_of(ride: Ride) -> NDArray[np.float64]:
 
 def bands_of(ride: Ride) -> tuple[tuple[int, int], ...]:
     """The view rows of each plane, from and to."""
+    return WHOLE if is_single(ride) else BANDS
+
+
+def is_single(ride: Ride) -> bool:
+    """Whether all rows go by alike, so that all is one sheet."""
     profile = profile_of(ride)
-    return WHOLE if profile.max() < ALIKE * profile.min() else BANDS
+    return bool(profile.max() < ALIKE * profile.min())
 
 
 def ratios_of(ride: Ride) -> NDArray[np.float64]:
@@ -138,7 +154,7 @@ def lay_out(ride: Ride, frames: NDArray[np.int64]) -> Sheet:
     rows = (np.arange(ways.shape[1]) + 0.5) * VIEW_H / ways.shape[1]
     at = np.zeros((len(frames), len(PLANES)))
     bands = bands_of(ride)
-    if bands == WHOLE:  # so that what is cut in two goes on meeting
+    if bands == WHOLE:
         ways = np.repeat(np.median(ways, axis=1, keepdims=True), ways.shape[1], axis=1)
     for p, (top, end) in enumerate(bands):
         if end > top:
@@ -181,8 +197,9 @@ def _write_place(ride: Ride, sheet: Sheet, first: int, decoder: Decoder, folder:
     look = torch.from_numpy(ride.embedding[sheet.frames[picked]].mean(0))
     paint = _palette(decoder, F.normalize(look, dim=0))
     strips = np.zeros((1, len(PLANES), MATERIALS, ROWS, CELLS), np.uint8)
-    sky = torch.zeros(KNOTS, 3)
-    for p, (top, end) in enumerate(bands_of(ride)):
+    sky, bands = torch.zeros(KNOTS, 3), bands_of(ride)
+    planes = planes_of(bands == WHOLE)
+    for p, (top, end) in enumerate(bands):
         if top == end:
             continue
         columns = np.arange(CELLS) + int(starts[p])
@@ -192,9 +209,12 @@ def _write_place(ride: Ride, sheet: Sheet, first: int, decoder: Decoder, folder:
         if p == 0:
             masks, paint[p], sky = sky_masks(picture)
         else:
+            if planes[p].tall > ROWS:
+                picture = torch.einsum("rt,tcd->rcd", torch.tensor(pool_rows(planes[p])), picture)
+                _, _, sky = sky_masks(picture)  # behind it all, where nothing is
             masks, paint[p] = land_masks(picture, paint[p])
-        row = top - PLANES[p].top
-        strips[0, p, :, row : row + end - top] = (masks * 255.0).round().byte().numpy()
+        row = top - planes[p].top
+        strips[0, p, :, row : row + masks.shape[1]] = (masks * 255.0).round().byte().numpy()
     signs = np.zeros((1, len(PLANES), SIGNS, TALL, CELLS // DOWN), np.int8)  # nobody named things
     frames = [_whole(ride, int(sheet.frames[k]), sheet.mirrored) for k in picked]
     folder.mkdir(parents=True)

@@ -10,18 +10,27 @@ from PIL import Image
 from ..errors import TrainingError
 from ..inference.bundle import load_bundle
 from ..model.decoder import Decoder
+from ..model.planes import planes_of
 from ..rides.dataset import Ride, open_ride
 from .checkpoint import load_weights, save_weights, writing
 from .codec_stage import CodecStage
-from .dataset import Shards, open_shards, render_shard
+from .dataset import Shards, open_shards, render_shard, shard_name
 from .device import find_device
 from .dream_stage import DreamStage
 from .options import check_minutes, remember_options
 from .pocket import build_stage, set_out_from, stage_weights
 from .presets import find_preset
 from .progress import Bar
-from .ride_country import check_country, fit_palette, make_country, often_of, parallax_of
+from .ride_country import (
+    check_country,
+    fit_palette,
+    is_single,
+    make_country,
+    often_of,
+    parallax_of,
+)
 from .runner import run_stage
+from .single import to_single
 
 # Of the training time. What embeds pictures stays as it is in the bundle.
 SHARE = {"codec": 0.12, "decoder": 0.25, "dream": 0.45, "encoder": 0.18}
@@ -54,10 +63,11 @@ def train_on_ride(
     options = find_preset(preset)
     parallax = [round(float(value), 5) for value in parallax_of(ride)]
     check_country(ride)
-    decoder = Decoder(*options.paint)
+    single = is_single(ride)
+    decoder = Decoder(*options.paint, planes=planes_of(single))
     load_weights(bundle / "weights.safetensors", {"decoder": decoder})
     told = {"preset": preset, "ride": folder.resolve().name, "parallax": parallax}
-    remember_options(run, told)
+    remember_options(run, told | ({"single": True} if single else {}))
     bar = Bar()
     bar.start("country")
     data = run / "data"
@@ -66,7 +76,9 @@ def train_on_ride(
         bar.note(f"{count} places of the ride; parallax {parallax}")
         data.mkdir(exist_ok=True)
         for kind, styles in SCENERY:
-            render_shard(data, kind, 0, min(styles, options.styles))
+            render_shard(run / "scenery" if single else data, kind, 0, min(styles, options.styles))
+            if single:
+                to_single(run / "scenery" / shard_name(kind, 0), data / shard_name(kind, 0))
         for shard in sorted((run / "country").glob("real*")):
             link = data / shard.name
             if not link.exists():
