@@ -13,9 +13,13 @@ def reached_at(host: str) -> str:
     """The address of this machine that others reach a listener at `host` by."""
     if host not in ("0.0.0.0", "::", ""):  # noqa: S104
         return host
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # sends nothing: asks the routing table
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
+    six = host == "::"  # such a listener has no IPv4 address
+    family, far, near = (
+        (socket.AF_INET6, "2001:db8::1", "::1") if six else (socket.AF_INET, "192.0.2.1", "127.0.0.1")
+    )
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as probe:
+            probe.connect((far, 9))  # sends nothing: asks the routing table
+            return str(probe.getsockname()[0])
+    except OSError:
+        return near
