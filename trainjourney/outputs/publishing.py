@@ -32,14 +32,13 @@ def check_publish(config: PublishConfig) -> None:
 def read_url(text: str) -> str:
     """The server's address in "whip+https://host/path". Raises WebError."""
     url = text.removeprefix("whip+")
-    form = f"whip+{'http' if url.startswith('http:') else 'https'}://host/path"
     try:
         parts = urlsplit(url)
-        fits = url != text and parts.scheme in ("http", "https") and parts.hostname
-        fits = fits and parts.port != 0 and " " not in url
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
     except ValueError:  # half an IPv6 address, or a port that is none
         fits = False
-    if not fits:
+    if not fits or url == text or " " in url:
+        form = f"whip+{'http' if url.startswith('http:') else 'https'}://host/path"
         raise WebError(f"--publish {text}: is no WHIP address; write it as {form}")
     return url
 
