@@ -69,6 +69,10 @@ def test_a_page_on_all_addresses_is_told_by_one_that_others_reach(tmp_path: Path
         assert page.url == f"http://{reached_at('0.0.0.0')}:{page.port}"
 
 
+def test_a_page_on_ipv6_alone_is_told_by_an_address_of_that_kind() -> None:
+    assert ":" in reached_at("::")  # no IPv4 one: there it does not listen
+
+
 def test_a_port_in_use_is_one_line() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
@@ -251,6 +255,31 @@ def test_one_address_may_not_take_all_connections() -> None:
         for line in lines:
             line.close()
         wait_for(lambda: page.ask("GET", "/healthz").status == 200, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("request_text", "status"),
+    [
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+        ("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + "a" * 20_000 + "\r\n\r\n", 400),
+        ("\x16\x03\x01\x02\x00 this is TLS", 400),
+        ("POST /enter HTTP/1.1\r\nHost: localhost\r\nContent-Length: -1\r\n\r\n", 400),
+        ("POST /enter HTTP/1.1\r\nHost: localhost\r\nContent-Encoding: gzip\r\n"
+         "Content-Length: 3\r\n\r\nabc", 400),
+        ("POST /enter HTTP/1.1\r\nHost: localhost\r\nOrigin: http://[::1\r\n"
+         "Content-Length: 1\r\n\r\na", 403),
+    ],
+)  # fmt: skip
+def test_strangers_do_not_fill_the_log(
+    request_text: str, status: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    with served() as page:
+        with talk(page, request_text.encode("latin-1")) as line:
+            assert line.recv(100).split()[1] == str(status).encode()
+        counts = page.server.counts()["refused"]
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+    assert counts["origin"] == (status == 403)
+    assert counts["malformed"] == 1 or "Host: localhost" in request_text or "TLS" in request_text
 
 
 def test_a_large_body_is_refused_at_its_word() -> None:

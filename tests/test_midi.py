@@ -139,8 +139,49 @@ def test_a_map_that_is_learnt_or_broken_while_it_plays(
     midi.look()
     ports.heard[PORT](bytes((0xB0, 0, 3)))
     assert desk.values()["blackout"] == pytest.approx(3 / 127)
-    [line] = [record.message for record in caplog.records]
-    assert "holds no maps" in line and "\n" not in line
+    write_maps(path, {NAME: [FADER]})
+    midi.look()
+    path.write_text("nonsense")  # a fault that comes again is told again
+    midi.look()
+    ours = [one for one in caplog.records if one.name.startswith("trainjourney")]
+    lines = [record.message for record in ours]  # asyncio may tell of tests before
+    assert [line for line in lines if "\n" in line] == []
+    assert ["holds no maps" in line for line in lines] == [True, True]
+    midi.close()
+
+
+def test_what_is_learnt_beside_a_broken_map_plays_and_is_not_said_to_be_kept(
+    config: MidiConfig, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    desk, ports, path = Desk(), ScriptedPorts(PORT), Path(config.map)
+    path.write_text("nonsense")
+    midi = Midi(desk, config, lambda: ports)
+    midi.start()
+    try:
+        wait_for(lambda: midi.devices == [NAME])
+        midi.learner.switch()
+        desk.turn(Change("contrast", 1.5, 0.0), "keyboard")
+        for value in (10, 12, 15):
+            ports.heard[PORT](bytes((0xB0, 21, value)))
+        wait_for(lambda: "but that is not kept" in caplog.text)
+        midi.learner.switch()
+        for value in (0, 127):
+            ports.heard[PORT](bytes((0xB0, 21, value)))
+        assert desk.values()["contrast"] == 2.0 and path.read_text() == "nonsense"
+        assert "from now on" not in caplog.text
+    finally:
+        midi.close()
+
+
+def test_two_devices_of_one_name_have_each_its_own_lights(config: MidiConfig) -> None:
+    write_maps(Path(config.map), {NAME: [FADER, *ALONE]})
+    other = PORT.replace("20:0", "28:0")
+    ports = ScriptedPorts(PORT, other)
+    midi = Midi(Desk(), config, lambda: ports)
+    midi.look()
+    assert midi.devices == [NAME, NAME] and set(ports.lights) == {PORT, other}
+    assert all(len(port.sent) == 1 for port in ports.lights.values())
     midi.close()
 
 
@@ -168,7 +209,8 @@ def test_learning_keeps_the_binding_by_the_device_s_name(config: MidiConfig) -> 
     write_maps(Path(config.map), {NAME: [*learnt, ALONE[1]]})
     lines = list(list_lines(config, lambda: ScriptedPorts("Piano")))
     assert lines == [
-        "Piano  no map: pads 36.. are looks, programs presets", f"{NAME}  (not there now)",
+        "Piano  no map: pads 36.. are looks, programs presets, the wheel speed",
+        f"{NAME}  (not there now)",
         "    note 40, channel 10: press look to 5", "    cc 4, channel 1: absolute speed",
         "    cc: by default no speed", "    and by default look, preset",
     ]  # fmt: skip
@@ -211,7 +253,7 @@ def test_a_show_learns_what_was_turned_last_from_what_moves_next(config: MidiCon
     ("parameter", "ports", "told"),
     [
         ("spede", (PORT,), "no control 'spede'; did you mean 'speed'"),
-        ("weight", (PORT,), "wants its slot, as weight.1"),
+        ("weight", (PORT,), "no control 'weight'; it wants its slot, as weight.1"),
         ("speed", (), "no device is there"),
         ("speed", (PORT,), "nothing moved within 0.05 s"),
     ],
@@ -222,6 +264,12 @@ def test_what_cannot_be_learnt_is_one_line(
     with pytest.raises(ControlError) as caught:
         list(learn_lines(config, parameter, None, 0.05, lambda: ScriptedPorts(*ports)))
     assert told in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("value", [500.0, -3.0, float("nan")])
+def test_a_press_sets_only_what_the_control_can_be(value: float, config: MidiConfig) -> None:
+    with pytest.raises(ControlError, match="speed goes from -2 to 2"):
+        list(learn_lines(config, "speed", value, 0.05, lambda: ScriptedPorts(PORT)))
 
 
 def test_the_monitor_tells_what_comes_and_what_it_turns(config: MidiConfig) -> None:
@@ -263,12 +311,14 @@ def test_the_defaults_are_beneath_what_is_learnt_but_for_those_taken_away() -> N
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ('[["x"]]\nparameter = "speed"', "message: Field required"),
-        ('[["x"]]\nparameter = "spede"\nmessage = "cc"', "no control 'spede'"),
+        ('[["x"]]\nparameter = "speed"', "x, binding 1: message: Field required"),
+        ('[["x"]]\nparameter = "spede"\nmessage = "cc"', "x, binding 1: no control 'spede'"),
+        ('[["x"]]\nparameter = "speed"\nmessage = "cc"\nlow = nan', "low: .*finite"),
+        ('["x"]\nparameter = "speed"\nmessage = "cc"', r'write \[\["x"\]\] above'),
         ('[["x"]]\nparameter = "speed"\nmessage = "cc"\nchannel = 17', "channel"),
         ('[["x"]]\nparameter = "speed"\nmessage = "cc"\nport = 1', "port"),
-        ("x = 3", "holds no maps"),
-        ("x = [3]", "valid"),
+        ("x = 3", "x: has no bindings"),
+        ("x = [3]", "x: has no bindings"),
         ("[", "holds no maps"),
     ],
 )
@@ -277,3 +327,9 @@ def test_a_map_of_no_use_is_one_line(text: str, told: str, tmp_path: Path) -> No
     with pytest.raises(ControlError, match=told) as caught:
         read_maps(tmp_path / "midi.toml")
     assert "\n" not in str(caught.value)
+
+
+def test_a_map_saved_by_an_editor_of_windows_is_read(tmp_path: Path) -> None:
+    text = '[["x"]]\nparameter = "speed"\nmessage = "cc"\n'
+    (tmp_path / "midi.toml").write_text(text, encoding="utf-8-sig")
+    assert [one.parameter for one in read_maps(tmp_path / "midi.toml")["x"]] == ["speed"]

@@ -4,14 +4,17 @@ import asyncio
 import os
 import shutil
 import socket
+import subprocess
+import sys
 import threading
-from collections.abc import Coroutine, Iterator
-from contextlib import AsyncExitStack, contextmanager
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import web
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from janus import ROOM, TOKEN, WATCH, Door, free_port, janus, whip_door
 from playwright.sync_api import sync_playwright
 from serving import CHROMIUM, CHROMIUM_ARGS, wait_for
@@ -159,6 +162,79 @@ def test_each_reason_is_told_once_and_a_token_put_right_is_taken(
     assert len(told) == 4 and "does not know the token" in told[1]
 
 
+@asynccontextmanager
+async def answering(
+    port: int, change: Callable[[str], str] = str, pieces: int = 1
+) -> AsyncIterator[None]:
+    """A WHIP server of aiortc's, whose answer is changed, and comes in pieces."""
+    peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+
+    async def create(request: web.Request) -> web.StreamResponse:
+        await peer.setRemoteDescription(RTCSessionDescription(await request.text(), "offer"))
+        await peer.setLocalDescription(await peer.createAnswer())
+        text = change(peer.localDescription.sdp).encode()
+        response = web.StreamResponse(status=201, headers={"Location": "/session"})
+        await response.prepare(request)
+        step = len(text) // pieces + 1
+        for begin in range(0, len(text), step):
+            await response.write(text[begin : begin + step])
+            await asyncio.sleep(0.2 if pieces > 1 else 0.0)
+        return response
+
+    app = web.Application()
+    app.router.add_post("/whip", create)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield
+    finally:
+        await runner.cleanup()
+        await peer.close()
+
+
+def test_an_answer_that_comes_in_pieces_is_read_whole(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+    url = f"whip+http://show:secret@127.0.0.1:{port}/whip"
+    caplog.set_level("INFO")
+    with looping() as loop:
+        stack = AsyncExitStack()
+        run(loop, stack.enter_async_context(answering(port, pieces=3)))
+        with publishing(loop, PublishConfig(url=url)) as one:
+            wait_for(lambda: one.state == "connected", 20.0, one.reason)
+        run(loop, stack.aclose())
+    told = [record.getMessage() for record in caplog.records if "publishing" in record.getMessage()]
+    assert told == [f"publishing to http://127.0.0.1:{port}/whip"]
+
+
+def test_a_server_that_answers_but_takes_no_picture_is_told_of() -> None:
+    def refuse(text: str) -> str:
+        return text.replace("a=recvonly", "a=inactive")
+
+    port = free_port()
+    with looping() as loop:
+        stack = AsyncExitStack()
+        run(loop, stack.enter_async_context(answering(port, refuse)))
+        with publishing(loop, PublishConfig(url=f"whip+http://127.0.0.1:{port}/whip")) as one:
+            wait_for(lambda: "does not take the picture" in one.reason, 20.0)
+            assert one.state == "lost"
+        run(loop, stack.aclose())
+
+
+def test_a_publisher_with_a_fault_ends_and_does_not_go_dumb() -> None:
+    order = b'{"url": 1, "token": "", "answer_s": 2.0}\n'  # no text: no WebError comes of it
+    command = [sys.executable, "-m", "trainjourney", "publisher"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe) as process:
+        assert process.stdin
+        try:
+            process.stdin.write(order)
+            process.stdin.flush()  # and it stays open, as a show's does
+            assert process.wait(15) == 0
+        finally:
+            process.kill()
+
+
 def test_a_publisher_that_is_killed_is_begun_anew() -> None:
     with looping() as loop:
         url = f"whip+http://127.0.0.1:{free_port()}/whip"
@@ -184,6 +260,10 @@ def test_a_publisher_that_is_killed_is_begun_anew() -> None:
         (PublishConfig(url="rtmp://x/y"), "write it as whip\\+https://host/path"),
         (PublishConfig(url="https://x/y"), "write it as whip\\+https://host/path"),
         (PublishConfig(url="http://x/y"), "write it as whip\\+http://host/path"),
+        (PublishConfig(url="whip+http://[::1/w"), "write it as whip\\+http://host/path"),
+        (PublishConfig(url="whip+https://x:99999/y"), "write it as whip\\+https://host/path"),
+        (PublishConfig(url="whip+https://x:eight/y"), "write it as whip\\+https://host/path"),
+        (PublishConfig(url="whip+https://a b/y"), "write it as whip\\+https://host/path"),
         (PublishConfig(url="whip+https://"), "write it as whip\\+https://host/path"),
         (PublishConfig(url="whip+https://x/y", token="/nonexistent"), "give the file"),
     ],

@@ -150,7 +150,8 @@ class Midi:
         except ControlError as err:  # another program has it, as on Windows
             self._tell(str(err))
             return
-        out = next((other for other in outputs if device_name(other) == name), None)
+        same = [other for other in outputs if device_name(other) == name]
+        out = port if port in same else next(iter(same), None)  # two alike: each its own
         output: Port | None = None
         try:
             output = ports.open_output(out) if out and self._config.lights else None
@@ -207,11 +208,13 @@ class Midi:
         return with_defaults(self._maps.get(name, ()))
 
     def _keep(self, name: str, binding: Binding) -> None:
-        """Put what was learnt into the map, and play by it."""
+        """Put what was learnt into the map, and play by it, also where it cannot be put there."""
         try:
             write_maps(self._path, with_binding(read_maps(self._path), name, binding))
         except ControlError as err:
-            log.warning("%s", err)
+            log.warning("%s; %s turns %s, but that is not kept", err, name, binding.parameter)
+            self._play_by(with_binding(self._maps, name, binding))
+            return
         log.info("midi: %s turns %s from now on", name, binding.parameter)
         self.look()
 
@@ -222,10 +225,17 @@ class Midi:
             return
         self._stamp = stamp
         try:
-            self._maps = read_maps(self._path)
+            maps = read_maps(self._path)
         except ControlError as err:
             self._tell(str(err))
             return
+        if wrong := {told for told in self._told if told.startswith(f"{self._path}: ")}:
+            self._told -= wrong
+            log.info("midi: %s is in order again", self._path)
+        self._play_by(maps)
+
+    def _play_by(self, maps: Maps) -> None:
+        self._maps = maps
         for one in self._there.values():
             one.device = MidiDevice(self._bindings(one.name))
 

@@ -33,7 +33,7 @@ class Binding(BaseModel):
     such messages, of any channel and number, turn the control.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     parameter: str = Field(max_length=40)
     message: MessageKind
@@ -108,28 +108,41 @@ def read_maps(path: Path) -> Maps:
         if not path.exists():
             return {}
         if path.stat().st_size > MOST_BYTES:
-            raise ControlError(f"{path}: is above 1 MB; {hint}")
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-        maps = {
-            name: [Binding.model_validate(one) for one in told] for name, told in tables.items()
-        }
+            raise ControlError(f"is above 1 MB; {hint}")
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        maps = {name: _bindings(name, told) for name, told in tables.items()}
     except OSError as err:
         reason = (err.strerror or str(err)).lower()
         raise ControlError(f"{path}: cannot be read ({reason}); {hint}") from err
-    except ValidationError as err:
-        told = err.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in told["loc"])
-        raise ControlError(f"{path}: {where}: {told['msg']}; {hint}") from err
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError, TypeError) as err:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as err:
         raise ControlError(f"{path}: holds no maps ({err}); {hint}") from err
-    for name, bindings in maps.items():
-        for binding in bindings:
-            if find_parameter(binding.parameter) is None:
-                raise ControlError(
-                    f"{path}: {name[:60]}: no control '{binding.parameter}'; "
-                    "trainjourney osc list has them all"
-                )
+    except ControlError as err:
+        raise ControlError(f"{path}: {err}") from err
     return maps
+
+
+def _bindings(name: str, told: object) -> list[Binding]:
+    """The bindings of a device. Raises ControlError with which of them is wrong."""
+    name = name[:60]
+    if not isinstance(told, list) or not all(isinstance(one, dict) for one in told):
+        raise ControlError(f'{name}: has no bindings; write [["{name}"]] above each')
+    found = []
+    for number, one in enumerate(told, 1):
+        try:
+            found.append(Binding.model_validate(one))
+        except ValidationError as err:
+            what = err.errors(include_url=False)[0]
+            where = ".".join(str(part) for part in what["loc"])
+            raise ControlError(
+                f"{name}, binding {number}: {where}: {what['msg']}; "
+                "mend it, or take it away and learn anew with trainjourney midi learn"
+            ) from err
+        if find_parameter(found[-1].parameter) is None:
+            raise ControlError(
+                f"{name}, binding {number}: no control '{found[-1].parameter}'; "
+                "trainjourney osc list has them all"
+            )
+    return found
 
 
 def write_maps(path: Path, maps: Mapping[str, Sequence[Binding]]) -> None:

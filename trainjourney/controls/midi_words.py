@@ -26,6 +26,7 @@ _KINDS = {
     0x80: "note off", 0x90: "note on", 0xA0: "pressure", 0xB0: "cc", 0xC0: "program",
     0xD0: "pressure", 0xE0: "bend",
 }  # fmt: skip
+_DEFAULTS = "pads 36.. are looks, programs presets, the wheel speed"
 OpenPorts = Callable[[], Ports]
 Said = tuple[str, bytes]  # device and message
 
@@ -38,7 +39,7 @@ def list_lines(config: MidiConfig, open_ports: OpenPorts = MidoPorts) -> Iterato
         yield "no MIDI device is there, and none has a map"
     for name in dict.fromkeys((*there, *maps)):
         away = "" if name in there else "  (not there now)"
-        told = "" if name in maps else "  no map: pads 36.. are looks, programs presets"
+        told = "" if name in maps else f"  no map: {_DEFAULTS}"
         yield f"{name}{away}{told}"
         for one in maps.get(name, ()):
             yield f"    {in_words(one)}"
@@ -91,11 +92,16 @@ def learn_lines(
     open_ports: OpenPorts = MidoPorts,
 ) -> Iterator[str]:
     """Wait for a knob to be moved, and keep what it is in the map. Raises ControlError."""
-    if find_parameter(parameter) is None:
+    found = find_parameter(parameter)
+    if found is None:
         near = get_close_matches(parameter, PARAMETERS, n=1)
         hint = f"did you mean '{near[0]}'?" if near else "trainjourney osc list has them all"
-        slots = f" {parameter} wants its slot, as {parameter}.1;" if parameter in PARAMETERS else ""
-        raise ControlError(f"midi: no control '{parameter[:60]}';{slots} {hint}")
+        if near == [parameter]:
+            hint = f"it wants its slot, as {parameter}.1"
+        raise ControlError(f"midi: no control '{parameter[:60]}'; {hint}")
+    low, high = found[0].low, found[0].high
+    if value is not None and not low <= value <= high:
+        raise ControlError(f"--value {value:g}: {parameter} goes from {low:g} to {high:g}")
     path = map_file(config.map)
     maps = read_maps(path)
     with _Ears(open_ports()) as ears:

@@ -32,9 +32,13 @@ def check_publish(config: PublishConfig) -> None:
 def read_url(text: str) -> str:
     """The server's address in "whip+https://host/path". Raises WebError."""
     url = text.removeprefix("whip+")
-    parts = urlsplit(url)
-    if url == text or parts.scheme not in ("http", "https") or not parts.hostname:
-        form = "whip+http://host/path" if parts.scheme == "http" else "whip+https://host/path"
+    try:
+        parts = urlsplit(url)
+        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # half an IPv6 address, or a port that is none
+        fits = False
+    if not fits or url == text or " " in url:
+        form = f"whip+{'http' if url.startswith('http:') else 'https'}://host/path"
         raise WebError(f"--publish {text}: is no WHIP address; write it as {form}")
     return url
 
@@ -45,6 +49,8 @@ class Publishing:
     def __init__(self, fanout: Fanout, config: PublishConfig, answer_s: float = ANSWER_S) -> None:
         self._fanout, self._answer_s = fanout, answer_s
         self._url, self._token = read_url(config.url), config.token
+        parts = urlsplit(self._url)  # a name and a password in it are not for the log
+        self._told = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         self.state = "opening"
         self.reason = ""  # why it is lost
         self.tally: Counter[str] = Counter()
@@ -116,13 +122,13 @@ class Publishing:
                     self._fanout.encoder.ask_key()
                 case {"state": "connected"}:
                     self.state, self.reason = "connected", ""
-                    log.info("publishing to %s", self._url)
+                    log.info("publishing to %s", self._told)
                 case {"state": "lost", "reason": str(reason), "wait_s": float(wait_s)}:
                     reason = " ".join(reason.split())[:_MOST_REASON]  # some are the server's words
                     if reason != self.reason:
                         log.warning(
                             "publishing to %s: %s; trying again, next in %g s",
-                            self._url, reason, wait_s,
+                            self._told, reason, wait_s,
                         )  # fmt: skip
                     self.state, self.reason = "lost", reason
                     self.tally["losses"] += 1

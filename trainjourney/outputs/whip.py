@@ -9,6 +9,7 @@ import logging
 import struct
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -78,6 +79,8 @@ async def publish(
                 await peer.setRemoteDescription(RTCSessionDescription(answer, "answer"))
             except MALFORMED as err:
                 raise WebError(f"its answer makes no sense ({type(err).__name__})") from err
+            if transceiver.currentDirection != "sendonly":
+                raise WebError("it does not take the picture; let its room have H.264")
             async with asyncio.timeout(CONNECT_S):
                 while peer.connectionState != "connected" and not over.is_set():
                     await asyncio.sleep(0.05)
@@ -88,7 +91,8 @@ async def publish(
         finally:
             if session:
                 await _delete(http, session)
-            await asyncio.wait_for(peer.close(), 5.0)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(peer.close(), 5.0)
 
 
 async def _post(http: aiohttp.ClientSession, url: str, offer: str) -> tuple[str, str]:
@@ -96,8 +100,8 @@ async def _post(http: aiohttp.ClientSession, url: str, offer: str) -> tuple[str,
     try:
         headers = {"Content-Type": "application/sdp"}
         async with http.post(url, data=offer, headers=headers, max_redirects=3) as response:
-            body = await response.content.read(MOST_ANSWER)
             if response.status == 201:
+                body = await _read_whole(response.content)
                 place = response.headers.get("Location", "")
                 return body.decode("utf-8", "replace"), urljoin(str(response.url), place)
             if response.status in (401, 403):
@@ -107,6 +111,14 @@ async def _post(http: aiohttp.ClientSession, url: str, offer: str) -> tuple[str,
         raise WebError(f"it does not answer within {http.timeout.total:g} s") from err
     except (aiohttp.ClientError, OSError, ValueError) as err:
         raise WebError(f"it cannot be reached ({str(err) or type(err).__name__})") from err
+
+
+async def _read_whole(content: aiohttp.StreamReader) -> bytes:
+    """A body that may come in pieces, up to MOST_ANSWER."""
+    body = bytearray()
+    while len(body) < MOST_ANSWER and (part := await content.read(MOST_ANSWER - len(body))):
+        body += part
+    return bytes(body)
 
 
 async def _delete(http: aiohttp.ClientSession, session: str) -> None:
@@ -134,9 +146,11 @@ async def run_publisher() -> None:
     lanes = [Lane(ask_key)]
     reading = asyncio.create_task(_read(reader, lanes))
     sending = asyncio.create_task(_send_again(order, lanes, ask_key, tell))
-    await reading  # the show is gone
+    # The show is gone; or a fault of ours, and the show begins another process.
+    await asyncio.wait({reading, sending}, return_when=asyncio.FIRST_COMPLETED)
+    reading.cancel()
     sending.cancel()
-    await asyncio.gather(sending, return_exceptions=True)
+    await asyncio.gather(reading, sending, return_exceptions=True)
 
 
 async def _send_again(

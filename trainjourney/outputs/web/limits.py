@@ -1,10 +1,12 @@
 """Limits: how often one address may ask, how much it may send, how long it may take."""
 
 import asyncio
+import logging
 from collections import OrderedDict
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 MOST_ADDRESSES = 4096
@@ -52,12 +54,30 @@ async def read_body(request: web.Request, most_bytes: int) -> bytes:
                     raise _too_large(most_bytes, len(data))
     except TimeoutError as err:
         raise web.HTTPRequestTimeout(text="too slow\n") from err
+    except web.RequestPayloadError as err:
+        raise web.HTTPBadRequest(text="the body is not what its headers say\n") from err
     return bytes(data)
 
 
 def _too_large(most: int, said: int) -> web.HTTPException:
     words = f"{most >> 20} MB" if most >= 1 << 20 else f"{most} bytes"
     return web.HTTPRequestEntityTooLarge(most, said, text=f"larger than {words}\n")
+
+
+class Malformed(logging.Filter):
+    """Keeps out of the log what strangers send that is no HTTP: aiohttp has a traceback for each,
+    before anybody is asked for a token. A fault of ours is let through."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether a record is for the log."""
+        err = record.exc_info[1] if record.exc_info else None
+        strange = isinstance(err, HttpProcessingError | web.RequestPayloadError)
+        self.count += strange
+        return not strange
 
 
 class Gate:

@@ -25,7 +25,7 @@ from trainjourney.outputs.web.address import page_address
 from trainjourney.outputs.web.driving import Driving, PresetsOf
 from trainjourney.outputs.web.health import FrameAge, Health
 from trainjourney.outputs.web.jpegs import Jpegs
-from trainjourney.outputs.web.limits import Gate
+from trainjourney.outputs.web.limits import Gate, Malformed
 from trainjourney.outputs.web.looks import LoadPicture, LookPictures
 from trainjourney.outputs.web.tokens import Tokens, default_file, may
 from trainjourney.outputs.web.whep import IceServers, Whep
@@ -83,6 +83,7 @@ class Server:
         self.looks = LookPictures(show.looks, show.load, show.folder)
         self.health = Health(self.age, self.counts, show.status)
         self.whep = Whep(self.viewers, IceServers.read(webrtc))
+        self.malformed = Malformed()
         self.lag_s = 0.0  # most that the loop was late in the last second
         self._lags_s: deque[float] = deque(maxlen=900)
         self.address = ""
@@ -99,9 +100,12 @@ class Server:
         """
         self._root = root
         app = web.Application(client_max_size=64 * 1024)
+        http_log = logging.Logger("http")  # of this server alone: the filter counts
+        http_log.parent = log
+        http_log.addFilter(self.malformed)
         self._runner = runner = web.AppRunner(
             app, access_log=None, keepalive_timeout=15.0, handle_signals=False,
-            max_line_size=8190, max_field_size=8190, shutdown_timeout=2.0,
+            max_line_size=8190, max_field_size=8190, shutdown_timeout=2.0, logger=http_log,
         )  # fmt: skip
 
         def make() -> RequestHandler:
@@ -159,7 +163,8 @@ class Server:
             "dropped": {"viewer": self.viewers.dropped, "jpeg": self.jpegs.stalled}
             | {f"driver_{kind}": n for kind, n in self.driving.refused.items()},
             "refused": dict(self.access.refused)
-            | {"slow": self.gate.slow, "crowded": self.gate.crowded},
+            | {"slow": self.gate.slow, "crowded": self.gate.crowded}
+            | {"malformed": self.malformed.count},
             "connections": self.gate.connections,
             "encoded_bytes": {codec: one.bytes for codec, one in self.encoders.items()},
             "sound": {
