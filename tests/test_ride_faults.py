@@ -10,6 +10,7 @@ from test_rides import bring_in
 
 from trainjourney.errors import RideError
 from trainjourney.rides import flow
+from trainjourney.rides.dataset import open_ride
 
 ROWS = 104  # of 128, of sky
 
@@ -91,3 +92,10 @@ def test_a_place_that_cannot_be_is_not_blamed_on_the_disk(tmp_path: Path) -> Non
         bring_in([film], film)
     with pytest.raises(RideError, match="is a folder; give the path of a video"):
         bring_in([tmp_path], tmp_path / "mine")
+
+
+def test_a_video_given_for_a_ride_is_to_be_imported_not_removed(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "ride.mp4", sliding(8, 3, 5.0))
+    with pytest.raises(RideError, match=r"is a file .* ride import .*ride\.mp4 --out") as told:
+        open_ride(film)
+    assert "remove" not in str(told.value)

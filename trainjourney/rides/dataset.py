@@ -79,6 +79,9 @@ def frame_name(source: int, number: int) -> str:
 def open_ride(folder: Path) -> Ride:
     """Read an imported ride and check it. Raises RideError."""
     path = folder / RIDE
+    if folder.is_file():
+        hint = f"trainjourney ride import {folder} --out rides/mine"
+        raise RideError(f"{folder}: is a file and no imported ride; if it is a video type: {hint}")
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as err:
