@@ -99,3 +99,13 @@ def test_a_video_given_for_a_ride_is_to_be_imported_not_removed(tmp_path: Path) 
     with pytest.raises(RideError, match=r"is a file .* ride import .*ride\.mp4 --out") as told:
         open_ride(film)
     assert "remove" not in str(told.value)
+
+
+def test_a_folder_of_other_things_is_not_written_into(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "ride.mp4", sliding(9, 30, 5.0))
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home/ride.json").write_text("mine")
+    with pytest.raises(RideError, match=r"home: holds no import, but ride\.json; give a new --out"):
+        bring_in([film], tmp_path / "home")
+    assert [path.name for path in (tmp_path / "home").iterdir()] == ["ride.json"]
+    assert (tmp_path / "home/ride.json").read_text() == "mine"

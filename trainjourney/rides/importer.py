@@ -260,6 +260,10 @@ def _summary(told: Told) -> dict[str, Any]:
 def _hold_to(out: Path, options: dict[str, Any]) -> list[Path]:
     """Refuse to write a dataset over that of others; the folders that were made for it."""
     path = out / WORK / OPTIONS
+    if out.is_dir() and not path.is_file():  # what an import leaves before its options is in WORK
+        foreign = sorted(p.name for p in out.iterdir() if p.name != WORK and p.name[0] != ".")
+        if foreign:
+            raise RideError(f"{out}: holds no import, but {foreign[0]}; give a new --out")
     if path.is_file() and path.read_bytes() != _text(options).encode():
         raise RideError(
             f"{out}: holds an import of other videos or another shape; give a new --out"
