@@ -10,6 +10,7 @@ from test_rides import bring_in
 
 from trainjourney.errors import RideError
 from trainjourney.rides import flow
+from trainjourney.rides.alone import alone
 from trainjourney.rides.dataset import open_ride
 
 ROWS = 104  # of 128, of sky
@@ -64,6 +65,15 @@ def test_a_leap_within_one_country_is_a_cut(tmp_path: Path) -> None:
     assert np.abs(ride.speed / ride.stride(0) - 3.0).max() < 0.3
 
 
+def test_a_slow_ride_is_not_measured_across_a_leap(tmp_path: Path) -> None:
+    frames = sliding(4, 180, 1.0)
+    film = write_film(tmp_path / "ride.mp4", [*frames[:40], *frames[100:]])  # 60 px at once
+    ride = bring_in([film], tmp_path / "mine")
+    (source,) = ride.table["sources"]
+    assert source["frames"]["cut"] == 1
+    assert np.abs(ride.speed / source["stride"] / source["every"] - 1.0).max() < 0.3
+
+
 def test_one_video_is_taken_once(tmp_path: Path) -> None:
     film = write_film(tmp_path / "ride.mp4", sliding(5, 30, 5.0))
     copy = tmp_path / "copy.mp4"
@@ -99,6 +109,17 @@ def test_a_video_given_for_a_ride_is_to_be_imported_not_removed(tmp_path: Path) 
     with pytest.raises(RideError, match=r"is a file .* ride import .*ride\.mp4 --out") as told:
         open_ride(film)
     assert "remove" not in str(told.value)
+
+
+def test_two_imports_do_not_share_a_folder(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "ride.mp4", sliding(9, 30, 5.0))
+    (tmp_path / "mine/work").mkdir(parents=True)
+    with (
+        alone(tmp_path / "mine/work", RideError("nobody else was there")),
+        pytest.raises(RideError, match="mine: another import is at work in it; wait for it"),
+    ):
+        bring_in([film], tmp_path / "mine")
+    assert len(bring_in([film], tmp_path / "mine")) == 30
 
 
 def test_a_folder_of_other_things_is_not_written_into(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from trainjourney.errors import RideError
 from trainjourney.rides import measure
+from trainjourney.rides.alone import alone
 from trainjourney.rides.dataset import (
     FORMAT,
     FRAMES,
@@ -88,45 +89,47 @@ def import_rides(
     segments = [part for i, video in enumerate(sources) for part in _segments(i, video, marks[i])]
     workers = workers or core_count()
 
-    jobs: list[Job] = [
-        (measure_segment, (s.video, s.since_s, s.until_s, s.measured(out))) for s in segments
-    ]
-    plans = []
-    try:
-        run_jobs(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
-        for i, video in enumerate(sources):
-            kept_in = [s.measured(out) for s in segments if s.source == i]
-            measures = measure.load(kept_in)
-            plan = make_plan(measures, shape[0])
-            _hold(video.path, plan, kept_in)
-            plans.append(Told(video, measures, plan))
-    finally:
-        for folder in made:  # a refused one leaves none behind that holds nothing
-            with suppress(OSError):
-                folder.rmdir()
+    busy = RideError(f"{out}: another import is at work in it; wait for it, or give a new --out")
+    with alone(out / WORK, busy):
+        jobs: list[Job] = [
+            (measure_segment, (s.video, s.since_s, s.until_s, s.measured(out))) for s in segments
+        ]
+        plans = []
+        try:
+            run_jobs(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
+            for i, video in enumerate(sources):
+                kept_in = [s.measured(out) for s in segments if s.source == i]
+                measures = measure.load(kept_in)
+                plan = make_plan(measures, shape[0])
+                _hold(video.path, plan, kept_in)
+                plans.append(Told(video, measures, plan))
+        finally:
+            for folder in made:  # a refused one leaves none behind that holds nothing
+                with suppress(OSError):
+                    folder.rmdir()
 
-    # Not before: an import that is refused is in no other's way.
-    _write_text(out / WORK / OPTIONS, _text(options))
-    (out / FRAMES).mkdir(exist_ok=True)
-    cuts: list[Job] = []
-    for s in segments:
-        kept = np.flatnonzero(plans[s.source].plan.reason == KEPT)
-        times = plans[s.source].measures.time_s[kept]
-        mine = (times >= s.since_s - 1e-6) & (times < s.until_s - 1e-6)
-        wanted = dict(zip(_stamps(times[mine]), kept[mine].tolist(), strict=True))
-        cuts.append((cut_segment, (s, wanted, shape, out)))
-    run_jobs(cuts, workers, lambda f: show(0.5 + 0.35 * f, "cutting frames"))
-    _write_index(out, plans, shape, embed, lambda f: show(0.85 + 0.15 * f, "embedding frames"))
-    draw_report(out / REPORT, plans, shape)
-    table = {
-        "format": FORMAT,
-        "width": shape[0],
-        "height": shape[1],
-        "embedder": embedder,
-        "sources": [_summary(told) for told in plans],
-    }
-    _write_text(out / RIDE, _text(table))
-    return open_ride(out)
+        # Not before: an import that is refused is in no other's way.
+        _write_text(out / WORK / OPTIONS, _text(options))
+        (out / FRAMES).mkdir(exist_ok=True)
+        cuts: list[Job] = []
+        for s in segments:
+            kept = np.flatnonzero(plans[s.source].plan.reason == KEPT)
+            times = plans[s.source].measures.time_s[kept]
+            mine = (times >= s.since_s - 1e-6) & (times < s.until_s - 1e-6)
+            wanted = dict(zip(_stamps(times[mine]), kept[mine].tolist(), strict=True))
+            cuts.append((cut_segment, (s, wanted, shape, out)))
+        run_jobs(cuts, workers, lambda f: show(0.5 + 0.35 * f, "cutting frames"))
+        _write_index(out, plans, shape, embed, lambda f: show(0.85 + 0.15 * f, "embedding frames"))
+        draw_report(out / REPORT, plans, shape)
+        table = {
+            "format": FORMAT,
+            "width": shape[0],
+            "height": shape[1],
+            "embedder": embedder,
+            "sources": [_summary(told) for told in plans],
+        }
+        _write_text(out / RIDE, _text(table))
+        return open_ride(out)
 
 
 def cut_segment(
