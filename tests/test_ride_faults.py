@@ -5,6 +5,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from filmed import Picture, sliding, write_film
 from test_rides import bring_in
 
@@ -94,6 +95,35 @@ def test_a_stream_without_times_is_told_how_to_get_some(tmp_path: Path) -> None:
         container.mux(stream.encode())
     with pytest.raises(RideError, match=r"no times; .* ffmpeg -i raw\.h264 -c copy OUT\.mp4"):
         bring_in([path], tmp_path / "mine")
+
+
+def test_the_cover_of_a_song_is_no_film(tmp_path: Path) -> None:
+    path = tmp_path / "song.mp4"
+    with av.open(str(path), "w") as container:
+        sound, cover = container.add_stream("aac", rate=44100), container.add_stream("png")
+        cover.width, cover.height, cover.pix_fmt = 64, 64, "rgb24"
+        cover.disposition = Disposition.attached_pic
+        samples = av.AudioFrame.from_ndarray(
+            np.zeros((1, 1024), np.float32), format="fltp", layout="mono"
+        )
+        samples.sample_rate = 44100
+        picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
+        for stream, frame in ((sound, samples), (cover, picture)):
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    with pytest.raises(RideError, match=r"song\.mp4: holds no video, only sound or text"):
+        bring_in([path], tmp_path / "mine")
+
+
+def test_what_a_film_lacks_is_told(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "ride.mkv", sliding(8, 100, 4.0))
+    film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])  # as half a copy
+    upright = write_film(tmp_path / "upright.mp4", sliding(9, 40, 4.0, (128, 256)))
+    whole = write_film(tmp_path / "whole.mp4", sliding(10, 40, 4.0))
+    ride = bring_in([film, upright, whole], tmp_path / "mine")
+    half, narrow, rest = (source["note"] for source in ride.table["sources"])
+    assert half == "ends after 2 of 4 s: copy it again"
+    assert narrow.startswith("only 25% of its picture is used") and rest == ""
 
 
 def test_a_place_that_cannot_be_is_not_blamed_on_the_disk(tmp_path: Path) -> None:

@@ -38,6 +38,8 @@ from trainjourney.types import Embedding, Frame
 
 SEGMENT_S = 20.0
 MOST_SOURCES = 99
+ENDS_EARLY = 0.03  # of its length that a video may lack at its end
+SEEN = 0.4  # of a picture that fits the shape, at least; half of a film of 16:9 fits a square
 OPTIONS = "options.json"
 Show = Callable[[float, str], None]  # fraction done, and what is being done
 
@@ -126,7 +128,7 @@ def import_rides(
             "width": shape[0],
             "height": shape[1],
             "embedder": embedder,
-            "sources": [_summary(told) for told in plans],
+            "sources": [_summary(told, shape) for told in plans],
         }
         _write_text(out / RIDE, _text(table))
         return open_ride(out)
@@ -241,14 +243,25 @@ def _write_index(
         raise _unwritable(out, err) from err
 
 
-def _summary(told: Told) -> dict[str, Any]:
-    plan = told.plan
-    note = "" if plan.mid_px <= HIGH_PX else "too fast for its frame rate: film at a higher one"
+def _summary(told: Told, shape: tuple[int, int]) -> dict[str, Any]:
+    plan, video = told.plan, told.video
+    seconds = float(told.measures.time_s[-1] - told.measures.time_s[0])
+    notes = []
+    if plan.mid_px > HIGH_PX:
+        notes.append("too fast for its frame rate: film at a higher one")
+    if seconds < video.seconds - max(1.0, ENDS_EARLY * video.seconds):
+        notes.append(f"ends after {seconds:.0f} of {video.seconds:.0f} s: copy it again")
+    seen = video.width * shape[1] / (video.height * shape[0])
+    if min(seen, 1.0 / seen) < SEEN:
+        notes.append(
+            f"only {min(seen, 1.0 / seen):.0%} of its picture is used, the rest is beyond "
+            f"{shape[0]}x{shape[1]}: film with the phone held the other way"
+        )
     return {
-        "video": told.video.path.name,
-        "seconds": round(float(told.measures.time_s[-1] - told.measures.time_s[0]), 3),
-        "size": f"{told.video.width}x{told.video.height}",
-        "fps": round(told.video.fps, 3),
+        "video": video.path.name,
+        "seconds": round(seconds, 3),
+        "size": f"{video.width}x{video.height}",
+        "fps": round(video.fps, 3),
         "view": plan.view,
         "stride": plan.stride,
         "every": plan.every,
@@ -256,7 +269,7 @@ def _summary(told: Told) -> dict[str, Any]:
         "profile": [round(float(r), 3) for r in plan.profile],
         "frames": plan.counts(),
         "broken_packets": int(told.measures.broken.sum()),
-        "note": note,
+        "note": "; ".join(notes),
     }
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.reformatter import Interpolation
 
 from trainjourney.errors import RideError
@@ -96,9 +97,11 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             f"or convert it: ffmpeg -i {path.name} OUT.mp4"
         ) from err
     with container:
-        if not container.streams.video:
+        cover = Disposition.attached_pic
+        films = [one for one in container.streams.video if not one.disposition & cover]
+        if not films:
             raise RideError(f"{path}: holds no video, only sound or text; give a film of a ride")
-        stream = container.streams.video[0]
+        stream = films[0]
         stream.thread_type = "AUTO"
         size = (stream.codec_context.width, stream.codec_context.height)
         if max(size) > MOST_SIDE:
