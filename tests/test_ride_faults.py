@@ -108,9 +108,8 @@ def test_the_cover_of_a_song_is_no_film(tmp_path: Path) -> None:
         )
         samples.sample_rate = 44100
         picture = av.VideoFrame.from_ndarray(np.zeros((64, 64, 3), np.uint8), format="rgb24")
-        for stream, frame in ((sound, samples), (cover, picture)):
-            container.mux(stream.encode(frame))
-            container.mux(stream.encode())
+        container.mux([*sound.encode(samples), *sound.encode()])
+        container.mux([*cover.encode(picture), *cover.encode()])
     with pytest.raises(RideError, match=r"song\.mp4: holds no video, only sound or text"):
         bring_in([path], tmp_path / "mine")
 

@@ -7,6 +7,7 @@ report.png   for people
 work/        measures; an import that was stopped goes on from them
 """
 
+import hashlib
 import io
 import json
 import zipfile
@@ -51,6 +52,13 @@ class Ride:
     def shape(self) -> tuple[int, int]:
         """Width and height of the frames, px."""
         return int(self.table["width"]), int(self.table["height"])
+
+    def mark(self) -> str:
+        """What tells it from every other: of its table and its index."""
+        digest = hashlib.sha256()
+        for name in (RIDE, INDEX):
+            digest.update((self.folder / name).read_bytes())
+        return digest.hexdigest()[:16]
 
     def stride(self, i: int) -> int:
         """Frames from frame `i` to the one that a model is to predict."""

@@ -8,6 +8,7 @@ that place.
 """
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -113,7 +114,7 @@ def make_country(ride: Ride, decoder: Decoder, folder: Path) -> int:
     Does nothing where they are there already. Raises RideError.
     """
     done = folder / "done"
-    if done.exists():
+    with suppress(OSError, ValueError):  # half written, as where the disk was full
         return int(done.read_text(encoding="utf-8"))
     check_country(ride)
     shutil.rmtree(folder, ignore_errors=True)
