@@ -13,6 +13,7 @@ from trainjourney.errors import RideError
 from trainjourney.rides import flow
 from trainjourney.rides.alone import alone
 from trainjourney.rides.dataset import open_ride
+from trainjourney.rides.video import look_at, read
 
 ROWS = 104  # of 128, of sky
 
@@ -112,6 +113,14 @@ def test_the_cover_of_a_song_is_no_film(tmp_path: Path) -> None:
         container.mux([*cover.encode(picture), *cover.encode()])
     with pytest.raises(RideError, match=r"song\.mp4: holds no video, only sound or text"):
         bring_in([path], tmp_path / "mine")
+
+
+def test_pixels_that_are_not_square_are_shown_at_their_width(tmp_path: Path) -> None:
+    wide = sliding(11, 3, 4.0)
+    film = write_film(tmp_path / "tape.mp4", [frame[:, ::2] for frame in wide], aspect=2)
+    assert (look_at(film).width, look_at(film).height) == (256, 128)
+    shown = next(frame for _, frame in read(film, 256, 128))
+    assert np.abs(shown.astype(int) - wide[0]).mean() < 20.0  # of 64 between strangers
 
 
 def test_what_a_film_lacks_is_told(tmp_path: Path) -> None:
