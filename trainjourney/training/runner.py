@@ -224,11 +224,15 @@ class _Run:
                 self.sample()
                 sampled_s = clock()
         self.save()
-        self.sample()
+        if not stopped.is_set():  # a sheet may take minutes
+            self.sample()
         if self.writes:
             with replacing(self.folder / DONE) as temporary:
                 done = {**asdict(tally), "enough": learnt}
                 temporary.write_text(json.dumps(done) + "\n", encoding="utf-8")
+        if any(largest([stopped.is_set()], self.device)):  # so that no other stage begins
+            watcher.note(f"done at step {tally.step}, and stopped; the same words go on")
+            return self.result("signal")
         return self.result("done")
 
     def step(self, lr: float) -> dict[str, float]:
