@@ -43,14 +43,19 @@ def parting(seed: int, frames: int, rate: float) -> Iterator[Picture]:
 
 
 def write_film(
-    path: Path, frames: Iterable[Picture], times: Iterable[float] | None = None, fps: int = 25
+    path: Path,
+    frames: Iterable[Picture],
+    times: Iterable[float] | None = None,
+    fps: int = 25,
+    aspect: int = 1,
 ) -> Path:
-    """Encode frames; `times` in seconds makes the rate uneven."""
+    """Encode frames; `times` in seconds makes the rate uneven; `aspect` of a pixel."""
     stamps = None if times is None else iter(times)
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=fps, options={"crf": "12", "g": "12"})
         stream.pix_fmt = "yuv420p"
         stream.codec_context.time_base = Fraction(1, 1000)
+        stream.codec_context.sample_aspect_ratio = Fraction(aspect)
         for i, picture in enumerate(frames):
             if i == 0:
                 stream.width, stream.height = picture.shape[1], picture.shape[0]

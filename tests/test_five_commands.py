@@ -32,12 +32,15 @@ for words in sys.argv[1:]:
 def test_five_commands_lead_from_a_video_to_its_dream(tmp_path: Path) -> None:
     write_film(tmp_path / "ride.mp4", sliding(2, 40, 5.0, SHAPE))
     first, *training, last = COMMANDS
+    said = ""
     for command in (["-m", "trainjourney", *first.split()], ["-c", ONE_BY_ONE, *training],
                     ["-m", "trainjourney", *last.split()]):  # fmt: skip
         command = [sys.executable, *command]
         ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
         assert ended.returncode == 0, (command, ended.stderr[-2000:])
         assert "Traceback" not in ended.stderr, command
+        said += ended.stdout
+    assert "engines/full: is written; type: trainjourney play --engine engines/full\n" in said
     assert len(open_ride(tmp_path / "rides/mine")) > 30
     assert (tmp_path / "rides/mine/report.png").is_file()
     told = load_bundle(tmp_path / "engines/full").manifest

@@ -1,6 +1,7 @@
 """The pocket taught a ride: planes from measured speeds, materials from colours, a bundle that
 plays; and what is refused."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -224,3 +225,36 @@ def test_what_cannot_be_taught_is_one_line(ride: Ride, pocket_bundle: Path, tmp_
     (tmp_path / "empty").mkdir()
     with pytest.raises(TrainingError, match=r"has no weights\.safetensors"):
         train_on_ride(small, tmp_path / "empty", tmp_path / "other")
+
+
+def test_a_run_that_was_moved_goes_on_with_its_own_country(taught: Path, ride: Ride) -> None:
+    run = shutil.copytree(taught / "run", taught / "moved", symlinks=True)
+    found = sorted((run / "data").glob("real*"))
+    assert found and all(place.resolve().is_relative_to(run.resolve()) for place in found)
+
+
+def test_another_ride_of_the_same_name_is_refused(
+    taught: Path, ride: Ride, pocket_bundle: Path, tmp_path: Path
+) -> None:
+    other = bring_in(tmp_path, layered(50))  # as after a new import into rides/mine
+    assert open_ride(other).mark() != ride.mark() and other.name == ride.folder.name
+    with pytest.raises(TrainingError, match=r"begun with another ride than .*; give another"):
+        train_on_ride(other, pocket_bundle, taught / "run", threads=1)
+    other = other.rename(tmp_path / "yours")
+    with pytest.raises(TrainingError, match='started with ride = "mine", now it is "yours"'):
+        train_on_ride(other, pocket_bundle, taught / "run", threads=1)
+
+
+def test_another_preset_than_the_bundles_is_refused(
+    ride: Ride, pocket_bundle: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(TrainingError, match="of preset tiny; leave --preset out"):
+        train_on_ride(ride.folder, pocket_bundle, tmp_path / "run", preset="xs")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_country_half_noted_down_is_made_anew(ride: Ride, tmp_path: Path) -> None:
+    decoder = Decoder(8, 8, 1)
+    count = make_country(ride, decoder, tmp_path / "country")
+    (tmp_path / "country/done").write_text("")  # as a full disk leaves it
+    assert make_country(ride, decoder, tmp_path / "country") == count

@@ -177,6 +177,35 @@ def test_a_signal_checkpoints_and_stops(tmp_path: Path, number: signal.Signals) 
     assert seen == list(range(7, 40))
 
 
+def test_a_signal_at_the_end_of_a_stage_begins_no_other(tmp_path: Path) -> None:
+    class Sheet(Tiny):
+        def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
+            signal.raise_signal(signal.SIGINT)  # while the last sheet is drawn
+
+    assert run_stage(Sheet(), SCHEDULE, tmp_path).ended == "signal"
+    seen: list[int] = []
+    again = run_stage(Tiny(seen.append), SCHEDULE, tmp_path)
+    assert (again.ended, again.step, seen) == ("done", 40, [])
+    late = Tiny(lambda i: signal.raise_signal(signal.SIGINT) if i == 39 else None)
+    assert run_stage(late, SCHEDULE, tmp_path / "late").ended == "signal"
+    assert late.sheets == []  # it may take minutes
+
+
+def test_two_trainings_do_not_share_a_folder(tmp_path: Path) -> None:
+    def again(index: int) -> None:
+        with pytest.raises(TrainingError, match="tiny: another training is at work in it; wait"):
+            run_stage(Tiny(), SCHEDULE, tmp_path)
+
+    assert run_stage(Tiny(again), replace(SCHEDULE, steps=2), tmp_path).step == 2
+
+
+def test_a_stop_says_how_to_go_on(tmp_path: Path) -> None:
+    told = io.StringIO()
+    bar = Bar(Console(file=told, width=200))
+    run_stage(Tiny(), SCHEDULE, tmp_path, deadline=lambda: True, progress=bar)
+    assert told.getvalue() == "tiny: stopped at step 0; the same words go on with it\n"
+
+
 def test_a_deadline_checkpoints_and_stops(tmp_path: Path) -> None:
     calls = iter(range(100))
     result = run_stage(Tiny(), SCHEDULE, tmp_path, deadline=lambda: next(calls) >= 12)

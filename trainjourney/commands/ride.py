@@ -52,9 +52,10 @@ def import_(
     for source in made.table["sources"]:
         dropped = {k: n for k, n in source["frames"].items() if n and k not in ("kept", "spare")}
         words = ", ".join(f"{n} {k}" for k, n in dropped.items()) or "nothing"
+        note = f"; {source['note']}" if source["note"] else ""
         print(
             f"{source['video']}: {source['view']} view, {source['frames']['kept']} frames kept, "
-            f"{source['mid_px']} px a predicted frame; dropped {words} {source['note']}".rstrip()
+            f"{source['mid_px']} px a predicted frame; dropped {words}{note}"
         )
     print(f"{len(made)} frames in {out}; look at {out / 'report.png'}")
 

@@ -1,6 +1,7 @@
 """What `trainjourney train` trains: a model, on the scenery or on a ride."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Literal
 
 from trainjourney.errors import TrainingError
@@ -65,3 +66,4 @@ def export_any(run: Path, out: Path, precision: Literal["f16", "f32"], steps: in
         from trainjourney.training.export import export_bundle
 
         export_bundle(run, out)
+    print(f"{out}: is written; type: trainjourney play --engine {quote(str(out))}")

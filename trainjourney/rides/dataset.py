@@ -7,6 +7,7 @@ report.png   for people
 work/        measures; an import that was stopped goes on from them
 """
 
+import hashlib
 import io
 import json
 import zipfile
@@ -52,6 +53,13 @@ class Ride:
         """Width and height of the frames, px."""
         return int(self.table["width"]), int(self.table["height"])
 
+    def mark(self) -> str:
+        """What tells it from every other: of its table and its index."""
+        digest = hashlib.sha256()
+        for name in (RIDE, INDEX):
+            digest.update((self.folder / name).read_bytes())
+        return digest.hexdigest()[:16]
+
     def stride(self, i: int) -> int:
         """Frames from frame `i` to the one that a model is to predict."""
         return int(self.table["sources"][int(self.source[i])]["stride"])
@@ -79,6 +87,9 @@ def frame_name(source: int, number: int) -> str:
 def open_ride(folder: Path) -> Ride:
     """Read an imported ride and check it. Raises RideError."""
     path = folder / RIDE
+    if folder.is_file():
+        hint = f"trainjourney ride import {folder} --out rides/mine"
+        raise RideError(f"{folder}: is a file and no imported ride; if it is a video type: {hint}")
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as err:

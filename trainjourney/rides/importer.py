@@ -16,6 +16,7 @@ from PIL import Image
 
 from trainjourney.errors import RideError
 from trainjourney.rides import measure
+from trainjourney.rides.alone import alone
 from trainjourney.rides.dataset import (
     FORMAT,
     FRAMES,
@@ -37,6 +38,8 @@ from trainjourney.types import Embedding, Frame
 
 SEGMENT_S = 20.0
 MOST_SOURCES = 99
+ENDS_EARLY = 0.03  # of its length that a video may lack at its end
+SEEN = 0.4  # of a picture that fits the shape, at least; half of a film of 16:9 fits a square
 OPTIONS = "options.json"
 Show = Callable[[float, str], None]  # fraction done, and what is being done
 
@@ -88,45 +91,47 @@ def import_rides(
     segments = [part for i, video in enumerate(sources) for part in _segments(i, video, marks[i])]
     workers = workers or core_count()
 
-    jobs: list[Job] = [
-        (measure_segment, (s.video, s.since_s, s.until_s, s.measured(out))) for s in segments
-    ]
-    plans = []
-    try:
-        run_jobs(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
-        for i, video in enumerate(sources):
-            kept_in = [s.measured(out) for s in segments if s.source == i]
-            measures = measure.load(kept_in)
-            plan = make_plan(measures, shape[0])
-            _hold(video.path, plan, kept_in)
-            plans.append(Told(video, measures, plan))
-    finally:
-        for folder in made:  # a refused one leaves none behind that holds nothing
-            with suppress(OSError):
-                folder.rmdir()
+    busy = RideError(f"{out}: another import is at work in it; wait for it, or give a new --out")
+    with alone(out / WORK, busy):
+        jobs: list[Job] = [
+            (measure_segment, (s.video, s.since_s, s.until_s, s.measured(out))) for s in segments
+        ]
+        plans = []
+        try:
+            run_jobs(jobs, workers, lambda f: show(0.5 * f, "measuring how it moves"))
+            for i, video in enumerate(sources):
+                kept_in = [s.measured(out) for s in segments if s.source == i]
+                measures = measure.load(kept_in)
+                plan = make_plan(measures, shape[0])
+                _hold(video.path, plan, kept_in)
+                plans.append(Told(video, measures, plan))
+        finally:
+            for folder in made:  # a refused one leaves none behind that holds nothing
+                with suppress(OSError):
+                    folder.rmdir()
 
-    # Not before: an import that is refused is in no other's way.
-    _write_text(out / WORK / OPTIONS, _text(options))
-    (out / FRAMES).mkdir(exist_ok=True)
-    cuts: list[Job] = []
-    for s in segments:
-        kept = np.flatnonzero(plans[s.source].plan.reason == KEPT)
-        times = plans[s.source].measures.time_s[kept]
-        mine = (times >= s.since_s - 1e-6) & (times < s.until_s - 1e-6)
-        wanted = dict(zip(_stamps(times[mine]), kept[mine].tolist(), strict=True))
-        cuts.append((cut_segment, (s, wanted, shape, out)))
-    run_jobs(cuts, workers, lambda f: show(0.5 + 0.35 * f, "cutting frames"))
-    _write_index(out, plans, shape, embed, lambda f: show(0.85 + 0.15 * f, "embedding frames"))
-    draw_report(out / REPORT, plans, shape)
-    table = {
-        "format": FORMAT,
-        "width": shape[0],
-        "height": shape[1],
-        "embedder": embedder,
-        "sources": [_summary(told) for told in plans],
-    }
-    _write_text(out / RIDE, _text(table))
-    return open_ride(out)
+        # Not before: an import that is refused is in no other's way.
+        _write_text(out / WORK / OPTIONS, _text(options))
+        (out / FRAMES).mkdir(exist_ok=True)
+        cuts: list[Job] = []
+        for s in segments:
+            kept = np.flatnonzero(plans[s.source].plan.reason == KEPT)
+            times = plans[s.source].measures.time_s[kept]
+            mine = (times >= s.since_s - 1e-6) & (times < s.until_s - 1e-6)
+            wanted = dict(zip(_stamps(times[mine]), kept[mine].tolist(), strict=True))
+            cuts.append((cut_segment, (s, wanted, shape, out)))
+        run_jobs(cuts, workers, lambda f: show(0.5 + 0.35 * f, "cutting frames"))
+        _write_index(out, plans, shape, embed, lambda f: show(0.85 + 0.15 * f, "embedding frames"))
+        draw_report(out / REPORT, plans, shape)
+        table = {
+            "format": FORMAT,
+            "width": shape[0],
+            "height": shape[1],
+            "embedder": embedder,
+            "sources": [_summary(told, shape) for told in plans],
+        }
+        _write_text(out / RIDE, _text(table))
+        return open_ride(out)
 
 
 def cut_segment(
@@ -238,14 +243,25 @@ def _write_index(
         raise _unwritable(out, err) from err
 
 
-def _summary(told: Told) -> dict[str, Any]:
-    plan = told.plan
-    note = "" if plan.mid_px <= HIGH_PX else "too fast for its frame rate: film at a higher one"
+def _summary(told: Told, shape: tuple[int, int]) -> dict[str, Any]:
+    plan, video = told.plan, told.video
+    seconds = float(told.measures.time_s[-1] - told.measures.time_s[0])
+    notes = []
+    if plan.mid_px > HIGH_PX:
+        notes.append("too fast for its frame rate: film at a higher one")
+    if seconds < video.seconds - max(1.0, ENDS_EARLY * video.seconds):
+        notes.append(f"ends after {seconds:.0f} of {video.seconds:.0f} s: copy it again")
+    seen = video.width * shape[1] / (video.height * shape[0])
+    if min(seen, 1.0 / seen) < SEEN:
+        notes.append(
+            f"only {min(seen, 1.0 / seen):.0%} of its picture is used, the rest is beyond "
+            f"{shape[0]}x{shape[1]}: film with the phone held the other way"
+        )
     return {
-        "video": told.video.path.name,
-        "seconds": round(float(told.measures.time_s[-1] - told.measures.time_s[0]), 3),
-        "size": f"{told.video.width}x{told.video.height}",
-        "fps": round(told.video.fps, 3),
+        "video": video.path.name,
+        "seconds": round(seconds, 3),
+        "size": f"{video.width}x{video.height}",
+        "fps": round(video.fps, 3),
         "view": plan.view,
         "stride": plan.stride,
         "every": plan.every,
@@ -253,13 +269,17 @@ def _summary(told: Told) -> dict[str, Any]:
         "profile": [round(float(r), 3) for r in plan.profile],
         "frames": plan.counts(),
         "broken_packets": int(told.measures.broken.sum()),
-        "note": note,
+        "note": "; ".join(notes),
     }
 
 
 def _hold_to(out: Path, options: dict[str, Any]) -> list[Path]:
     """Refuse to write a dataset over that of others; the folders that were made for it."""
     path = out / WORK / OPTIONS
+    if out.is_dir() and not path.is_file():  # what an import leaves before its options is in WORK
+        foreign = sorted(p.name for p in out.iterdir() if p.name != WORK and p.name[0] != ".")
+        if foreign:
+            raise RideError(f"{out}: holds no import, but {foreign[0]}; give a new --out")
     if path.is_file() and path.read_bytes() != _text(options).encode():
         raise RideError(
             f"{out}: holds an import of other videos or another shape; give a new --out"

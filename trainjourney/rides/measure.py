@@ -81,6 +81,9 @@ def _motion(before: "deque[NDArray[np.float32]]", grey: NDArray[np.float32]) -> 
     if _usual(far.bands_sure) < SURE and _usual(far.tiles_sure) < SURE:
         return near
     slow = np.float32(1.0 / FAR)
+    both = sure & (far.bands_sure >= SURE)  # they tell two motions where a cut lies between
+    if both.any() and float(np.median(np.abs(far.bands * slow - near.bands)[both])) > PARTS:
+        return near
     return Motion(far.bands * slow, far.bands_sure, far.tiles * slow, far.tiles_sure)
 
 

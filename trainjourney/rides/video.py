@@ -13,6 +13,7 @@ from typing import Any
 import av
 import numpy as np
 from av.error import FFmpegError
+from av.stream import Disposition
 from av.video.reformatter import Interpolation
 
 from trainjourney.errors import RideError
@@ -47,7 +48,8 @@ def look_at(path: Path) -> Video:
                 f"ffmpeg -i {path.name} -c copy OUT.mp4"
             )
         turned = _turns(first) % 2
-        width, height = (first.height, first.width) if turned else (first.width, first.height)
+        across = round(first.width * _aspect(stream))
+        width, height = (first.height, across) if turned else (across, first.height)
         seconds = float(stream.duration * stream.time_base) if stream.duration else 0.0
         seconds = seconds or float((container.duration or 0) / av.time_base)
         rate = stream.average_rate or stream.guessed_rate
@@ -79,7 +81,7 @@ def read(
                 continue
             if picture.time >= until_s - 1e-6:
                 return
-            yield float(picture.time), _fitted(picture, width, height)
+            yield float(picture.time), _fitted(picture, _aspect(stream), width, height)
 
 
 @contextmanager
@@ -96,9 +98,11 @@ def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
             f"or convert it: ffmpeg -i {path.name} OUT.mp4"
         ) from err
     with container:
-        if not container.streams.video:
+        cover = Disposition.attached_pic
+        films = [one for one in container.streams.video if not one.disposition & cover]
+        if not films:
             raise RideError(f"{path}: holds no video, only sound or text; give a film of a ride")
-        stream = container.streams.video[0]
+        stream = films[0]
         stream.thread_type = "AUTO"
         size = (stream.codec_context.width, stream.codec_context.height)
         if max(size) > MOST_SIDE:
@@ -137,11 +141,16 @@ def _turns(picture: Any) -> int:
     return round(float(getattr(picture, "rotation", 0) or 0) / 90.0) % 4
 
 
-def _fitted(picture: Any, width: int, height: int) -> Frame:
+def _aspect(stream: Any) -> float:
+    """Width of a pixel over its height: not 1 on tape and disc, as HDV's."""
+    return float(stream.sample_aspect_ratio or 1.0)
+
+
+def _fitted(picture: Any, aspect: float, width: int, height: int) -> Frame:
     """Upright, cropped about the middle to width:height, and of that size."""
     turns = _turns(picture)
     wanted = (height, width) if turns % 2 else (width, height)
-    size = (picture.width, picture.height)
+    size = (picture.width * aspect, picture.height)
     scale = max(w / s for w, s in zip(wanted, size, strict=True))
     whole = [max(w, round(s * scale)) for w, s in zip(wanted, size, strict=True)]
     rgb = picture.to_ndarray(

@@ -35,7 +35,7 @@ def remember_options(
     if begun:
         then = _flat(read_options(folder))
         _same_preset(folder, then, now)
-        for key in sorted(then.keys() | now.keys()):
+        for key in sorted(then.keys() | now.keys(), key=lambda key: (key != "ride", key)):
             if key.rsplit(".", 1)[-1] in free:
                 continue
             if then.get(key) != now.get(key):

@@ -8,6 +8,7 @@ that place.
 """
 
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,7 +44,9 @@ from .dataset import CELLS, PICTURES
 BANDS = ((0, 40), (40, 54), (54, 66), (66, 78), (78, 92), (92, 106), (0, 0), (106, 128))
 # The same where all rows go by alike, in the planes that are SINGLE.
 WHOLE = (*((0, 0),) * (len(PLANES) - 1), (0, VIEW_H))
-ALIKE = 1.3  # speed of the fastest rows over the slowest, up to which they go by alike
+# Speed of the nearest plane over the furthest's, up to which cutting would give less depth than it
+# takes: what stands across planes, as poles do, comes in pieces.
+ALIKE = 1.5
 MID = 0.55  # parallax of what goes by as fast as the mid-ground
 MOST = 4.2  # parallax of all planes together that the dreaming keeps up with
 IDLE = 0.01  # parallax of a plane with nothing on it
@@ -79,21 +82,26 @@ def bands_of(ride: Ride) -> tuple[tuple[int, int], ...]:
 
 def is_single(ride: Ride) -> bool:
     """Whether all rows go by alike, so that all is one sheet."""
-    profile = profile_of(ride)
-    return bool(profile.max() < ALIKE * profile.min())
+    found = _cut_ratios(ride)[[top < end for top, end in BANDS]]
+    return bool(found.max() < ALIKE * found.min())
 
 
 def ratios_of(ride: Ride) -> NDArray[np.float64]:
-    """Speed of every plane over the mid-ground's, from the bands of rows, [planes]."""
-    profile, bands = profile_of(ride), bands_of(ride)
+    """Speed of every plane over the mid-ground's, [planes]."""
+    if not is_single(ride):
+        return _cut_ratios(ride)
+    return np.where([top < end for top, end in WHOLE], 1.0, IDLE / MID)
+
+
+def _cut_ratios(ride: Ride) -> NDArray[np.float64]:
+    """The same where the picture is cut into BANDS, from the measured rows."""
+    profile = profile_of(ride)
     rows = (np.arange(len(profile)) + 0.5) * VIEW_H / len(profile)
-    middle = np.array([(top + end) / 2.0 for top, end in bands])
+    middle = np.array([(top + end) / 2.0 for top, end in BANDS])
     found = np.interp(middle, rows, profile).clip(min=IDLE / MID)
-    empty = [top == end for top, end in bands]
+    empty = [top == end for top, end in BANDS]
     found[empty] = 0.0
     found = np.maximum.accumulate(found)  # what is lower in the picture is nearer
-    if bands == WHOLE:
-        found[:] = 1.0
     found[empty] = IDLE / MID
     return np.asarray(found)
 
@@ -129,7 +137,7 @@ def make_country(ride: Ride, decoder: Decoder, folder: Path) -> int:
     Does nothing where they are there already. Raises RideError.
     """
     done = folder / "done"
-    if done.exists():
+    with suppress(OSError, ValueError):  # half written, as where the disk was full
         return int(done.read_text(encoding="utf-8"))
     check_country(ride)
     shutil.rmtree(folder, ignore_errors=True)

@@ -17,7 +17,8 @@ from .codec_stage import CodecStage
 from .dataset import Shards, open_shards, render_shard, shard_name
 from .device import find_device
 from .dream_stage import DreamStage
-from .options import check_minutes, remember_options
+from .options import FILE as OPTIONS
+from .options import check_minutes, read_options, remember_options
 from .pocket import build_stage, set_out_from, stage_weights
 from .presets import find_preset
 from .progress import Bar
@@ -59,15 +60,22 @@ def train_on_ride(
     ride, where = open_ride(folder), find_device(device)
     if not (bundle / "weights.safetensors").is_file():
         raise TrainingError(f"{bundle}: has no weights.safetensors; give --from engines/pocket")
-    preset = preset or str(load_bundle(bundle).manifest.training.get("preset", "s"))
-    options = find_preset(preset)
+    own = str(load_bundle(bundle).manifest.training.get("preset", "s"))
+    options = find_preset(preset or own)
+    if preset not in (None, own):
+        raise TrainingError(
+            f"--preset {preset}: a ride is taught to the weights of {bundle}, of preset {own}; "
+            f"leave --preset out, or give --from a bundle of preset {preset}"
+        )
     parallax = [round(float(value), 5) for value in parallax_of(ride)]
     check_country(ride)
     single = is_single(ride)
     decoder = Decoder(*options.paint, planes=planes_of(single))
     load_weights(bundle / "weights.safetensors", {"decoder": decoder})
-    told = {"preset": preset, "ride": folder.resolve().name, "parallax": parallax}
-    remember_options(run, told | ({"single": True} if single else {}))
+    told = {"preset": own, "ride": folder.resolve().name, "parallax": parallax}
+    more = {"single": True} if single else {}
+    hold_to_ride(run, ride)
+    remember_options(run, {**told, **more, "mark": ride.mark()}, ("mark",))
     bar = Bar()
     bar.start("country")
     data = run / "data"
@@ -81,8 +89,10 @@ def train_on_ride(
                 to_single(run / "scenery" / shard_name(kind, 0), data / shard_name(kind, 0))
         for shard in sorted((run / "country").glob("real*")):
             link = data / shard.name
+            if link.is_symlink():  # it may lead to where the run was before it was moved
+                link.unlink()
             if not link.exists():
-                link.symlink_to(shard.resolve(), target_is_directory=True)
+                link.symlink_to(Path("..") / "country" / shard.name, target_is_directory=True)
         keep_looks(ride, run / "looks")
     bar.close()
     shards = open_shards(data)
@@ -96,7 +106,7 @@ def train_on_ride(
     set_out_from(bundle, run)
     for name, share in SHARE.items():
         schedule = options.schedules[name]
-        if preset != "tiny":
+        if own != "tiny":
             time = (MINUTES if minutes is None else minutes) * share
             schedule = replace(schedule, steps=10**7, warmup=60, minutes=time, lr=RATE[name])
         stage = build_stage(name, options, shards, run, where)
@@ -105,6 +115,16 @@ def train_on_ride(
         result = run_stage(stage, schedule, run, where, progress=Bar(), threads=threads)
         if result.ended != "done":
             return
+
+
+def hold_to_ride(run: Path, ride: Ride) -> None:
+    """Refuse to go on with another ride of the same name: its country is not that of the run."""
+    begun = read_options(run) if (run / OPTIONS).exists() else {}
+    same_name = begun.get("ride") == ride.folder.resolve().name
+    if same_name and begun.get("mark", ride.mark()) != ride.mark():
+        raise TrainingError(
+            f"{run}: was begun with another ride than {ride.folder} holds now; give another --run"
+        )
 
 
 def fit_codec(shards: Shards, bundle: Path, run: Path) -> None:

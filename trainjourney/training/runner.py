@@ -8,6 +8,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +17,7 @@ import torch
 from torch import nn
 
 from trainjourney.errors import TrainingError
+from trainjourney.rides.alone import alone
 from trainjourney.training.checkpoint import (
     load_checkpoint,
     load_weights,
@@ -23,6 +25,7 @@ from trainjourney.training.checkpoint import (
     replacing,
     save_checkpoint,
     save_weights,
+    writing,
 )
 from trainjourney.training.history import History, draw_history
 from trainjourney.training.progress import Silent, Watcher
@@ -99,7 +102,7 @@ def run_stage(
             run.restore()
             watcher.note(f"finished before, at step {run.tally.step}")
             return run.result("done")
-        with stop_signals() as stopped:
+        with run.hold(), stop_signals() as stopped:
             result = run.train(stopped, deadline or (lambda: False), enough, watcher, clock)
         wait()
         return result
@@ -142,6 +145,20 @@ class _Run:
                 f"{path}: cannot be read ({err}); remove it, then type the same again"
             ) from err
 
+    def hold(self) -> AbstractContextManager[None]:
+        """Hold the folder: two trainings in one would write over each other's checkpoints."""
+        if not self.writes:
+            return nullcontext()
+        with writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+        return alone(
+            self.folder,
+            TrainingError(
+                f"{self.folder}: another training is at work in it; wait for it to end, "
+                "or give another --run"
+            ),
+        )
+
     def restore(self) -> None:
         """Go back to the checkpoint; where there is none, set out from weights, if there are."""
         path = self.folder / CHECKPOINT
@@ -181,6 +198,7 @@ class _Run:
             if by_signal or too_late:
                 if unsaved:
                     self.save()
+                watcher.note(f"stopped at step {tally.step}; the same words go on with it")
                 return self.result("signal" if by_signal else "deadline")
             lr = schedule.rate(tally.step, tally.elapsed_s)
             shown = self.step(lr)
@@ -206,11 +224,15 @@ class _Run:
                 self.sample()
                 sampled_s = clock()
         self.save()
-        self.sample()
+        if not stopped.is_set():  # a sheet may take minutes
+            self.sample()
         if self.writes:
             with replacing(self.folder / DONE) as temporary:
                 done = {**asdict(tally), "enough": learnt}
                 temporary.write_text(json.dumps(done) + "\n", encoding="utf-8")
+        if any(largest([stopped.is_set()], self.device)):  # so that no other stage begins
+            watcher.note(f"done at step {tally.step}, and stopped; the same words go on")
+            return self.result("signal")
         return self.result("done")
 
     def step(self, lr: float) -> dict[str, float]:

@@ -15,7 +15,7 @@ from ...errors import TrainingError
 from ...model.full.parts import DOWN, Parts
 from ...rides.dataset import Ride
 from ...types import Frame
-from .encoded import Encoded, facts, mark, mark_of_ride
+from .encoded import Encoded, facts, mark
 
 OTHER_S = 10.0  # an embedding is taken from a moment so near at most
 PICTURES = (".jpg", ".jpeg", ".png", ".webp")
@@ -52,7 +52,7 @@ class Clips:
         self.cruising = float(np.median(np.abs(ride.speed[self.next[:, 2]])))
         kept = Encoded(cache, parts, device, show)
         frames = [partial(ride.frame, i) for i in range(len(ride))]
-        self.latents, self.looks = kept.of("ride", mark_of_ride(ride), frames)
+        self.latents, self.looks = kept.of("ride", ride.mark(), frames)
         pictures = [partial(_picture, path, ride.shape) for path in paths]
         self.still_latents, self.still_looks = kept.of(
             "stills", mark(str(ride.shape), *facts(paths)), pictures

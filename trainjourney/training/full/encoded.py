@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from ...model.full.graphs import embed, encode
 from ...model.full.parts import Parts
-from ...rides.dataset import INDEX, RIDE, Ride
 from ...types import Frame
 from ..checkpoint import replacing
 
@@ -78,12 +77,6 @@ def _are_whole(paths: Sequence[Path], count: int) -> bool:
 def mark(*words: str) -> str:
     """A short name for what has these facts and no others."""
     return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
-
-
-def mark_of_ride(ride: Ride) -> str:
-    """By its table and its index, where an embedding stands for every frame."""
-    files = (ride.folder / RIDE, ride.folder / INDEX)
-    return mark(*(hashlib.sha256(path.read_bytes()).hexdigest() for path in files))
 
 
 def facts(paths: Sequence[Path]) -> Iterator[str]:
