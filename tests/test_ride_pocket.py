@@ -198,6 +198,7 @@ def test_a_taught_pocket_plays_with_the_rides_looks_and_parallax(taught: Path, r
     bundle = load_bundle(taught / "mine")
     names = [look.name for look in bundle.looks]
     assert names == ["ride1", "ride2", "ride3", "ride4", "meadow"]
+    assert bundle.manifest.departure == 0, "it sets out in a picture of the ride"
     told = read_options(taught / "run")["parallax"]
     assert told == pytest.approx(parallax_of(ride).tolist(), abs=1e-4)
     graphs = build_graphs(load_networks(taught / "run"), told)

@@ -13,10 +13,11 @@ import pytest
 from jack import KNOB, jack  # noqa: F401
 from tiny_bundle import write_tiny_bundle
 
-from trainjourney.show.signals import held_back
+from trainjourney.show import signals
+from trainjourney.show.signals import held_back, setting
 
 ROOT = Path(__file__).resolve().parent.parent
-ENDING = {signal.SIGINT, signal.SIGTERM}
+ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
@@ -47,6 +48,48 @@ def test_a_thread_started_meanwhile_bears_none_and_what_came_is_heard_after() ->
         signal.signal(signal.SIGTERM, former)
     assert [mask & ENDING for mask in masks] == [ENDING, ENDING]
     assert signal.pthread_sigmask(signal.SIG_BLOCK, ()) == before
+
+
+LOCKED = """
+import signal, sys, threading
+from trainjourney.show.signals import setting
+stop = threading.Event()
+with setting(stop):
+    with stop._cond:  # as in the midst of stop.wait, or of a handler that sets it
+        for name in sys.argv[1:]:
+            signal.raise_signal(getattr(signal, name))
+    sys.exit(0 if stop.wait(20) else 1)
+"""
+
+
+@pytest.mark.parametrize("names", [["SIGTERM"], ["SIGINT"], ["SIGHUP"], ["SIGTERM"] * 3])
+def test_a_show_ends_wherever_the_main_thread_is_interrupted(names: list[str]) -> None:
+    ended = subprocess.run([sys.executable, "-c", LOCKED, *names], timeout=60, cwd=ROOT)
+    assert ended.returncode == 0
+
+
+def test_a_second_signal_breaks_once_it_can_be_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    former, stop = signal.getsignal(signal.SIGINT), threading.Event()
+    with setting(stop):
+        for _ in range(2):  # as a parent sends it on that was sent it too
+            signal.raise_signal(signal.SIGINT)
+        assert stop.wait(5.0)
+        monkeypatch.setattr(signals, "AGAIN_S", 0.0)
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+    assert signal.getsignal(signal.SIGINT) == former
+
+
+def test_what_is_to_be_ignored_is_ignored() -> None:
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup leaves it
+    try:
+        stop = threading.Event()
+        with setting(stop):
+            signal.raise_signal(signal.SIGHUP)
+            assert not stop.wait(0.3)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, former)
 
 
 def bear(pid: int, thread: int) -> bool:

@@ -6,11 +6,10 @@ rate in its own process and the window at the screen's, so that neither waits fo
 
 import logging
 import os
-import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 from trainjourney.inference import Bundle, find_bundle, load_bundle
@@ -34,6 +33,7 @@ from trainjourney.show.live import play_live
 from trainjourney.show.meter import Meter, Summary
 from trainjourney.show.resume import Positions
 from trainjourney.show.screen import run_screen
+from trainjourney.show.signals import setting
 from trainjourney.show.slot import Slot, Turns
 from trainjourney.show.travel import travel
 from trainjourney.types import Output
@@ -65,7 +65,7 @@ def play(
         departure = read_departure(config, bundle, whole=here)
     config = with_journal(config)
     stop = threading.Event()
-    with _signals_set(stop), ExitStack() as stack:
+    with setting(stop), ExitStack() as stack:
         stack.callback(drop_empty, config)
         if here:
             summary = _play_here(config, bundle, departure, output, frames, window, stop)
@@ -82,7 +82,7 @@ def render_film(
     replay, bundle = read_show(path, engine)
     stop = threading.Event()
     with (
-        _signals_set(stop),
+        setting(stop),
         closing(replay),
         closing(_open_output(output, bundle, config.film)) as film,
     ):
@@ -185,24 +185,3 @@ def _open_output(name: str, bundle: Bundle, config: FilmConfig) -> Output:
     return Recorder(
         Path(name).expanduser(), frame.width, frame.height, config.fps or frame.fps, config
     )
-
-
-@contextmanager
-def _signals_set(stop: threading.Event) -> Iterator[None]:
-    """The first Ctrl-C (or kill) sets `stop`, so that a frame is finished; a second one breaks."""
-    if threading.current_thread() is not threading.main_thread():
-        yield  # no signals here
-        return
-    former = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def end(number: int, _: object) -> None:
-        stop.set()
-        signal.signal(number, former[signal.Signals(number)])
-
-    try:
-        for number in former:
-            signal.signal(number, end)
-        yield
-    finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)

@@ -170,7 +170,8 @@ def export_bundle(run: Path, out: Path) -> None:
             "embedding": {"size": SIZE, "picture_width": PICTURE_W, "picture_height": PICTURE_H},
             "noise": {"shape": list(NOISE)},
             "ranges": {"speed": [-2.0, 2.0], "dream": [0.0, 1.0], "travel_px": 2.0 * TRAVEL},
-            "departure": DEPARTURE,
+            # what was taught a ride sets out in its pictures: freely it dreams too little of it
+            "departure": 0 if "ride" in read_options(run) else DEPARTURE,
             "looks_ahead": True,
             "band": band and band.model_dump(),
             "state": [

@@ -34,9 +34,10 @@ from .runner import run_stage
 from .single import to_single
 
 # Of the training time. What embeds pictures stays as it is in the bundle.
-SHARE = {"codec": 0.12, "decoder": 0.25, "dream": 0.45, "encoder": 0.18}
+SHARE = {"codec": 0.08, "decoder": 0.2, "dream": 0.62, "encoder": 0.1}
 RATE = {"codec": 1.5e-3, "decoder": 1e-3, "dream": 5e-4, "encoder": 8e-4}
 SCENERY = (("ride", 6), ("melt", 8))  # styles of rendered country mixed in, so that looks stay
+TILES = 24  # a step, of the dream stage: a ride is little, and wants many steps in little time
 LOOKS = 4  # pictures of the ride that become looks of the bundle
 MINUTES = 20.0
 
@@ -112,6 +113,7 @@ def train_on_ride(
         stage = build_stage(name, options, shards, run, where)
         if isinstance(stage, DreamStage):
             stage.often = often_of(ride)
+            stage.batch = min(stage.batch, TILES)
         result = run_stage(stage, schedule, run, where, progress=Bar(), threads=threads)
         if result.ended != "done":
             return
