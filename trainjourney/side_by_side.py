@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
@@ -29,7 +30,7 @@ def share(jobs: Sequence[Job], workers: int, show: Callable[[float], None]) -> N
         return
     # not forked: the threads of a decoder or a library do not survive that
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+    with ProcessPoolExecutor(workers, context, _end_with_parent) as pool:
         with _one_thread():  # all processes begin with the first job
             futures: list[Future[Any]] = [pool.submit(do, *given) for do, given in jobs]
         try:
@@ -38,6 +39,18 @@ def share(jobs: Sequence[Job], workers: int, show: Callable[[float], None]) -> N
                 show((n + 1) / len(jobs))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _end_with_parent() -> None:
+    """In a worker: whose parent was killed works for nobody."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def wait() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=wait, name="parent", daemon=True).start()
 
 
 @contextmanager
