@@ -123,6 +123,12 @@ def test_pixels_that_are_not_square_are_shown_at_their_width(tmp_path: Path) -> 
     assert np.abs(shown.astype(int) - wide[0]).mean() < 20.0  # of 64 between strangers
 
 
+def test_pixels_that_no_camera_makes_are_taken_for_square(tmp_path: Path) -> None:
+    film = write_film(tmp_path / "odd.mp4", sliding(12, 3, 4.0), aspect=30_000)
+    assert (look_at(film).width, look_at(film).height) == (256, 128)
+    assert next(frame for _, frame in read(film, 256, 128)).shape == (128, 256, 3)
+
+
 def test_what_a_film_lacks_is_told(tmp_path: Path) -> None:
     film = write_film(tmp_path / "ride.mkv", sliding(8, 100, 4.0))
     film.write_bytes(film.read_bytes()[: film.stat().st_size // 2])  # as half a copy

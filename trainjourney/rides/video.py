@@ -19,6 +19,7 @@ from av.video.reformatter import Interpolation
 from trainjourney.errors import RideError
 from trainjourney.types import Frame
 
+MOST_ASPECT = 4.0  # of a pixel; anamorphic lenses make 2
 MOST_SIDE = 8192  # px; 8K is read, more is refused before it is decoded
 MOST_HOURS = 12
 MOST_BROKEN = 2000  # packets in a row that do not decode
@@ -142,8 +143,10 @@ def _turns(picture: Any) -> int:
 
 
 def _aspect(stream: Any) -> float:
-    """Width of a pixel over its height: not 1 on tape and disc, as HDV's."""
-    return float(stream.sample_aspect_ratio or 1.0)
+    """Width of a pixel over its height: not 1 on tape and disc, as HDV's. What no camera makes is
+    taken for 1: a picture would be widened beyond all memory."""
+    aspect = float(stream.sample_aspect_ratio or 1.0)
+    return aspect if 1.0 / MOST_ASPECT <= aspect <= MOST_ASPECT else 1.0
 
 
 def _fitted(picture: Any, aspect: float, width: int, height: int) -> Frame:
