@@ -20,6 +20,7 @@ FLOORS = {
     "settings": 0,
     "files": 0,
     "folders": 0,
+    "lettering": 0,
     "pictures": 0,
     "side_by_side": 0,
     "tables": 1,

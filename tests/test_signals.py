@@ -53,6 +53,7 @@ def test_a_thread_started_meanwhile_bears_none_and_what_came_is_heard_after() ->
 LOCKED = """
 import signal, sys, threading
 from trainjourney.show.signals import setting
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who runs the tests may ignore it
 stop = threading.Event()
 with setting(stop):
     with stop._cond:  # as in the midst of stop.wait, or of a handler that sets it

@@ -1,6 +1,8 @@
 """The overlay: a line of small quiet text over the picture."""
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from trainjourney.lettering import font_for
 
 _TEXT_PX = 13
 _PAD_X, _PAD_Y = 10, 6
@@ -12,7 +14,7 @@ _SHARPER = 4  # drawn this much larger, for smooth corners
 def draw_label(text: str, scale: float = 1.0) -> Image.Image:
     """The text in white on a dark, see-through slip with round corners, RGBA."""
     text_px, pad_x, pad_y = (round(side * scale) for side in (_TEXT_PX, _PAD_X, _PAD_Y))
-    font = ImageFont.load_default(text_px)
+    font = font_for(text, text_px)
     width = round(font.getlength(text)) + 2 * pad_x
     height = text_px + 2 * pad_y
     large = (width * _SHARPER, height * _SHARPER)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from trainjourney.errors import RideError
+from trainjourney.lettering import font_for
 from trainjourney.rides.measure import Measures
 from trainjourney.rides.plan import KEPT, REASONS, SPARE, Plan
 from trainjourney.rides.video import Video, read
@@ -52,14 +53,16 @@ def _block(told: Told, shape: tuple[int, int]) -> Image.Image:
     thumb_h = max(1, round(thumb_w * shape[1] / shape[0]))
     height = 62 + thumb_h + 30 + PLOT_H + 44 + thumb_h + 24
     page = Image.new("RGB", (PAGE_W, height), PAPER)
-    draw, font, small = ImageDraw.Draw(page), ImageFont.load_default(17), ImageFont.load_default(13)
+    draw, small = ImageDraw.Draw(page), ImageFont.load_default(13)
     way = "forward" if np.median(plan.speed[plan.reason == KEPT]) > 0 else "backwards"
-    draw.text((EDGE, 12), f"{video.path.name}: {plan.view} view, running {way}", INK, font)
+    title = f"{video.path.name}: {plan.view} view, running {way}"
+    draw.text((EDGE, 12), title, INK, font_for(title, 17))
     span = float(told.measures.time_s[-1] - told.measures.time_s[0])
+    on = plan.stride * plan.every
     line = (
         f"{video.width}x{video.height}, {span:.1f} s, {video.fps:.4g} fps. A predicted frame is "
-        f"{plan.stride * plan.every} frames on, and moves the mid-ground {plan.mid_px:.1f} px of "
-        f"{shape[0]}. Broken packets: {int(told.measures.broken.sum())}."
+        f"{on} {'frame' if on == 1 else 'frames'} on, and moves the mid-ground {plan.mid_px:.1f} "
+        f"px of {shape[0]}. Broken packets: {int(told.measures.broken.sum())}."
     )
     draw.text((EDGE, 36), line, PALE, small)
     y = 62
