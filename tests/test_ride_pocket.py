@@ -3,6 +3,8 @@ plays; and what is refused."""
 
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -33,6 +35,7 @@ from trainjourney.scenery.worlds import WORLDS
 from trainjourney.training.dataset import CELLS, open_shards, render_shard
 from trainjourney.training.export import build_graphs, export_bundle, load_networks
 from trainjourney.training.options import read_options
+from trainjourney.training.presets import PRESETS
 from trainjourney.training.ride_country import (
     BANDS,
     WHOLE,
@@ -48,6 +51,8 @@ from trainjourney.training.ride_country import (
 )
 from trainjourney.training.ride_pocket import train_on_ride
 from trainjourney.training.single import to_single
+
+MODULE = "trainjourney.training.ride_pocket"
 
 
 def layered(frames: int) -> list[Picture]:
@@ -188,7 +193,7 @@ def taught(ride: Ride, pocket_bundle: Path, tmp_path_factory: pytest.TempPathFac
     folder = tmp_path_factory.mktemp("taught")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trainjourney.training.export.WORLDS", {"meadow": WORLDS["meadow"]})
-        patch.setattr("trainjourney.training.ride_pocket.SCENERY", (("ride", 1),))
+        patch.setattr(f"{MODULE}.SCENERY", (("ride", 1),))
         train_on_ride(ride.folder, pocket_bundle, folder / "run", threads=1)
         export_bundle(folder / "run", folder / "mine")
     return folder
@@ -259,3 +264,27 @@ def test_a_country_half_noted_down_is_made_anew(ride: Ride, tmp_path: Path) -> N
     count = make_country(ride, decoder, tmp_path / "country")
     (tmp_path / "country/done").write_text("")  # as a full disk leaves it
     assert make_country(ride, decoder, tmp_path / "country") == count
+
+
+def test_a_stage_that_hardly_learnt_is_told(
+    ride: Ride, pocket_bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    """Of the tiny preset, which is for seeing that all works, nobody is told."""
+    monkeypatch.setattr(f"{MODULE}.SCENERY", (("ride", 1),))
+    steps = {"codec": 400, "decoder": 3, "dream": 99, "encoder": 100}
+
+    def ran(stage: Any, *given: Any, **more: Any) -> Any:
+        return SimpleNamespace(ended="done", step=steps[stage.name])
+
+    monkeypatch.setattr(f"{MODULE}.run_stage", ran)
+    monkeypatch.setattr(f"{MODULE}.find_preset", lambda _: PRESETS["tiny"])
+    there = load_bundle(pocket_bundle)
+    for preset, wanted in (("tiny", []), ("s", ["decoder", "dream"])):
+        told = there.manifest.model_copy(update={"training": {"preset": preset}})
+        bundle = SimpleNamespace(manifest=told, looks=there.looks)
+        monkeypatch.setattr(f"{MODULE}.load_bundle", lambda _, bundle=bundle: bundle)
+        train_on_ride(ride.folder, pocket_bundle, tmp_path / preset, threads=1)
+        said = capsys.readouterr()
+        lines = [line for line in (said.out + said.err).splitlines() if "knows little" in line]
+        assert [line.split(":")[0] for line in lines] == wanted

@@ -37,6 +37,7 @@ from .single import to_single
 SHARE = {"codec": 0.08, "decoder": 0.2, "dream": 0.62, "encoder": 0.1}
 RATE = {"codec": 1.5e-3, "decoder": 1e-3, "dream": 5e-4, "encoder": 8e-4}
 SCENERY = (("ride", 6), ("melt", 8))  # styles of rendered country mixed in, so that looks stay
+LEAST = 100  # steps of a stage, below which hardly anything of the ride is learnt
 TILES = 24  # a step, of the dream stage: a ride is little, and wants many steps in little time
 LOOKS = 4  # pictures of the ride that become looks of the bundle
 MINUTES = 20.0
@@ -117,6 +118,13 @@ def train_on_ride(
         result = run_stage(stage, schedule, run, where, progress=Bar(), threads=threads)
         if result.ended != "done":
             return
+        if own != "tiny" and result.step < LEAST:
+            bar.start(name)
+            bar.note(
+                f"made {result.step} steps in its minutes and knows little of the ride; give "
+                "--minutes more, and another --run, with nothing else running"
+            )
+            bar.close()
 
 
 def hold_to_ride(run: Path, ride: Ride) -> None:
