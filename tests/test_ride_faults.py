@@ -9,9 +9,9 @@ from av.stream import Disposition
 from filmed import Picture, sliding, write_film
 from test_rides import bring_in
 
+from trainjourney.alone import alone
 from trainjourney.errors import RideError
 from trainjourney.rides import flow
-from trainjourney.rides.alone import alone
 from trainjourney.rides.dataset import open_ride
 from trainjourney.rides.video import look_at, read
 

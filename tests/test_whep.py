@@ -37,7 +37,7 @@ def test_three_watch_and_each_frame_is_encoded_once(codec: str) -> None:
         counts = page.ask("GET", "/status").data
         used, other = ("vp8", "h264") if codec else ("h264", "vp8")
         assert counts["encodes"][other] == 0 and counts["sessions"]["opened"] == 3
-        assert counts["encodes"][used] <= counts["frame"]
+        assert counts["encodes"][used] <= counts["frame"] + 1  # whose number may be a frame old
         for viewer in watched:
             seen = [number for number in viewer.numbers if number is not None]
             assert len(seen) > 15 and seen == sorted(seen)

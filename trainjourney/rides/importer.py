@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from trainjourney.alone import alone
 from trainjourney.errors import RideError
 from trainjourney.rides import measure
-from trainjourney.rides.alone import alone
 from trainjourney.rides.dataset import (
     FORMAT,
     FRAMES,

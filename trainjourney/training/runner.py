@@ -16,8 +16,8 @@ from typing import Literal
 import torch
 from torch import nn
 
+from trainjourney.alone import alone
 from trainjourney.errors import TrainingError
-from trainjourney.rides.alone import alone
 from trainjourney.training.checkpoint import (
     load_checkpoint,
     load_weights,
