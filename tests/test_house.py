@@ -24,6 +24,7 @@ FLOORS = {
     "lettering": 0,
     "pictures": 0,
     "side_by_side": 0,
+    "signals": 0,
     "tables": 1,
     "model": 1,
     "sound": 1,

@@ -36,18 +36,15 @@ from trainjourney.training.dataset import CELLS, open_shards, render_shard
 from trainjourney.training.export import build_graphs, export_bundle, load_networks
 from trainjourney.training.options import read_options
 from trainjourney.training.presets import PRESETS
-from trainjourney.training.ride_country import (
+from trainjourney.training.ride_colours import fit_palette, land_masks, sky_masks
+from trainjourney.training.ride_country import lay_out, make_country
+from trainjourney.training.ride_planes import (
     BANDS,
     WHOLE,
     bands_of,
-    fit_palette,
     is_single,
-    land_masks,
-    lay_out,
-    make_country,
     often_of,
     parallax_of,
-    sky_masks,
 )
 from trainjourney.training.ride_pocket import train_on_ride
 from trainjourney.training.single import to_single

@@ -13,8 +13,8 @@ import pytest
 from jack import KNOB, jack  # noqa: F401
 from tiny_bundle import write_tiny_bundle
 
-from trainjourney.show import signals
-from trainjourney.show.signals import held_back, setting
+from trainjourney import signals
+from trainjourney.signals import held_back, setting
 
 ROOT = Path(__file__).resolve().parent.parent
 ENDING = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
@@ -52,7 +52,7 @@ def test_a_thread_started_meanwhile_bears_none_and_what_came_is_heard_after() ->
 
 LOCKED = """
 import signal, sys, threading
-from trainjourney.show.signals import setting
+from trainjourney.signals import setting
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # who runs the tests may ignore it
 stop = threading.Event()
 with setting(stop):

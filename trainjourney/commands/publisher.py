@@ -6,7 +6,7 @@ def publisher() -> None:
     import asyncio
 
     from trainjourney.outputs.whip import run_publisher
-    from trainjourney.show.signals import let_through
+    from trainjourney.signals import let_through
 
     let_through()
     asyncio.run(run_publisher())

@@ -47,7 +47,7 @@ class DreamWorld:
         self._noise = NoiseAhead(manifest.noise.shape)
         self.guard = Guard(manifest.band, manifest.frame.fps)
         self._fade = Fade(manifest.frame.fps, None)
-        self._leaving: Leaving | None = None  # what is seen until it is there
+        self._leaving: Leaving | None = None  # what is seen until a departure has its country
         self.unseen = 0  # steps of a departure until its country can be seen
 
     @property

@@ -21,8 +21,8 @@ from trainjourney.show.network import Network
 from trainjourney.show.notify import Manager
 from trainjourney.show.resume import Positions
 from trainjourney.show.screen import run_screen
-from trainjourney.show.signals import held_back
 from trainjourney.show.stage import Stage
+from trainjourney.signals import held_back
 from trainjourney.types import Frame
 
 if TYPE_CHECKING:

@@ -33,9 +33,9 @@ from trainjourney.show.live import play_live
 from trainjourney.show.meter import Meter, Summary
 from trainjourney.show.resume import Positions
 from trainjourney.show.screen import run_screen
-from trainjourney.show.signals import setting
 from trainjourney.show.slot import Slot, Turns
 from trainjourney.show.travel import travel
+from trainjourney.signals import setting
 from trainjourney.types import Output
 
 log = logging.getLogger(__name__)

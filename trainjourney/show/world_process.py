@@ -31,8 +31,8 @@ from trainjourney.show.journals import begin_journal, journalled
 from trainjourney.show.kept import KeptState, Place
 from trainjourney.show.meter import Meter
 from trainjourney.show.retrace import go_on
-from trainjourney.show.signals import let_through
 from trainjourney.show.travel import travel
+from trainjourney.signals import let_through
 from trainjourney.types import Change, Frame
 
 KEPT_EVERY_S = 0.5

@@ -22,14 +22,9 @@ from .options import check_minutes, read_options, remember_options
 from .pocket import build_stage, set_out_from, stage_weights
 from .presets import find_preset
 from .progress import Bar
-from .ride_country import (
-    check_country,
-    fit_palette,
-    is_single,
-    make_country,
-    often_of,
-    parallax_of,
-)
+from .ride_colours import fit_palette
+from .ride_country import check_country, make_country
+from .ride_planes import is_single, often_of, parallax_of
 from .runner import run_stage
 from .single import to_single
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import math
-import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
@@ -18,6 +17,7 @@ from torch import nn
 
 from trainjourney.alone import alone
 from trainjourney.errors import TrainingError
+from trainjourney.signals import asked_to_end
 from trainjourney.training.checkpoint import (
     load_checkpoint,
     load_weights,
@@ -30,7 +30,6 @@ from trainjourney.training.checkpoint import (
 from trainjourney.training.history import History, draw_history
 from trainjourney.training.progress import Silent, Watcher
 from trainjourney.training.stage import Kept, Schedule, Stage
-from trainjourney.training.stopping import stop_signals
 from trainjourney.training.together import largest, wait
 from trainjourney.training.updates import average, make_optimizer, numbers, seeded
 
@@ -102,8 +101,11 @@ def run_stage(
             run.restore()
             watcher.note(f"finished before, at step {run.tally.step}")
             return run.result("done")
-        with run.hold(), stop_signals() as stopped:
-            result = run.train(stopped, deadline or (lambda: False), enough, watcher, clock)
+        signals: list[bool] = []
+        with run.hold(), asked_to_end(lambda: signals.append(True)):
+            result = run.train(
+                lambda: bool(signals), deadline or (lambda: False), enough, watcher, clock
+            )
         wait()
         return result
     finally:
@@ -173,7 +175,7 @@ class _Run:
 
     def train(
         self,
-        stopped: threading.Event,
+        stopped: Callable[[], bool],
         deadline: Callable[[], bool],
         enough: Callable[[], bool],
         watcher: Watcher,
@@ -190,7 +192,7 @@ class _Run:
         saved_s = sampled_s = last_s = clock()
         unsaved, checked = False, False
         while True:
-            told = [stopped.is_set(), deadline(), self.writes and enough(), tally.elapsed_s]
+            told = [stopped(), deadline(), self.writes and enough(), tally.elapsed_s]
             *ends, tally.elapsed_s = largest(told, self.device)
             by_signal, too_late, learnt = map(bool, ends)
             if learnt or schedule.fraction(tally.step, tally.elapsed_s) >= 1.0:
@@ -224,13 +226,13 @@ class _Run:
                 self.sample()
                 sampled_s = clock()
         self.save()
-        if not stopped.is_set():  # a sheet may take minutes
+        if not stopped():  # a sheet may take minutes
             self.sample()
         if self.writes:
             with replacing(self.folder / DONE) as temporary:
                 done = {**asdict(tally), "enough": learnt}
                 temporary.write_text(json.dumps(done) + "\n", encoding="utf-8")
-        if any(largest([stopped.is_set()], self.device)):  # so that no other stage begins
+        if any(largest([stopped()], self.device)):  # so that no other stage begins
             watcher.note(f"done at step {tally.step}, and stopped; the same words go on")
             return self.result("signal")
         return self.result("done")

@@ -9,7 +9,7 @@ import queue
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 AGAIN_S = 1.0  # after which a second signal is meant: some are sent twice, by `timeout` for one
@@ -42,27 +42,41 @@ def let_through() -> None:
 
 
 @contextmanager
-def setting(stop: threading.Event) -> Iterator[None]:
-    """The first Ctrl-C (or kill) sets `stop`, so that a frame is finished; a later one breaks.
+def asked_to_end(told: Callable[[], None]) -> Iterator[None]:
+    """The first Ctrl-C (or kill) calls `told`, so that what goes on is ended whole; a later one
+    breaks. In another thread than the main one there are no signals.
 
-    Another thread sets it: in a signal's handler that may wait for a lock that the interrupted main
-    thread holds, for ever. What a process was started to ignore, as by nohup, it goes on to ignore.
+    `told` must wait for no lock: the main thread that is interrupted may hold it, then for ever.
+    What a process was started to ignore, as by nohup, it goes on to ignore.
     """
     if threading.current_thread() is not threading.main_thread():
-        yield  # no signals here
+        yield
         return
     found = {number: signal.getsignal(number) for number in _ENDING}
     former = {number: one for number, one in found.items() if one != signal.SIG_IGN}
-    wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()  # its put never waits
     first_s: list[float] = []
 
     def end(number: int, _: object) -> None:
         if not first_s:
             first_s.append(time.monotonic())
-            wishes.put(True)
+            told()
         elif time.monotonic() - first_s[0] >= AGAIN_S:
             signal.signal(number, former[signal.Signals(number)])
             signal.raise_signal(number)
+
+    try:
+        for number in former:
+            signal.signal(number, end)
+        yield
+    finally:
+        for number, handler in former.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def setting(stop: threading.Event) -> Iterator[None]:
+    """The same sets `stop`; in a thread of its own, for an event has a lock."""
+    wishes: queue.SimpleQueue[bool] = queue.SimpleQueue()  # its put never waits
 
     def heed() -> None:
         if wishes.get():
@@ -71,10 +85,7 @@ def setting(stop: threading.Event) -> Iterator[None]:
     with held_back():
         threading.Thread(target=heed, name="signals", daemon=True).start()
     try:
-        for number in former:
-            signal.signal(number, end)
-        yield
+        with asked_to_end(lambda: wishes.put(True)):
+            yield
     finally:
-        for number, handler in former.items():
-            signal.signal(number, handler)
         wishes.put(False)
