@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # Before torch and numpy look for cores: on small tensors their threads only wait for one another.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Before triton is imported: its interpreter runs our kernels. To run them on a GPU give 0.
+os.environ.setdefault("TRITON_INTERPRET", "1")
 
 
 @pytest.fixture(scope="session", autouse=True)

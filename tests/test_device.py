@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -64,6 +65,73 @@ def test_a_frame_is_the_callers_own() -> None:
     assert plain.tolist() == [2.5, 1, 2]
 
 
+def test_what_a_graph_has_given_already_is_not_copied_over_again() -> None:
+    """It stands where the next run reads it, until another array or other numbers are asked for."""
+    graph = doubler()
+    one, two = (graph.outputs["next.x"].empty() for _ in range(2))
+    graph.run({"x": np.array([1, 2, 3], np.float32)}, {"next.x": one})
+    assert isinstance(one, Twin) and one.twin is not None
+    one.twin.fill_(50.0)  # so it can be told what is read
+    graph.run({"x": one}, {"next.x": two})
+    assert two.tolist() == [4, 8, 12]  # where it was left, not its twin
+    graph.run({"x": one}, {"next.x": two})  # once more from there: its twin is what is left of it
+    assert two.tolist() == [100, 100, 100]
+    graph.run({"x": two}, {"next.x": one})
+    assert one.tolist() == [200, 200, 200]
+
+
+def test_a_steering_that_was_filled_anew_is_read_anew() -> None:
+    """One array, with other numbers: what makes it, and not who it is."""
+    first, second = halver(), doubler("y", "z")
+    made, seen = first.outputs["y"].empty(), second.outputs["z"].empty()
+    for start, wanted in ((2.0, 2.0), (6.0, 6.0), (6.0, 6.0)):
+        first.run({"x": np.full(3, start, np.float32)}, {"y": made})
+        second.run({"y": made}, {"z": seen})
+        assert seen.tolist() == [wanted] * 3
+    assert isinstance(made, Twin) and made.twin is not None
+    made.twin.fill_(9.0)
+    second.run({"y": made}, {"z": seen})
+    assert seen.tolist() == [6, 6, 6]  # the same as before by all that is told: not copied
+
+
+def test_what_comes_from_the_host_lies_side_by_side_and_is_taken_every_time() -> None:
+    number, few, two = Port("float32", ()), Port("uint8", (5,)), Port("int64", (2,))
+    ports = {"a": few, "b": number, "x": PORT, "c": two}
+
+    def begin(given: Tensors, made: Tensors) -> Callable[[], None]:
+        def launch() -> None:
+            made["y"].copy_(given["x"] * given["b"] + given["a"].sum() + given["c"].sum())
+
+        return launch
+
+    graph = DeviceGraph(ports, {"y": PORT}, False, CPU, begin, {"a", "b", "c"})
+    given = graph._given
+    parts = sorted((given[name].data_ptr(), name) for name in "abc")
+    assert [name for _, name in parts] == ["a", "b", "c"] and parts[2][0] - parts[0][0] == 512
+    made = graph.outputs["y"].empty()
+    for k in range(3):
+        asked: dict[str, np.ndarray[Any, Any]] = {
+            "a": np.full(5, k, np.uint8),
+            "b": np.array(10.0 * k, np.float32),
+            "x": np.array([1, 2, 3], np.float32),
+            "c": np.array([100 * k, 0]),
+        }
+        graph.run(asked, {"y": made})
+        assert made.tolist() == [10 * k * x + 105 * k for x in (1, 2, 3)]
+
+
+def doubler(given_name: str = "x", made_name: str = "next.x") -> DeviceGraph:
+    """Gives twice its input."""
+
+    def begin(given: Tensors, made: Tensors) -> Callable[[], None]:
+        def launch() -> None:
+            made[made_name].copy_(given[given_name] * 2)
+
+        return launch
+
+    return DeviceGraph({given_name: PORT}, {made_name: PORT}, True, CPU, begin)
+
+
 def test_a_graph_that_is_led_runs_once_on_what_is_asked_for_next_and_anew_on_all_else() -> None:
     runs = []
 
@@ -74,13 +142,7 @@ def test_a_graph_that_is_led_runs_once_on_what_is_asked_for_next_and_anew_on_all
 
         return launch
 
-    def doubler(given: Tensors, made: Tensors) -> Callable[[], None]:
-        def launch() -> None:
-            made["next.x"].copy_(given["x"] * 2)
-
-        return launch
-
-    first = DeviceGraph({"x": PORT}, {"next.x": PORT}, True, CPU, doubler)
+    first = doubler()
     second = DeviceGraph({"x": PORT}, {"z": PORT}, False, CPU, begin)
     first.lead(second)
     one, two = (first.outputs["next.x"].empty() for _ in range(2))

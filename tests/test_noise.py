@@ -1,6 +1,9 @@
 """Noise is a pure function of seed and frame."""
 
+import threading
+
 import numpy as np
+import pytest
 
 from trainjourney.inference.noise import NoiseAhead, draw_noise
 
@@ -36,3 +39,18 @@ def test_drawn_ahead_it_is_the_same_whatever_is_asked_for() -> None:
     for seed, number, following in asked:
         taken = ahead.take(seed, number, following)
         np.testing.assert_array_equal(taken, draw_noise(seed, number, (2, 5)))
+
+
+def test_who_draws_ahead_ends_with_what_it_draws_for() -> None:
+    before = {thread for thread in threading.enumerate() if thread.name == "noise"}
+    ahead = NoiseAhead((2, 5))
+    ahead.take(1, 2, 3)
+    (thread,) = {one for one in threading.enumerate() if one.name == "noise"} - before
+    del ahead
+    thread.join(5.0)
+    assert not thread.is_alive()
+
+
+def test_a_frame_that_there_is_not_is_refused_at_once() -> None:
+    with pytest.raises(AssertionError):
+        NoiseAhead((2, 5)).take(1, 2, 2**64)

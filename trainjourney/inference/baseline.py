@@ -76,7 +76,7 @@ class Baseline:
                 return launch
 
             port = {"frame": Port("uint8", bundle.manifest.frame_shape)}
-            self._graph = DeviceGraph(port, port, False, device, begin)
+            self._graph = DeviceGraph(port, port, False, device, begin, port)
             rate = matrix_rate(device, kind)
         self._slot = np.zeros(bundle.manifest.frame_shape, np.uint8)
         counts = count_frame(frame.width, frame.height, tiny)

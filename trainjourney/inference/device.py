@@ -4,9 +4,13 @@ What a graph here gives as a state, or to steer by, is an array whose numbers st
 too, in its twin. Given to the next graph it is read from there; what has no twin is copied over.
 The array itself is read by the world alone (is all of it finite?) and by what keeps it: 128 KB at
 512x512.
+
+Until a graph is launched the device stands, and every call to it costs the processor some hundredth
+of a millisecond. So what comes from the host every frame lies side by side, and the graph itself
+copies it over; and what a graph gives for its own next run, it leaves where it will read it.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +25,7 @@ from torch import Tensor
 from trainjourney.errors import BackendError
 from trainjourney.inference.graph import Arrays, Overtaken, Port, Ports, never
 
+ALIGN = 256  # bytes, where an input may begin
 WARM_UPS = 3  # runs before a CUDA graph is captured, so that all kernels have been chosen
 Tensors = dict[str, Tensor]
 
@@ -33,6 +38,7 @@ class Twin(np.ndarray[Any, np.dtype[Any]]):
 
     host: Tensor  # this memory, pinned where the device is a GPU
     twin: Tensor | None = None
+    version: int = 0  # how often a graph has filled it
 
 
 @dataclass(frozen=True)
@@ -64,10 +70,12 @@ class DeviceGraph:
         stays: bool,
         device: torch.device,
         begin: Callable[[Tensors, Tensors], Callable[[], None]],
+        fresh: Collection[str] = (),
     ) -> None:
         """`begin` is told the memory of inputs and outputs, and gives what runs the graph there.
 
-        `stays`: what it gives is read by another graph. Raises BackendError.
+        `stays`: what it gives is read by another graph. `fresh` are the inputs that no graph gives.
+        What it gives as next.NAME it leaves in its input NAME as well. Raises BackendError.
         """
         self.inputs = inputs
         self.outputs: Ports = {
@@ -75,12 +83,18 @@ class DeviceGraph:
             for name, port in outputs.items()
         }
         self._on_gpu = device.type == "cuda"
-        self._given, self._made = _memory(inputs, device), _memory(outputs, device)
-        self._staged = self._given
+        self._fresh = {name: port for name, port in inputs.items() if name in fresh}
+        kept = {name: port for name, port in inputs.items() if name not in fresh}
+        self._landing, landed = _side_by_side(self._fresh, device)
+        self._given, self._made = landed | _memory(kept, device), _memory(outputs, device)
+        self._leaving, self._staged = self._landing, self._given
         if self._on_gpu:
-            self._staged = {name: one.cpu().pin_memory() for name, one in self._given.items()}
+            self._leaving, leaving = _side_by_side(self._fresh, torch.device("cpu"), pinned=True)
+            self._staged = {name: self._given[name].cpu().pin_memory() for name in kept} | leaving
+        self._loops = {name: f"next.{name}" for name in kept if f"next.{name}" in outputs}
+        self._held: dict[str, tuple[Twin, int]] = {}  # whose numbers stand in an input, and which
         self._launch = begin(self._given, self._made)  # kept: it holds the weights
-        self._replay = _captured(self._launch) if self._on_gpu else self._launch
+        self._replay = _captured(self._work) if self._on_gpu else self._work
         self._follower: DeviceGraph | None = None
         self._ahead: Arrays | None = None  # what was launched on already, by the graph before
         self._busy = Lock()
@@ -107,13 +121,11 @@ class DeviceGraph:
                     self._begin(inputs)
                 self._ahead = None
                 for name, array in outputs.items():
-                    made = self._made[name]
+                    self._give(self._made[name], array)
+                for name, following in self._loops.items():
+                    array = outputs[following]
                     if isinstance(array, Twin):
-                        if array.twin is not None:
-                            array.twin.copy_(made)
-                        array.host.copy_(made, non_blocking=True)
-                    else:
-                        torch.from_numpy(array).copy_(made)
+                        self._held[name] = (array, array.version)
                 there: Any = torch.cuda.current_stream().record_event() if self._on_gpu else None
                 if self._follower:
                     self._follower.go_ahead(outputs)
@@ -141,7 +153,17 @@ class DeviceGraph:
     def _begin(self, inputs: Arrays) -> None:
         for name, array in inputs.items():
             self._take(name, array)
+        for name in self._loops:
+            self._held.pop(name, None)
         self._replay()
+
+    def _work(self) -> None:
+        """What is captured."""
+        if self._fresh and self._on_gpu:
+            self._landing.copy_(self._leaving, non_blocking=True)
+        self._launch()
+        for name, following in self._loops.items():
+            self._given[name].copy_(self._made[following])
 
     def _is_ahead(self, inputs: Arrays) -> bool:
         ahead = self._ahead
@@ -149,12 +171,26 @@ class DeviceGraph:
 
     def _take(self, name: str, array: NDArray[Any]) -> None:
         given, staged = self._given[name], self._staged[name]
-        if isinstance(array, Twin) and array.twin is not None:
-            given.copy_(array.twin)
+        if isinstance(array, Twin) and array.twin is not None and name not in self._fresh:
+            held = self._held.get(name)
+            if held is None or held[0] is not array or held[1] != array.version:
+                given.copy_(array.twin)
+                self._held[name] = (array, array.version)
             return
+        self._held.pop(name, None)
         np.copyto(staged.numpy(), array)
-        if staged is not given:
+        if staged is not given and name not in self._fresh:
             given.copy_(staged, non_blocking=True)
+
+    @staticmethod
+    def _give(made: Tensor, array: NDArray[Any]) -> None:
+        if not isinstance(array, Twin):
+            torch.from_numpy(array).copy_(made)
+            return
+        if array.twin is not None:
+            array.twin.copy_(made)
+        array.host.copy_(made, non_blocking=True)
+        array.version += 1
 
 
 @contextmanager
@@ -178,6 +214,21 @@ def _memory(ports: Ports, device: torch.device) -> Tensors:
     return {
         name: torch.zeros(port.shape, dtype=getattr(torch, port.dtype), device=device)
         for name, port in ports.items()
+    }
+
+
+def _side_by_side(
+    ports: Ports, device: torch.device, pinned: bool = False
+) -> tuple[Tensor, Tensors]:
+    """One piece of memory, and what each port has of it."""
+    at, parts = 0, {}
+    for name, port in ports.items():
+        parts[name] = at, int(np.prod(port.shape)) * np.dtype(port.dtype).itemsize
+        at += -(-parts[name][1] // ALIGN) * ALIGN
+    whole = torch.zeros(max(at, 1), dtype=torch.uint8, device=device, pin_memory=pinned)
+    return whole, {
+        name: whole[at : at + size].view(getattr(torch, port.dtype)).view(port.shape)
+        for (name, port), (at, size) in zip(ports.items(), parts.values(), strict=True)
     }
 
 

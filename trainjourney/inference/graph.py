@@ -92,6 +92,12 @@ def wanted_ports(manifest: Manifest, graph: str) -> tuple[Ports, Ports]:
     }[graph]
 
 
+def fresh_inputs(manifest: Manifest, graph: str) -> set[str]:
+    """What no graph gives to this one: it comes from the host, and anew every frame."""
+    inputs, _ = wanted_ports(manifest, graph)
+    return inputs.keys() - {entry.name for entry in manifest.state} - {"steering"}
+
+
 def check_ports(
     manifest: Manifest, folder: Path, graph: str, inputs: Ports, outputs: Ports
 ) -> None:

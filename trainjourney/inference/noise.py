@@ -5,10 +5,16 @@ are numpy's promise, the way from bits to normals is not: a test holds a few val
 of a numpy that makes another film.
 """
 
-from concurrent.futures import Future, ThreadPoolExecutor
+import time
+import weakref
+from queue import SimpleQueue
+from threading import Thread
 
 import numpy as np
 from numpy.typing import NDArray
+
+Asked = SimpleQueue[tuple[int, int] | None]  # seed and frame; none are to come
+LATER_S = 0.0005  # so that who has taken noise goes on at once: two threads share Python's lock
 
 
 def draw_noise(seed: int, number: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -29,19 +35,30 @@ class NoiseAhead:
 
     def __init__(self, shape: tuple[int, ...]) -> None:
         self._shape = shape
-        self._beside = ThreadPoolExecutor(1, "noise")
-        self._due: tuple[int, int, Future[NDArray[np.float32]]] | None = None
+        self._asked: Asked = SimpleQueue()
+        self._drawn: SimpleQueue[NDArray[np.float32]] = SimpleQueue()
+        self._due: tuple[int, int] | None = None
+        beside = (self._asked, self._drawn, shape)
+        Thread(target=_draw_beside, args=beside, name="noise", daemon=True).start()
+        weakref.finalize(self, self._asked.put, None)
 
     def take(self, seed: int, number: int, following: int) -> NDArray[np.float32]:
         """That of frame `number`, as `draw_noise` gives it; `following` is likely asked for next.
 
         Whoever asks for another one waits for it, and all is as it would have been.
         """
-        due = self._due
-        if due and due[:2] == (seed, number):
-            noise = due[2].result()
-        else:
-            noise = draw_noise(seed, number, self._shape)
-        drawing = self._beside.submit(draw_noise, seed, following, self._shape)
-        self._due = (seed, following, drawing)
-        return noise
+        assert 0 <= seed < 2**64 and 0 <= following < 2**64, (seed, following)
+        ahead = self._drawn.get() if self._due else None
+        due, self._due = self._due, (seed, following)
+        self._asked.put(self._due)
+        if ahead is not None and due == (seed, number):
+            return ahead
+        return draw_noise(seed, number, self._shape)
+
+
+def _draw_beside(
+    asked: Asked, drawn: SimpleQueue[NDArray[np.float32]], shape: tuple[int, ...]
+) -> None:
+    while one := asked.get():
+        time.sleep(LATER_S)
+        drawn.put(draw_noise(*one, shape))

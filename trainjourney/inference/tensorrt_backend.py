@@ -12,7 +12,7 @@ from typing import Any
 
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle
-from trainjourney.inference.graph import STAY, Port, Ports, check_ports
+from trainjourney.inference.graph import STAY, Port, Ports, check_ports, fresh_inputs
 from trainjourney.inference.plan import (
     PLANS,
     plan_path,
@@ -246,8 +246,9 @@ class TensorRt:
                     context.set_tensor_address(one, tensor.data_ptr())
                 return lambda: _enqueue(context, self._card.device)
 
+            fresh = fresh_inputs(bundle.manifest, name)
             stays = name in STAY
-            return DeviceGraph(inputs, outputs, stays, self._card.device, begin)
+            return DeviceGraph(inputs, outputs, stays, self._card.device, begin, fresh)
 
 
 def ports_of(engine: Any) -> tuple[Ports, Ports]:

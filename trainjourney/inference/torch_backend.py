@@ -13,7 +13,7 @@ from typing import Any
 from trainjourney.errors import BackendError, BundleError
 from trainjourney.folders import cache_folder
 from trainjourney.inference.bundle import Bundle, cure
-from trainjourney.inference.graph import EVERY_FRAME, STAY, wanted_ports
+from trainjourney.inference.graph import EVERY_FRAME, STAY, fresh_inputs, wanted_ports
 
 try:
     import torch
@@ -21,6 +21,7 @@ try:
     from safetensors.torch import load_file
 
     from trainjourney.inference.device import DeviceGraph, Tensors, opening
+    from trainjourney.model.full.graphs import FullDecoder
     from trainjourney.model.full.rebuild import skeleton
 except ImportError as err:
     raise BackendError(f"torch cannot run this ({err}); type: pip install '.[full]'") from err
@@ -60,7 +61,7 @@ class Torch:
                 self._modules = self._build(bundle)
             module = self._modules[name.removesuffix(".onnx")]
             if self._compiled and name in EVERY_FRAME:  # the others are not worth its minute
-                module = torch.compile(module, dynamic=False)
+                module = sped_up(module)
             (inputs, outputs), stays = wanted_ports(bundle.manifest, name), name in STAY
             if name == "decoder.onnx":
                 inputs = {one.name: inputs[one.name] for one in bundle.manifest.state}
@@ -73,7 +74,8 @@ class Torch:
 
                 return launch
 
-            graph = DeviceGraph(inputs, outputs, stays, self._device, begin)
+            fresh = fresh_inputs(bundle.manifest, name)
+            graph = DeviceGraph(inputs, outputs, stays, self._device, begin, fresh)
             if name == "predictor.onnx":
                 self._predictor = graph
             elif name == "decoder.onnx" and self._predictor and self._device.type == "cuda":
@@ -110,6 +112,20 @@ class Torch:
             module.to(self._device)
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         return modules
+
+
+def sped_up(module: Any) -> Any:
+    """A graph of every frame, compiled: the display decoder is in kernels of our own already."""
+    from trainjourney.model.full.quick_decoder import QuickDecoder  # wants triton
+    from trainjourney.model.full.quicken import quicken
+
+    if isinstance(module, FullDecoder):
+        try:
+            return QuickDecoder(module.display)
+        except ValueError:
+            return torch.compile(module, dynamic=False)
+    quicken(module)
+    return torch.compile(module, dynamic=False)
 
 
 def keep_kernels() -> None:
