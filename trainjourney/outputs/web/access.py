@@ -8,6 +8,7 @@ to it, and nothing is changed for a foreign Origin.
 
 import ipaddress
 import logging
+import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -25,6 +26,7 @@ COOKIE = "trainjourney"
 COOKIE_DAYS = 30
 ROLE: web.RequestKey[Role | None] = web.RequestKey("role", object)  # type: ignore[arg-type]
 LASTS: web.RequestKey[Callable[[], bool]] = web.RequestKey("lasts", object)  # type: ignore[arg-type]
+_HOST = re.compile(r"[\w.-]{1,253}")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 _WRONG_TOKENS = 10  # that one address may try before it must wait
@@ -58,6 +60,16 @@ def check_listen(host: str, tokens: Tokens) -> None:
             f"the page would be open to everyone at {host}; make a token first: "
             "trainjourney token new --role view"
         )
+
+
+def check_hosts(names: Iterable[str]) -> None:
+    """Refuse what is no name of a host, which nobody could come by. Raises WebError."""
+    for name in filter(None, map(str.strip, names)):
+        if not _HOST.fullmatch(name):
+            raise WebError(
+                f"web.hosts: '{name[:80]}' is no name; give it as in train.example, "
+                "without http:// and without a port"
+            )
 
 
 class Access:

@@ -20,7 +20,14 @@ from trainjourney.outputs.coding import Codec
 from trainjourney.outputs.encoder import Encoder
 from trainjourney.outputs.fanout import Fanout
 from trainjourney.outputs.opus import SoundEncoder
-from trainjourney.outputs.web.access import ROLE, Access, add_headers, check_listen, is_loopback
+from trainjourney.outputs.web.access import (
+    ROLE,
+    Access,
+    add_headers,
+    check_hosts,
+    check_listen,
+    is_loopback,
+)
 from trainjourney.outputs.web.address import page_address
 from trainjourney.outputs.web.driving import Driving, PresetsOf
 from trainjourney.outputs.web.health import FrameAge, Health
@@ -255,6 +262,7 @@ def check_page(web_config: WebConfig, webrtc: WebrtcConfig) -> Tokens:
     path = Path(web_config.tokens).expanduser() if web_config.tokens else default_file()
     tokens = Tokens(path)
     check_listen(web_config.listen, tokens)
+    check_hosts(web_config.hosts.split(","))
     IceServers.read(webrtc)
     return tokens
 

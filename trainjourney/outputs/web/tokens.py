@@ -15,7 +15,9 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Literal, get_args
+
+from pydantic import Field, TypeAdapter, ValidationError
 
 from trainjourney.errors import WebError
 from trainjourney.folders import state_folder
@@ -36,6 +38,9 @@ def default_file() -> Path:
     return state_folder() / "tokens.json"
 
 
+Time = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
+
+
 @dataclass(frozen=True)
 class Token:
     """What is kept of a token."""
@@ -43,9 +48,12 @@ class Token:
     id: str
     role: Role
     label: str
-    made_s: float  # of the epoch
-    ends_s: float  # of the epoch; 0 never
-    sha256: str
+    made_s: Time  # of the epoch
+    ends_s: Time  # of the epoch; 0 never
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+_FILE = TypeAdapter(list[Token])
 
 
 class Tokens:
@@ -96,14 +104,14 @@ class Tokens:
                 stat = self.path.stat()
                 stamp = (stat.st_mtime_ns, stat.st_size)
                 if stamp != self._stamp:
-                    kept = [_token(entry) for entry in json.loads(self.path.read_text("utf-8"))]
+                    kept = _FILE.validate_json(self.path.read_bytes())
                     self._kept, self._stamp = {token.id: token for token in kept}, stamp
             except FileNotFoundError:
                 self._kept, self._stamp = {}, None
-            except (OSError, ValueError, TypeError, KeyError) as err:
+            except (OSError, ValidationError) as err:
                 raise WebError(
-                    f"{self.path}: is no file of tokens ({err}); move it away and make new ones: "
-                    "trainjourney token new --role view"
+                    f"{self.path}: is no file of tokens ({_why(err)}); move it away and make "
+                    "new ones: trainjourney token new --role view"
                 ) from err
             return dict(self._kept)
 
@@ -134,8 +142,10 @@ def _id(text: str) -> str:
     return parts[1] if len(parts) == 3 and parts[0] == "tj" else ""
 
 
-def _token(entry: Any) -> Token:
-    token = Token(**entry)
-    if token.role not in ROLES or len(token.sha256) != 64:
-        raise ValueError(f"token {token.id!r} is not as it was written")
-    return token
+def _why(err: OSError | ValidationError) -> str:
+    if isinstance(err, OSError):
+        return (err.strerror or str(err)).lower()
+    first = err.errors(include_url=False, include_input=False)[0]
+    entry, *keys = [str(part) for part in first["loc"]] or [""]
+    where = f"entry {int(entry) + 1}" + "".join(f", {key[:40]}" for key in keys) if entry else ""
+    return f"{where}: {first['msg']}" if where else first["msg"]
