@@ -36,7 +36,16 @@ from trainjourney.training.dataset import CELLS, open_shards, render_shard
 from trainjourney.training.export import build_graphs, export_bundle, load_networks
 from trainjourney.training.options import read_options
 from trainjourney.training.presets import PRESETS
-from trainjourney.training.ride_colours import fit_palette, land_masks, sky_masks
+from trainjourney.training.ride_colours import (
+    brought_to,
+    find_colours,
+    fit_palette,
+    gradient,
+    masks_of,
+    sky_colours,
+    sky_masks,
+    usual_rows,
+)
 from trainjourney.training.ride_country import lay_out, make_country
 from trainjourney.training.ride_planes import (
     BANDS,
@@ -156,20 +165,47 @@ def test_country_laid_out_is_the_country_that_went_by(ride: Ride) -> None:
 def test_colours_become_materials() -> None:
     colours = torch.rand(MATERIALS, 3, generator=rng(1))
     pattern = torch.arange(64)[None, :].expand(16, 64) // 8
-    masks, found = land_masks(colours[pattern], colours.flip(0))
+    picture = colours[pattern]
+    found = find_colours(picture, brought_to(colours.flip(0), picture))
+    masks = masks_of(picture, found)
     assert masks.shape == (MATERIALS, 16, 64)
     assert torch.allclose(masks.sum(0), torch.ones(16, 64), atol=1e-5)
     painted = torch.einsum("mhw,mc->hwc", masks, found)
-    assert float((painted - colours[pattern])[:, 3:5].abs().mean()) < 0.12
-    sky, paint, knots = sky_masks(torch.full((40, 64, 3), 0.5))
-    assert float(sky.sum()) == 0.0 and torch.allclose(knots, torch.full_like(knots, 0.5))
-    assert paint[0].mean() > paint[1].mean()
+    assert float((painted - picture)[:, 3:5].abs().mean()) < 0.12
+    grey = torch.full((40, 64, 3), 0.5)
+    assert float(sky_masks(grey, usual_rows(grey)).sum()) == 0.0
+    assert torch.allclose(gradient(usual_rows(grey)), torch.tensor(0.5))
+    lighter, darker = sky_masks(grey + 0.15, usual_rows(grey)), sky_masks(grey, grey[:, 0] + 0.15)
+    assert float(lighter[0].mean()) == pytest.approx(0.5) and float(lighter[1:].sum()) == 0.0
+    assert float(darker[1].mean()) == pytest.approx(0.5) and float(darker[0].sum()) == 0.0
+    assert sky_colours(grey[:, 0])[0].mean() > sky_colours(grey[:, 0])[1].mean()
+
+
+def test_a_material_plays_one_part_in_the_whole_ride(
+    flat: Ride, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What one place holds can be painted with the colours of another."""
+    monkeypatch.setattr("trainjourney.training.ride_country._places", lambda sheet: [0, 15, 30])
+    make_country(flat, Decoder(8, 8, 1, planes=SINGLE), tmp_path / "country")
+    shards = sorted((tmp_path / "country").glob("real*"))
+    assert len(shards) == 3
+    paint = np.stack([np.load(shard / "paint.npy")[-1] for shard in shards])
+    strips = np.stack([np.load(shard / "strips.npy")[0, -1] for shard in shards]) / 255.0
+    own = [np.einsum("mhw,mc->hwc", *pair) for pair in zip(strips, paint, strict=True)]
+    turned = np.roll(paint, 1, 0)
+    others = [np.einsum("mhw,mc->hwc", *pair) for pair in zip(strips, turned, strict=True)]
+    apart = np.mean([np.abs(a - b).mean() for a, b in zip(own, others, strict=True)])
+    assert 0.0 < apart < 0.05
 
 
 def test_the_palette_learns_the_rides_colours_and_keeps_the_old(ride: Ride, tmp_path: Path) -> None:
     torch.manual_seed(2)
     decoder = Decoder(8, 8, 1)
-    count = make_country(ride, decoder, tmp_path / "country")
+    heard: list[tuple[float, str]] = []
+    count = make_country(ride, decoder, tmp_path / "country", lambda *one: heard.append(one))
+    shares = [share for share, _ in heard]
+    assert shares == sorted(shares) and shares[0] == 0.0 and 0.5 < shares[-1] <= 1.0
+    assert heard[0][1] == "0 places, 0.0 GB" and heard[-1][1].startswith(f"{count} places")
     assert count == len(list((tmp_path / "country").glob("real*"))) >= 1
     shards = open_shards(tmp_path / "country")
     assert shards.strips[0].shape[-1] == CELLS and int(shards.strips[0].max()) == 255

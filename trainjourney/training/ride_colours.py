@@ -1,4 +1,9 @@
-"""The colours of a real ride made into materials, by k-means, a palette a place."""
+"""The colours of a real ride made into materials, by k-means.
+
+A material plays one part in the whole ride, and its colour goes half the way to what it is at a
+place: the dreaming wanders from place to place, and what it brings from another one is to have a
+colour there that it could have.
+"""
 
 from pathlib import Path
 
@@ -15,6 +20,8 @@ CLEAR, SHADE = 0, 1  # materials of the sky: lighter and darker than its row
 CLOUD = 0.3  # of lightness that a cloud or its shade differs from its row
 SKY_ROWS = 72  # of the view, that the gradient of the decoder reaches down
 SPREAD = 0.05  # of a colour about its material, 0..1
+ROUNDS = 8  # of k-means
+PULL = 0.5  # of the way from the ride's colours to a place's own
 
 
 def palette_in(decoder: Decoder, look: Tensor) -> Tensor:
@@ -62,41 +69,68 @@ def fit_palette(decoder: Decoder, folder: Path, kept: Tensor, steps: int = 300) 
     return float(error.detach())
 
 
-def sky_masks(picture: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """What differs from its row in a sky [rows, cells, 3], the colours of that, and the rows'.
+def sky_masks(picture: Tensor, usual: Tensor) -> Tensor:
+    """What is lighter and darker in a sky [rows, cells, 3] than its rows are usually, [rows, 3].
 
-    Masks [MATERIALS, rows, cells], colours [MATERIALS, 3], and the gradient [KNOTS, 3].
+    Masks [MATERIALS, rows, cells], of which `sky_colours` gives the colours.
     """
-    light, usual = picture.mean(2), picture.median(1).values  # [rows, cells], [rows, 3]
-    apart = (light - usual.mean(1, keepdim=True)) / CLOUD
-    masks = torch.zeros(MATERIALS, *light.shape)
+    apart = (picture.mean(2) - usual.mean(1, keepdim=True)) / CLOUD
+    masks = torch.zeros(MATERIALS, *apart.shape)
     masks[CLEAR], masks[SHADE] = apart.clamp(0.0, 1.0), (-apart).clamp(0.0, 1.0)
+    return masks
+
+
+def sky_colours(usual: Tensor) -> Tensor:
+    """Of every material in a sky whose rows [rows, 3] are usually so, [MATERIALS, 3]."""
     colours = usual.mean(0).expand(MATERIALS, 3).clone()
     colours[CLEAR] += CLOUD
     colours[SHADE] -= CLOUD
+    return colours
+
+
+def gradient(usual: Tensor) -> Tensor:
+    """Of the rows [rows, 3] from the top down, what the decoder paints behind all, [KNOTS, 3]."""
     knots = (torch.arange(KNOTS) * SKY_ROWS / (KNOTS - 1)).long().clamp(max=len(usual) - 1)
-    return masks, colours, usual[knots]
+    return usual[knots]
 
 
-def land_masks(picture: Tensor, colours: Tensor, rounds: int = 8) -> tuple[Tensor, Tensor]:
-    """Masks [MATERIALS, rows, cells] of land [rows, cells, 3], summing to 1, and their colours.
+def usual_rows(picture: Tensor) -> Tensor:
+    """The colour that each row of a picture [rows, cells, 3] mostly has, [rows, 3]."""
+    return picture.median(1).values
 
-    k-means from the given colours [MATERIALS, 3] (Lloyd 1982), so that a material keeps, as far
-    as may be, the part it plays in the scenery.
+
+def find_colours(picture: Tensor, colours: Tensor, rounds: int = ROUNDS) -> Tensor:
+    """The MATERIALS colours of a picture [rows, cells, 3], from the given ones on.
+
+    k-means (Lloyd 1982), so that a material keeps, as far as may be, the part it plays there; one
+    that nothing is near keeps its colour.
     """
-    # the codec knows patches of four cells, and no grain
-    smooth = F.avg_pool2d(picture.permute(2, 0, 1)[None], 3, 1, 1, count_include_pad=False)
-    flat = smooth[0].permute(1, 2, 0).reshape(-1, 3)
-    # the same mean and spread first: a palette that is all too dark would leave most unused
-    centres = (colours - colours.mean(0)) / (colours.std(0) + 0.05) * flat.std(0) + flat.mean(0)
-    some = flat[::4]
+    some = _smooth(picture)[::4]
     for _ in range(rounds):
-        nearest = _apart(some, centres).argmin(1)
-        sums = torch.zeros_like(centres).index_add_(0, nearest, some)
+        nearest = _apart(some, colours).argmin(1)
+        sums = torch.zeros_like(colours).index_add_(0, nearest, some)
         count = torch.bincount(nearest, minlength=MATERIALS)[:, None]
-        centres = torch.where(count > 0, sums / count.clamp(min=1), centres)
-    soft = (-_apart(flat, centres) / (2 * SPREAD**2)).softmax(1)
-    return soft.T.reshape(MATERIALS, *picture.shape[:2]), centres
+        colours = torch.where(count > 0, sums / count.clamp(min=1), colours)
+    return colours
+
+
+def brought_to(colours: Tensor, picture: Tensor) -> Tensor:
+    """Colours [MATERIALS, 3] at the mean and spread of a picture: of a palette that is all too dark
+    most would have nothing near."""
+    flat = _smooth(picture)
+    return (colours - colours.mean(0)) / (colours.std(0) + 0.05) * flat.std(0) + flat.mean(0)
+
+
+def masks_of(picture: Tensor, colours: Tensor) -> Tensor:
+    """Masks [MATERIALS, rows, cells] of a picture [rows, cells, 3] in these colours, of sum 1."""
+    soft = (-_apart(_smooth(picture), colours) / (2 * SPREAD**2)).softmax(1)
+    return soft.T.reshape(MATERIALS, *picture.shape[:2])
+
+
+def _smooth(picture: Tensor) -> Tensor:
+    """Its colours [n, 3] without grain, which the codec's patches of four cells do not know."""
+    smooth = F.avg_pool2d(picture.permute(2, 0, 1)[None], 3, 1, 1, count_include_pad=False)
+    return smooth[0].permute(1, 2, 0).reshape(-1, 3)
 
 
 def _apart(colours: Tensor, centres: Tensor) -> Tensor:

@@ -77,7 +77,7 @@ def train_on_ride(
     bar.start("country")
     data = run / "data"
     with writing(data):
-        count = make_country(ride, decoder, run / "country")
+        count = make_country(ride, decoder, run / "country", bar.show)
         bar.note(f"{count} places of the ride; parallax {parallax}")
         data.mkdir(exist_ok=True)
         for kind, styles in SCENERY:
