@@ -1,6 +1,7 @@
 """MIDI devices: plugged in, pulled out, learnt, lit; by script."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,7 @@ from trainjourney.types import Change
 
 PORT = "nanoKONTROL2:nanoKONTROL2 nanoKONTROL2 _ CTRL 20:0"
 NAME = "nanoKONTROL2"
+OTHER = "Launchpad Mini:Launchpad Mini MIDI 1 24:0"
 FADER = Binding(parameter="blackout", message="cc", number=0)
 ALONE = [  # no defaults
     Binding(parameter="look", message="note", way="none"),
@@ -280,6 +282,26 @@ def test_the_monitor_tells_what_comes_and_what_it_turns(config: MidiConfig) -> N
         f"listening to {NAME}", f"{NAME}  note on 38 127, channel 1  melt_s 0, look 3",
         f"{NAME}  program 4, channel 2",
     ]  # fmt: skip
+    lines.close()  # type: ignore[attr-defined]
+
+
+def test_the_monitor_hears_a_device_that_is_plugged_in_later(
+    config: MidiConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("trainjourney.controls.midi_words.LOOK_S", 0.01)
+    ports = ScriptedPorts()
+    ports.on_open = plays((0xC1, 4))
+    lines = monitor_lines(config, lambda: ports)
+    assert next(lines) == "listening to no device: none is there yet"
+    for _ in range(2):  # and when it was away
+        ports.names.append(PORT)
+        assert next(lines) == f"listening to {NAME}"
+        assert next(lines) == f"{NAME}  program 4, channel 2"
+        ports.names.clear()
+        threading.Timer(0.05, ports.names.append, (OTHER,)).start()
+        assert next(lines) == f"listening to {device_name(OTHER)}"
+        assert next(lines).startswith(device_name(OTHER))
+        ports.names.clear()
     lines.close()  # type: ignore[attr-defined]
 
 

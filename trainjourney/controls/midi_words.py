@@ -4,6 +4,7 @@ import queue
 import time
 from collections.abc import Callable, Iterator
 from difflib import get_close_matches
+from functools import partial
 
 from trainjourney.controls.midi_device import MidiDevice
 from trainjourney.controls.midi_learn import MOVED_S, guess
@@ -27,6 +28,7 @@ _KINDS = {
     0xD0: "pressure", 0xE0: "bend",
 }  # fmt: skip
 _DEFAULTS = "pads 36.. are looks, programs presets, the wheel speed"
+LOOK_S = 1.0  # without a word, after which it is looked for new devices
 OpenPorts = Callable[[], Ports]
 Said = tuple[str, bytes]  # device and message
 
@@ -58,14 +60,18 @@ def in_words(one: Binding) -> str:
 
 
 def monitor_lines(config: MidiConfig, open_ports: OpenPorts = MidoPorts) -> Iterator[str]:
-    """What devices send, a line each; clock ticks are left out. Never ends."""
+    """What devices send, a line each, also of one that is plugged in later; clock ticks are left
+    out. Never ends."""
     maps = read_maps(map_file(config.map))
     values = {name: parameter.default for name, parameter in PARAMETERS.items()}
     devices: dict[str, MidiDevice] = {}
     with _Ears(open_ports()) as ears:
-        yield f"listening to {', '.join(ears.names) or 'no device: none is there'}"
+        yield f"listening to {', '.join(ears.names) or 'no device: none is there yet'}"
         while True:
-            if (said := ears.next(1.0)) and said[1][0] < 0xF0:
+            said = ears.next(LOOK_S)
+            if said is None and (new := ears.listen()):
+                yield f"listening to {', '.join(new)}"
+            if said and said[1][0] < 0xF0:
                 name, message = said
                 bindings = with_defaults(maps.get(name, ()))
                 device = devices.setdefault(name, MidiDevice(bindings))
@@ -135,9 +141,13 @@ class _Ears:
     """All inputs, open while the context lasts."""
 
     def __init__(self, ports: Ports) -> None:
-        self._ports, self._open = ports, list[Port]()
+        self._ports, self._open = ports, dict[str, Port]()
         self._said: queue.Queue[Said] = queue.Queue(1000)
-        self.names: list[str] = []
+
+    @property
+    def names(self) -> list[str]:
+        """Of the devices that are listened to."""
+        return [device_name(port) for port in self._open]
 
     def next(self, wait_s: float) -> Said | None:
         """The next message within that time."""
@@ -146,18 +156,24 @@ class _Ears:
         except queue.Empty:
             return None
 
+    def listen(self) -> list[str]:
+        """Open what has come, close what has gone; gives the names of what has come."""
+        there = self._ports.inputs()
+        for port in self._open.keys() - set(there):
+            self._open.pop(port).close()
+        new = [port for port in there if port not in self._open]
+        for port in new:
+            self._open[port] = self._ports.open_input(port, partial(self._heard, device_name(port)))
+        return [device_name(port) for port in new]
+
+    def _heard(self, name: str, message: bytes) -> None:
+        if message and not self._said.full():
+            self._said.put_nowait((name, message))
+
     def __enter__(self) -> "_Ears":
-        for port in self._ports.inputs():
-            name = device_name(port)
-
-            def heard(message: bytes, name: str = name) -> None:
-                if message and not self._said.full():
-                    self._said.put_nowait((name, message))
-
-            self._open.append(self._ports.open_input(port, heard))
-            self.names.append(name)
+        self.listen()
         return self
 
     def __exit__(self, *_: object) -> None:
-        for port in self._open:
+        for port in self._open.values():
             port.close()
