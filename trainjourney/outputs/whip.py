@@ -106,9 +106,22 @@ async def _post(http: aiohttp.ClientSession, url: str, offer: str) -> tuple[str,
                 return body.decode("utf-8", "replace"), urljoin(str(response.url), place)
             if response.status in (401, 403):
                 raise WebError("it does not know the token; give --set publish.token=FILE")
+            if response.status in (404, 405):
+                raise WebError(
+                    f"it takes no WHIP there ({response.status}); give --publish the whole "
+                    "address, with its path, as its manual says"
+                )
             raise WebError(f"it answers {response.status} {response.reason}")
     except TimeoutError as err:
         raise WebError(f"it does not answer within {http.timeout.total:g} s") from err
+    except aiohttp.ClientConnectorCertificateError as err:
+        why = getattr(err.certificate_error, "verify_message", "") or "of another name"
+        raise WebError(
+            f"its certificate is not trusted ({why}); have one made for this name, or add its "
+            "authority to this machine's"
+        ) from err
+    except aiohttp.ClientConnectorSSLError as err:
+        raise WebError("it speaks no TLS there; is it whip+http:// or another port?") from err
     except (aiohttp.ClientError, OSError, ValueError) as err:
         raise WebError(f"it cannot be reached ({str(err) or type(err).__name__})") from err
 
