@@ -23,6 +23,7 @@ from trainjourney.rides.dataset import Ride, open_ride
 from trainjourney.rides.flow import shifts
 from trainjourney.rides.importer import import_rides, run_jobs
 from trainjourney.rides.measure import load, measure_segment
+from trainjourney.rides.report import scale_of
 from trainjourney.rides.video import look_at, read
 from trainjourney.side_by_side import Job
 from trainjourney.types import Embedding, Frame
@@ -66,6 +67,16 @@ def test_speed_is_signed_and_the_stride_follows_it(tmp_path: Path, px: float, st
     assert ride.embedding.shape == (len(ride), 3)
     with Image.open(tmp_path / "mine/report.png") as report:
         assert report.width == 1240
+
+
+def test_a_stray_speed_does_not_press_the_plot_flat() -> None:
+    usual = np.full(100, -4.0)
+    assert scale_of(usual) == 4.0
+    usual[7] = 90.0
+    assert scale_of(usual) == 8.0
+    usual[7] = 5.0
+    assert scale_of(usual) == 5.0
+    assert 0.0 < scale_of(np.zeros(3)) < 1e-3
 
 
 def test_a_cab_view_is_told_apart(tmp_path: Path) -> None:

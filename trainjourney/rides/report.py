@@ -17,6 +17,7 @@ from trainjourney.rides.video import Video, read
 PAGE_W, EDGE, PLOT_H, SHOWN = 1240, 20, 150, 8
 INK, PALE, PAPER = (30, 32, 36), (150, 152, 156), (250, 249, 246)
 # kept, duplicate, cut, standstill, blur, unsure, short, spare
+STRAY = 2.0  # x the speed that 19 in 20 frames are below: more is no part of the ride
 COLOURS = ("#2a7f62", "#9aa0a6", "#c0392b", "#8e6bbf", "#d98c2b", "#4f7cac", "#b8b15c", "#9cc9b6")
 
 
@@ -113,12 +114,13 @@ def _plot(
     box: tuple[int, int, int, int],
     font: ImageFont.FreeTypeFont | ImageFont.ImageFont,
 ) -> None:
-    """Signed speed over time, each column in the colour of what became of its frames."""
+    """Signed speed over time, each column in the colour of what became of its frames; one that is
+    higher than the plot ends in ink."""
     draw = ImageDraw.Draw(page)
     x0, y0, w, h = box
     speed, reason = told.plan.speed, told.plan.reason
-    most = max(1e-6, float(np.abs(speed).max()) * 1.15)
-    low = -most if speed.min() < 0.0 else 0.0
+    most = 1.15 * scale_of(speed)
+    low = -most if np.percentile(speed, 5) < 0.0 else 0.0
     span = most - low
 
     def at(value: float) -> float:
@@ -130,17 +132,26 @@ def _plot(
         mine = columns == column
         why = _worst(reason[mine])
         value = float(np.median(speed[mine]))
-        top, low_y = sorted((at(value), at(0.0)))
+        top, low_y = sorted((at(float(np.clip(value, low, most))), at(0.0)))
         x = x0 + int(column)
         draw.rectangle((x, top, x + max(0, w // len(speed)), max(low_y, top + 1)), COLOURS[why])
         if why not in (KEPT, SPARE):
             draw.line((x, y0 + h - 6, x, y0 + h), COLOURS[why], max(1, w // len(speed)))
+        if not low <= value <= most:  # more than there is room for
+            edge = y0 if value > most else y0 + h - 6
+            draw.line((x, edge, x, edge + 6), INK, max(1, w // len(speed)))
     draw.line((x0, at(0.0), x0 + w, at(0.0)), PALE)
     usual = float(np.median(speed[reason == KEPT]))
     draw.line((x0, at(usual), x0 + w, at(usual)), INK)
     draw.text((x0 + 6, y0 + 4), f"mid-ground, px a frame: usually {usual:.2f}", INK, font)
     end = _clock(told, len(speed) - 1)
     draw.text((x0 + w - 6 - draw.textlength(end, font), y0 + 4), end, PALE, font)
+
+
+def scale_of(speed: NDArray[np.float64]) -> float:
+    """The speed, px a frame, that there is room for: the highest, unless that is a stray one."""
+    size = np.abs(speed)
+    return max(1e-6, min(float(size.max()), STRAY * float(np.percentile(size, 95))))
 
 
 def _worst(reasons: NDArray[np.uint8]) -> int:
