@@ -1,6 +1,7 @@
 """Noise is a pure function of seed and frame."""
 
 import threading
+from itertools import product
 
 import numpy as np
 import pytest
@@ -34,16 +35,16 @@ def test_numpy_still_makes_the_same_film() -> None:
 
 def test_drawn_ahead_it_is_the_same_whatever_is_asked_for() -> None:
     """In order, backwards, begun anew, of another seed: what was drawn ahead is never mistaken."""
-    ahead = NoiseAhead((2, 5))
     asked = [(7, 0, 1), (7, 1, 2), (7, 1, 2), (7, 9, 8), (7, 8, 7), (8, 7, 8), (7, 8, 9)]
-    for seed, number, following in asked:
+    both = [NoiseAhead((2, 5), on_gpu) for on_gpu in (False, True)]
+    for ahead, (seed, number, following) in product(both, asked):
         taken = ahead.take(seed, number, following)
         np.testing.assert_array_equal(taken, draw_noise(seed, number, (2, 5)))
 
 
 def test_who_draws_ahead_ends_with_what_it_draws_for() -> None:
     before = {thread for thread in threading.enumerate() if thread.name == "noise"}
-    ahead = NoiseAhead((2, 5))
+    ahead = NoiseAhead((2, 5), on_gpu=True)
     ahead.take(1, 2, 3)
     (thread,) = {one for one in threading.enumerate() if one.name == "noise"} - before
     del ahead
@@ -53,4 +54,4 @@ def test_who_draws_ahead_ends_with_what_it_draws_for() -> None:
 
 def test_a_frame_that_there_is_not_is_refused_at_once() -> None:
     with pytest.raises(AssertionError):
-        NoiseAhead((2, 5)).take(1, 2, 2**64)
+        NoiseAhead((2, 5), on_gpu=True).take(1, 2, 2**64)

@@ -13,7 +13,7 @@ import numpy as np
 
 from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle, find_bundle, load_bundle
-from trainjourney.inference.engine import open_engine
+from trainjourney.inference.engine import ON_GPU, open_engine
 from trainjourney.inference.noise import NoiseAhead
 from trainjourney.settings import Config
 from trainjourney.side_by_side import core_count
@@ -118,8 +118,8 @@ class Drive:
         }
         steps = bundle.manifest.training.get("facts", {}).get("steps")
         self.facts |= {"steps": len(steps)} if steps else {}
-        self._bundle, self._noise, self._number = bundle, NoiseAhead(bundle.manifest.noise.shape), 0
-        shape = bundle.manifest.frame_shape
+        self._bundle, self._number, shape = bundle, 0, bundle.manifest.frame_shape
+        self._noise = NoiseAhead(bundle.manifest.noise.shape, self._engine.backend in ON_GPU)
         self._slot = np.zeros(shape, np.uint8)  # as the ring's, where frames are handed over
         start = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
         self._state: State = self._engine.encode(start)

@@ -28,16 +28,19 @@ def draw_noise(seed: int, number: int, shape: tuple[int, ...]) -> NDArray[np.flo
 
 
 class NoiseAhead:
-    """Noise for frame after frame, each drawn while the frame before it is made.
+    """Noise for frame after frame, each drawn while a GPU makes the frame before it.
 
-    At 512x512 a full model's takes half a millisecond, in which a GPU would wait.
+    At 512x512 a full model's takes half a millisecond, in which the GPU would wait. Where the
+    processor makes the frames it has no time to spare, and noise is drawn when it is asked for.
     """
 
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self._shape = shape
+    def __init__(self, shape: tuple[int, ...], on_gpu: bool) -> None:
+        self._shape, self._on_gpu = shape, on_gpu
         self._asked: Asked = SimpleQueue()
         self._drawn: SimpleQueue[NDArray[np.float32]] = SimpleQueue()
         self._due: tuple[int, int] | None = None
+        if not on_gpu:
+            return
         beside = (self._asked, self._drawn, shape)
         Thread(target=_draw_beside, args=beside, name="noise", daemon=True).start()
         weakref.finalize(self, self._asked.put, None)
@@ -47,6 +50,8 @@ class NoiseAhead:
 
         Whoever asks for another one waits for it, and all is as it would have been.
         """
+        if not self._on_gpu:
+            return draw_noise(seed, number, self._shape)
         assert 0 <= seed < 2**64 and 0 <= following < 2**64, (seed, following)
         ahead = self._drawn.get() if self._due else None
         due, self._due = self._due, (seed, following)

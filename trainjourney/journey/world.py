@@ -18,7 +18,7 @@ from threading import Event
 import numpy as np
 
 from trainjourney.errors import BackendError, PictureError
-from trainjourney.inference import Engine, GaveWay, Manifest, Overtaken, never
+from trainjourney.inference import ON_GPU, Engine, GaveWay, Manifest, Overtaken, never
 from trainjourney.inference.noise import NoiseAhead
 from trainjourney.journey.guard import Guard
 from trainjourney.journey.leaving import Fade, Leaving
@@ -44,7 +44,7 @@ class DreamWorld:
         self._frame: Frame | None = None
         self._due: Callable[[], State] | None = None  # gives the state of a frame that is out
         self._beside = ThreadPoolExecutor(1) if engine.side_by_side else None
-        self._noise = NoiseAhead(manifest.noise.shape)
+        self._noise = NoiseAhead(manifest.noise.shape, engine.backend in ON_GPU)
         self.guard = Guard(manifest.band, manifest.frame.fps)
         self._fade = Fade(manifest.frame.fps, None)
         self._leaving: Leaving | None = None  # what is seen until a departure has its country
