@@ -3,7 +3,11 @@
 Triton's interpreter runs the kernels; on a GPU: TRITON_INTERPRET=0 python -m pytest ...
 """
 
+import json
 import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -60,6 +64,23 @@ def test_the_parts_of_a_convolution_sum_up_to_it(h: int, w: int, c: int, n: int)
     wanted = F.conv2d(x.permute(0, 3, 1, 2).float(), weight.permute(0, 3, 1, 2).float(), padding=1)
     assert off(made.sum(0), wanted[0].permute(1, 2, 0)) < OFF
     assert (made.flatten(1).abs().amax(1) > 0.0).sum() > 1  # by several, not by one of them
+
+
+def test_our_kernels_are_compiled_for_cards_that_are_not_here(tmp_path: Path) -> None:
+    """From Ampere on, each within the memory that a block may have there, and on matrix units."""
+    most = {86: 99 << 10, 90: 227 << 10}
+    here = Path(__file__).resolve().parent
+    ended = subprocess.run(
+        [sys.executable, here / "kernels_for_cards.py", *map(str, most)],
+        env={**os.environ, "TRITON_INTERPRET": "0", "TRITON_CACHE_DIR": str(tmp_path)},
+        cwd=here.parent, capture_output=True, text=True, timeout=100, check=False,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr[-2000:]
+    told = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [one["card"] for one in told] == [86] * 5 + [90] * 5
+    for one in told:
+        assert 0 < one["shared"] <= most[one["card"]] and one["code"] > 10_000
+        assert one["wgmma.mma" if one["card"] == 90 else "mma.sync"] > 0
 
 
 def test_a_convolution_is_split_where_the_picture_is_small() -> None:

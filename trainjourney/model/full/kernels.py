@@ -24,6 +24,7 @@ def _sum_parts(  # type: ignore[no-untyped-def]
     N: tl.constexpr,
     EACH: tl.constexpr,
     TILE: tl.constexpr,
+    FINE: tl.constexpr,
 ):
     """A tile of TILE places and channels, EACH steps of its products."""
     ACROSS: tl.constexpr = (N + TILE - 1) // TILE
@@ -44,7 +45,7 @@ def _sum_parts(  # type: ignore[no-untyped-def]
         a = tl.load(at, mask=seen[:, None], other=0.0)
         there = (n < N) & (i < 9 * DEEP)
         b = tl.load(rows[None, :] + (tap * C + c)[:, None], mask=there[None, :], other=0.0)
-        sums = tl.dot(a, b, sums)
+        sums = tl.dot(a, b, sums, input_precision=FINE)
     at = out + part * (H * W * N) + place[:, None] * N + n[None, :]
     tl.store(at, sums, mask=inside[:, None] & (n < N)[None, :])
 
@@ -55,7 +56,9 @@ def sum_parts(x: Tensor, weight: Tensor, made: Tensor) -> None:
     c = x.shape[3]
     tiles = triton.cdiv(h * w, TILE) * triton.cdiv(n, TILE)
     each = triton.cdiv(9 * (c // TILE), parts)
-    _sum_parts[(tiles, parts)](x, weight, made, h, w, c, n, each, TILE, num_warps=4, num_stages=5)
+    _sum_parts[(tiles, parts)](
+        x, weight, made, h, w, c, n, each, TILE, fine_of(weight), num_warps=4, num_stages=5
+    )
 
 
 @triton.jit  # type: ignore[untyped-decorator]
@@ -78,6 +81,7 @@ def _convolve(  # type: ignore[no-untyped-def]
     BM: tl.constexpr,
     BN: tl.constexpr,
     BK: tl.constexpr,
+    FINE: tl.constexpr,
 ):
     """A tile of BM places and all N channels. x [H, W, C], or [C, H, W] if it is the latent;
     weight [corners, N, taps, C]; out [H, W, N], or doubled both ways."""
@@ -111,7 +115,7 @@ def _convolve(  # type: ignore[no-untyped-def]
             a = tl.load(x + near[:, None] * C + c[None, :], mask=held, other=0.0)
         there = (n < N)[None, :] & (c < C)[:, None]
         b = tl.load(rows[None, :] + (tap * C + c)[:, None], mask=there, other=0.0)
-        sums = tl.dot(a, b, sums)
+        sums = tl.dot(a, b, sums, input_precision=FINE)
     if BIAS:
         sums += tl.load(bias + n, mask=n < N, other=0.0).to(tl.float32)[None, :]
     if DOUBLED:
@@ -164,6 +168,13 @@ def convolve(
         rows,
         wide,
         max(16, min(64, triton.next_power_of_2(c))),
+        fine_of(weight),
         num_warps=8 if large and wide >= 64 else 4,
         num_stages=3 if large else 4,
     )
+
+
+def fine_of(weight: Tensor) -> str:
+    """How factors are multiplied: in float32 with all of their bits; of less there are no two ways,
+    and it is as Triton has it."""
+    return "ieee" if weight.dtype == torch.float32 else "tf32"
