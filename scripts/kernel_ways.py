@@ -49,10 +49,12 @@ def compiler(name: str, value: Any = True) -> Callable[[Modules], None]:
 
 WAYS: dict[str, Callable[[Modules], None]] = {
     "told": told,
-    "pointwise": compiler("max_autotune_pointwise"),
+    # of some 560 kernels of a frame 290 take 3 us each, and a third of that to begin:
+    "pdl": compiler("triton.enable_pdl"),  # one begins while the one before it ends
+    "cooperative": compiler("triton.cooperative_reductions"),  # a norm's sums in one, not in two
+    "combo": compiler("combo_kernels"),  # several that need nothing of each other in one
     "multi": compiler("triton.multi_kernel", 1),
+    "pointwise": compiler("max_autotune_pointwise"),  # gained nothing on an H200
     "descent": compiler("coordinate_descent_tuning"),
-    "as_mm": compiler("conv_1x1_as_mm"),
     "gemm": compiler("max_autotune_gemm"),
-    "freezing": compiler("freezing"),
 }

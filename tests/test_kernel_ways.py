@@ -31,15 +31,24 @@ def test_what_is_told_once_is_not_worked_out_anew(ways: Any) -> None:
     assert "folded.shift" in asked and not any("told" in name for name in asked)
 
 
-def test_a_setting_of_the_compiler_is_set_where_it_is(
+def test_every_setting_of_the_compiler_is_one_that_it_has(
     ways: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from torch._inductor import config
 
-    for name in ("max_autotune_pointwise", "coordinate_descent_tuning"):
-        monkeypatch.setattr(config, name, False)
-    monkeypatch.setattr(config.triton, "multi_kernel", 0)
-    ways.WAYS["pointwise"]({})
-    ways.WAYS["multi"]({})
-    assert config.max_autotune_pointwise and not config.coordinate_descent_tuning
-    assert config.triton.multi_kernel == 1
+    places: dict[str, Any] = {
+        "pdl": "triton.enable_pdl",
+        "cooperative": "triton.cooperative_reductions",
+        "combo": "combo_kernels",
+        "multi": "triton.multi_kernel",
+        "pointwise": "max_autotune_pointwise",
+        "descent": "coordinate_descent_tuning",
+        "gemm": "max_autotune_gemm",
+    }
+    assert set(ways.WAYS) == {"told", *places}
+    for name, place in places.items():
+        path, _, last = place.rpartition(".")
+        holder = getattr(config, path) if path else config
+        monkeypatch.setattr(holder, last, False)
+        ways.WAYS[name]({})
+        assert getattr(holder, last)
