@@ -20,6 +20,7 @@ import numpy as np
 from trainjourney.errors import BackendError, PictureError
 from trainjourney.inference import ON_GPU, Engine, GaveWay, Manifest, Overtaken, never
 from trainjourney.inference.noise import NoiseAhead
+from trainjourney.journey.departed import Departed
 from trainjourney.journey.guard import Guard
 from trainjourney.journey.leaving import Fade, Leaving
 from trainjourney.journey.picture import load_picture
@@ -35,8 +36,12 @@ _UNSEEN = 2**40  # numbers of the noise that a departure takes, out of every jou
 class DreamWorld:
     """A world over an engine: its state, its seed, its frames counted from the last reset."""
 
-    def __init__(self, engine: Engine, manifest: Manifest, seed: int) -> None:
+    def __init__(
+        self, engine: Engine, manifest: Manifest, seed: int, departed: Departed | None = None
+    ) -> None:
+        """`departed`: where states are kept in which it sets out."""
         self.engine, self.manifest, self.seed = engine, manifest, seed
+        self._departed = departed
         self.number = 0  # of the next frame
         self.thrown = 0  # steps thrown away since the reset
         self._in_a_row = 0
@@ -99,15 +104,19 @@ class DreamWorld:
     def set_out(self, embedding: Embedding) -> None:
         """Before the first frame, dream what the window is to show from the look alone.
 
-        The picture of the last reset melts into it while the train already rolls. A bundle that
-        cannot do that stays as it is, at the picture. Raises BackendError.
+        That takes seconds, unless it was kept. The picture of the last reset melts into it while
+        the train already rolls. A bundle that cannot do that stays as it is, at the picture. Raises
+        BackendError.
         """
         picture, alone = self._frame, self.manifest.departure
         if alone:
             self.reset(None)
-            self.unseen = alone
+            kept = self._departed.find(self.seed, embedding) if self._departed else None
+            self._state, self.unseen = kept or self._state, 0 if kept else alone
             while self.unseen:
                 self._dream(embedding)
+            if self._departed and not kept and not self.thrown:
+                self._departed.keep(self.seed, embedding, self._state)
             self._fade = Fade(self.manifest.frame.fps, picture)
             self._fade.leave()
 

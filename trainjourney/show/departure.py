@@ -4,18 +4,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
+from trainjourney import __version__
 from trainjourney.controls.desk import Desk
 from trainjourney.errors import ConfigError
 from trainjourney.inference import Bundle, Look, open_engine
 from trainjourney.journey.bank import own_looks
 from trainjourney.journey.board import Board
+from trainjourney.journey.departed import Departed
+from trainjourney.journey.journal_head import bundle_hash
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.picture import cover, load_picture
 from trainjourney.journey.world import DreamWorld
 from trainjourney.settings import Config, JourneyConfig
 from trainjourney.show.bank import read_bank
+from trainjourney.side_by_side import core_count
 from trainjourney.types import Frame
 
 
@@ -73,7 +78,11 @@ def depart(config: Config, bundle: Bundle, departure: Departure) -> tuple[DreamW
     values = {name: getattr(config.journey, name) for name in ("speed", "dream", "melt_s")}
     board = Board(looks, departure.look or looks.first, values)
     board.next_seed = config.journey.seed + 1
-    world = DreamWorld(engine, bundle.manifest, config.journey.seed)
+    kept = Departed(
+        bundle.manifest.state, __version__, np.__version__, bundle_hash(bundle),
+        engine.backend, engine.precision, choice.threads or core_count(),
+    )  # fmt: skip
+    world = DreamWorld(engine, bundle.manifest, config.journey.seed, kept)
     world.reset(departure.picture)
     return world, board
 
