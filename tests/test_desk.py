@@ -115,4 +115,7 @@ def test_a_look_that_the_bank_has_not_is_not_played(caplog: pytest.LogCaptureFix
         assert not desk.turn(Change("look", wanted, 0.0), "osc")
         assert desk.values()["look"] == "harvest"
     assert "look 'nosuch' is not in the bank; there are 3 harvest; let go (1 so far)" in caplog.text
-    assert desk.turn(Change("look", 3.0, 0.0)) and heard == [3.0]
+    desk.refused = 0
+    assert not desk.turn(Change("look", -3.0, 0.0)) and "look '-3.0' is not in the" in caplog.text
+    assert not desk.turn(Change("look", 99.0, 0.0)) and "look '99.0' is not in the" in caplog.text
+    assert desk.turn(Change("look", 3.2, 0.0)) and heard == [3.0]
