@@ -1,6 +1,7 @@
 """What a train sets out in is dreamt once; what was kept and is not whole is dreamt anew."""
 
 import logging
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from scripted import SIZE, ScriptedEngine, scripted_manifest
 
 from trainjourney.journey.departed import Departed
 from trainjourney.journey.world import DreamWorld
+from trainjourney.show.departure import RUNNERS, installed
 from trainjourney.types import Controls, Embedding
 
 LOOK = np.full(SIZE, 0.5, np.float32)
@@ -47,7 +49,7 @@ def test_another_seed_look_or_engine_is_dreamt(tmp_path: Path) -> None:
     assert set_out(tmp_path, mark="b")[0].predicts == 0
 
 
-@pytest.mark.parametrize("harm", ["cut", "bit", "longer", "empty", "folder"])
+@pytest.mark.parametrize("harm", ["cut", "bit", "longer", "empty", "folder", "pipe"])
 def test_a_file_that_is_not_whole_is_dreamt_anew_and_mended(
     harm: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -65,6 +67,8 @@ def test_a_file_that_is_not_whole_is_dreamt_anew_and_mended(
     path.unlink()
     if harm == "folder":
         path.mkdir()
+    elif harm == "pipe":
+        os.mkfifo(path)
     else:
         path.write_bytes(harmed[harm])
     assert set_out(tmp_path)[0].predicts == 40
@@ -87,6 +91,18 @@ def test_what_is_kept_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         set_out(tmp_path, seed=seed)
         assert set_out(tmp_path, seed=2)[0].predicts == 0  # what is of use stays
     assert len(list(tmp_path.iterdir())) == 3 and not first.exists()
+
+
+def test_what_lies_beside_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "gone.state").symlink_to("/nowhere/x")
+    (tmp_path / "a.folder").mkdir()
+    set_out(tmp_path)
+    assert set_out(tmp_path)[0].predicts == 0
+
+
+def test_the_versions_of_what_runs_it_are_told() -> None:
+    told = installed(*RUNNERS, "no-such-package")
+    assert f"numpy {np.__version__}" in told and len(told) >= 2
 
 
 def test_a_dream_with_steps_left_out_is_not_kept(tmp_path: Path) -> None:

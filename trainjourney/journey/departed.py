@@ -41,10 +41,12 @@ class Departed:
         path = self._path(seed, embedding)
         size = _HASH + sum(table.size_bytes for table in self._tables)
         try:
+            if not path.exists():
+                return None
+            if not path.is_file():  # a pipe would be waited for
+                raise OSError("it is no file")
             with path.open("rb") as file:
                 data = file.read(size + 1)
-        except FileNotFoundError:
-            return None
         except OSError as err:
             log.info("%s: is dreamt anew (%s)", path, (err.strerror or str(err)).lower())
             return None
@@ -66,7 +68,8 @@ class Departed:
         part = path.with_suffix(f".{os.getpid()}.part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            make_room(path.parent.glob("*.*"), MOST_BYTES / 2)
+            others = [one for one in path.parent.glob("*.*") if one.is_file()]
+            make_room(others, MOST_BYTES / 2)
             data = b"".join(state[table.name].tobytes() for table in self._tables)
             part.write_bytes(hashlib.sha256(data).digest() + data)
             part.replace(path)

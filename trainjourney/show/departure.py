@@ -1,16 +1,18 @@
 """The departure: where a journey starts, and the world and board that begin there."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from trainjourney import __version__
 from trainjourney.controls.desk import Desk
 from trainjourney.errors import ConfigError
 from trainjourney.inference import Bundle, Look, open_engine
+from trainjourney.inference.bench import machine_name
 from trainjourney.journey.bank import own_looks
 from trainjourney.journey.board import Board
 from trainjourney.journey.departed import Departed
@@ -22,6 +24,9 @@ from trainjourney.settings import Config, JourneyConfig
 from trainjourney.show.bank import read_bank
 from trainjourney.side_by_side import core_count
 from trainjourney.types import Frame
+
+# What the numbers of a dream hang on, to the last bit
+RUNNERS = ("numpy", "openvino", "onnxruntime", "onnxruntime-gpu", "torch", "tensorrt")
 
 
 @dataclass(frozen=True)
@@ -79,12 +84,21 @@ def depart(config: Config, bundle: Bundle, departure: Departure) -> tuple[DreamW
     board = Board(looks, departure.look or looks.first, values)
     board.next_seed = config.journey.seed + 1
     kept = Departed(
-        bundle.manifest.state, __version__, np.__version__, bundle_hash(bundle),
-        engine.backend, engine.precision, choice.threads or core_count(),
+        bundle.manifest.state, __version__, installed(*RUNNERS), bundle_hash(bundle),
+        engine.backend, engine.precision, choice.threads or core_count(), machine_name(),
     )  # fmt: skip
     world = DreamWorld(engine, bundle.manifest, config.journey.seed, kept)
     world.reset(departure.picture)
     return world, board
+
+
+def installed(*names: str) -> list[str]:
+    """The versions of the packages that are there."""
+    there: list[str] = []
+    for name in names:
+        with suppress(PackageNotFoundError):
+            there.append(f"{name} {version(name)}")
+    return there
 
 
 def set_out(world: DreamWorld, board: Board, departure: Departure) -> None:
