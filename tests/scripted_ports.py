@@ -47,3 +47,13 @@ class ScriptedPorts:
     def open_output(self, name: str) -> Port:
         self.lights[name] = ScriptedPort(self, name)
         return self.lights[name]
+
+
+def plays(*messages: tuple[int, ...]) -> Callable[[str, Heard], None]:
+    """What a device does as soon as it is opened."""
+
+    def play(name: str, heard: Heard) -> None:
+        for message in messages:
+            heard(bytes(message))
+
+    return play

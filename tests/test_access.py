@@ -20,45 +20,6 @@ from trainjourney.outputs.web.tokens import Tokens, default_file, may
 FAR = {"X-Forwarded-For": "192.0.2.7"}  # as through a proxy: not from this machine
 
 
-def test_a_token_is_known_by_its_hash_until_it_is_revoked_or_over(tmp_path: Path) -> None:
-    file = tmp_path / "state" / "tokens.json"
-    tokens = Tokens(file)
-    view, control = tokens.make("view", "a guest"), tokens.make("control", days=1.0)
-    now_s = time.time()
-    assert tokens.role_of(view, now_s) == "view" and tokens.role_of(control, now_s) == "control"
-    assert view not in file.read_text() and view.split("_", 2)[2] not in file.read_text()
-    assert file.stat().st_mode & 0o077 == 0
-    assert tokens.role_of(control, now_s + 2 * 86400) is None
-    for wrong in ("", "x", view[:-1], view + "x", "tj_" + "a" * 500, view.replace("tj_", "tj_0")):
-        assert tokens.role_of(wrong, now_s) is None
-    other = Tokens(file)  # another process revokes it
-    assert other.revoke(view.split("_")[1]) and not other.revoke("nobody")
-    assert tokens.role_of(view, now_s) is None and tokens.role_of(control, now_s) == "control"
-
-
-@pytest.mark.parametrize(
-    ("text", "why"),
-    [
-        ("[", "Invalid JSON: .* at line 1 column 1"),
-        ("{}", "Input should be a valid array"),
-        ("[3]", "entry 1: Input should be"),
-        ('[{"id": 1}]', "entry 1, id: Input should be a valid string"),
-        (
-            '[{"id":"a","role":"god"}]',
-            "entry 1, role: Input should be 'view', 'control' or 'admin'",
-        ),
-        ('[{"id":"a","role":"view","label":"","made_s":1,"ends_s":"late"}]', "entry 1, ends_s: "),
-    ],
-)
-def test_a_file_that_is_no_file_of_tokens_lets_nobody_in(
-    tmp_path: Path, text: str, why: str
-) -> None:
-    file = tmp_path / "tokens.json"
-    file.write_text(text)
-    with pytest.raises(WebError, match=rf"no file of tokens \({why}.*\); .*trainjourney token n"):
-        Tokens(file).all()
-
-
 def test_a_role_may_what_lesser_roles_may() -> None:
     assert may("admin", "control") and may("control", "view") and may("view", "view")
     assert not may("view", "control") and not may(None, "view")

@@ -22,6 +22,7 @@ FLOORS = {
     "files": 0,
     "folders": 0,
     "lettering": 0,
+    "machine": 0,
     "pictures": 0,
     "side_by_side": 0,
     "signals": 0,

@@ -59,9 +59,9 @@ class Desk:
         if parameter.kind == "trigger" and not value:
             return True  # a button let go
         if parameter.kind == "look" and self.find_look:
-            beyond = not isinstance(value, str) and abs(float(change.value) - value) >= 1.0
-            try:
-                self.find_look(change.value if beyond else value)  # told of as it was asked for
+            wanted = change.value
+            try:  # by the number that was asked for, in range or not
+                self.find_look(wanted if isinstance(wanted, str) else float(round(wanted)))
             except ConfigError as err:
                 return self._refuse(change, str(err))
         change = Change(change.parameter, value, change.time_s)

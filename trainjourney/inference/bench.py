@@ -1,12 +1,10 @@
 """How fast a bundle runs on this machine, measured as a show would run it."""
 
-import platform
 import resource
 import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,6 +13,7 @@ from trainjourney.errors import BackendError
 from trainjourney.inference.bundle import Bundle, find_bundle, load_bundle
 from trainjourney.inference.engine import ON_GPU, open_engine
 from trainjourney.inference.noise import NoiseAhead
+from trainjourney.machine import processor_name
 from trainjourney.settings import Config
 from trainjourney.side_by_side import core_count
 from trainjourney.types import State
@@ -82,7 +81,7 @@ def bench(
         "memory_mb": memory_mb(),
         "threads": choice.threads,
         "cores": core_count(),
-        "machine": machine_name(),
+        "machine": processor_name(),
     }
     if against == BASELINE:
         result["ratio"] = round(told[1]["frame"]["p50"] / told[0]["frame"]["p50"], 3)
@@ -176,13 +175,3 @@ def memory_mb() -> dict[str, int]:
     if torch and torch.cuda.is_available():
         told["gpu"] = torch.cuda.max_memory_allocated() >> 20
     return told
-
-
-def machine_name() -> str:
-    """The processor's model, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = []
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, "") or platform.processor() or platform.machine()

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 RECIPE = 1  # counts up when the world dreams what it sets out in by another way
 _HASH = 32  # bytes of SHA-256 that a file begins with; then the tensors as they are
-MOST_BYTES = 64 << 20  # of all that is kept; the pocket's are 4 MB each
+MOST_BYTES = 32 << 20  # of those that are kept before one more; the pocket's are 4 MB each
 
 
 class Departed:
@@ -41,12 +41,12 @@ class Departed:
         path = self._path(seed, embedding)
         size = _HASH + sum(table.size_bytes for table in self._tables)
         try:
-            if not path.exists():
-                return None
-            if not path.is_file():  # a pipe would be waited for
+            if path.exists() and not path.is_file():  # a pipe would be waited for
                 raise OSError("it is no file")
             with path.open("rb") as file:
                 data = file.read(size + 1)
+        except FileNotFoundError:
+            return None
         except OSError as err:
             log.info("%s: is dreamt anew (%s)", path, (err.strerror or str(err)).lower())
             return None
@@ -69,7 +69,7 @@ class Departed:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             others = [one for one in path.parent.glob("*.*") if one.is_file()]
-            make_room(others, MOST_BYTES / 2)
+            make_room(others, MOST_BYTES)
             data = b"".join(state[table.name].tobytes() for table in self._tables)
             part.write_bytes(hashlib.sha256(data).digest() + data)
             part.replace(path)

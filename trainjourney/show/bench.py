@@ -23,7 +23,7 @@ from trainjourney.controls.osc_message import write_message
 from trainjourney.controls.parameters import PARAMETERS
 from trainjourney.errors import TrainjourneyError
 from trainjourney.inference import find_bundle, load_bundle
-from trainjourney.inference.bench import machine_name
+from trainjourney.machine import processor_name
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config
 from trainjourney.show.departure import open_desk, read_departure
@@ -79,7 +79,7 @@ def bench_latency(config: Config, tries: int, midi: bool = False) -> dict[str, A
         "world_fps": round(told["fps"], 1),
         "step_ms": round(told["made_ms"], 1),
         "cores": core_count(),
-        "machine": machine_name(),
+        "machine": processor_name(),
     }
 
 
@@ -120,7 +120,7 @@ def bench_window(config: Config, seconds: float, stall_s: float = 10.0) -> dict[
         figures[name] = _evenness(figures[name], 1000.0 / refresh_hz)
     for name in ("world_fps", "memory_mb", "back_after_kill_s"):
         figures[name] = round(figures[name], 2)
-    figures |= {"refresh_hz": refresh_hz, "cores": core_count(), "machine": machine_name()}
+    figures |= {"refresh_hz": refresh_hz, "cores": core_count(), "machine": processor_name()}
     return figures
 
 

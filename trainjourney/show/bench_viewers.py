@@ -30,7 +30,7 @@ from aiortc import (
 from aiortc.contrib.media import MediaBlackhole
 
 from trainjourney.errors import WebError
-from trainjourney.inference.bench import machine_name
+from trainjourney.machine import processor_name
 from trainjourney.side_by_side import core_count
 
 READY_S = 120.0
@@ -53,7 +53,7 @@ def bench_viewers(
             firsts = _told(watchers)
     seen = [first for first in firsts if first is not None]
     return {
-        "machine": machine_name(),
+        "machine": processor_name(),
         "cores": core_count(),
         "viewers": viewers,
         "seconds": seconds,

@@ -1,9 +1,7 @@
 """The departure: where a journey starts, and the world and board that begin there."""
 
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from PIL import Image
@@ -12,7 +10,6 @@ from trainjourney import __version__
 from trainjourney.controls.desk import Desk
 from trainjourney.errors import ConfigError
 from trainjourney.inference import Bundle, Look, open_engine
-from trainjourney.inference.bench import machine_name
 from trainjourney.journey.bank import own_looks
 from trainjourney.journey.board import Board
 from trainjourney.journey.departed import Departed
@@ -20,12 +17,13 @@ from trainjourney.journey.journal_head import bundle_hash
 from trainjourney.journey.looks import Looks
 from trainjourney.journey.picture import cover, load_picture
 from trainjourney.journey.world import DreamWorld
+from trainjourney.machine import processor_features, processor_name, version_of
 from trainjourney.settings import Config, JourneyConfig
 from trainjourney.show.bank import read_bank
 from trainjourney.side_by_side import core_count
 from trainjourney.types import Frame
 
-# What the numbers of a dream hang on, to the last bit
+# Packages that the numbers of a dream hang on, to the last bit
 RUNNERS = ("numpy", "openvino", "onnxruntime", "onnxruntime-gpu", "torch", "tensorrt")
 
 
@@ -84,21 +82,13 @@ def depart(config: Config, bundle: Bundle, departure: Departure) -> tuple[DreamW
     board = Board(looks, departure.look or looks.first, values)
     board.next_seed = config.journey.seed + 1
     kept = Departed(
-        bundle.manifest.state, __version__, installed(*RUNNERS), bundle_hash(bundle),
-        engine.backend, engine.precision, choice.threads or core_count(), machine_name(),
+        bundle.manifest.state, __version__, [*map(version_of, RUNNERS)], bundle_hash(bundle),
+        engine.backend, engine.precision, choice.threads or core_count(),
+        processor_name(), sorted(processor_features()),
     )  # fmt: skip
     world = DreamWorld(engine, bundle.manifest, config.journey.seed, kept)
     world.reset(departure.picture)
     return world, board
-
-
-def installed(*names: str) -> list[str]:
-    """The versions of the packages that are there."""
-    there: list[str] = []
-    for name in names:
-        with suppress(PackageNotFoundError):
-            there.append(f"{name} {version(name)}")
-    return there
 
 
 def set_out(world: DreamWorld, board: Board, departure: Departure) -> None:

@@ -5,16 +5,15 @@ screen that is there also shows a picture.
 """
 
 import os
-import platform
 import shutil
 import socket
 import subprocess
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
 import trainjourney
 from trainjourney.errors import BundleError
+from trainjourney.machine import processor_features, processor_name, version_of
 from trainjourney.settings import Config
 from trainjourney.show.devices import find_devices
 from trainjourney.side_by_side import core_count
@@ -38,7 +37,7 @@ def examine(config: Config) -> list[Finding]:
     """All there is to say about this machine and the bundle of these settings."""
     devices = find_devices()
     return [
-        find_processor(cpu_model(), cpu_features()),
+        find_processor(processor_name(), processor_features()),
         find_cores(core_count()),
         find_memory(memory_bytes()),
         find_gpu(),
@@ -86,7 +85,9 @@ def find_gpu() -> Finding:
 
 
 def find_backend() -> Finding:
-    found = [f"{name} {version}" for name in ("openvino", "onnxruntime") if (version := _has(name))]
+    found = [
+        f"{name} {version}" for name in ("openvino", "onnxruntime") if (version := version_of(name))
+    ]
     cure = "" if found else "type: pip install openvino (or onnxruntime, on other processors)"
     return Finding("backend", bool(found), ", ".join(found) or "none", cure)
 
@@ -149,16 +150,6 @@ def find_port(name: str, kind: str, number: int) -> Finding:
     return Finding("port", True, f"{kind} {number} free, for the {name}")
 
 
-def cpu_model() -> str:
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def cpu_features() -> frozenset[str]:
-    """Vector features by their Linux names; elsewhere none are known."""
-    words = _cpuinfo("flags") or _cpuinfo("Features")
-    return frozenset(words.replace("asimd ", "asimd neon ").split())
-
-
 def memory_bytes() -> int:
     """The machine's memory, 0 where it is not told."""
     try:
@@ -180,21 +171,6 @@ def _check_bundle(name: str, folder: Path) -> Finding:
 def _near(folder: Path) -> str:
     here = Path.cwd()
     return str(folder.relative_to(here) if folder.is_relative_to(here) else folder)
-
-
-def _cpuinfo(key: str) -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return ""
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith(key)), "")
-
-
-def _has(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _said(command: list[str]) -> str:
