@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 # Before triton is imported: its interpreter runs our kernels. To run them on a GPU give 0.
 os.environ.setdefault("TRITON_INTERPRET", "1")
+
+
+def pytest_runtest_setup() -> None:
+    """What a test draws from torch does not hang on which tests ran before it in its process."""
+    if torch := sys.modules.get("torch"):
+        torch.manual_seed(67280421310721)  # what torch sets out with when it is imported
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -86,7 +86,7 @@ def test_a_small_network_is_taught_the_steps_of_a_larger_one(
         assert torch.equal(stage.arrive(tile, time, stride, told), wanted)
     losses = []
     optimizer = torch.optim.Adam(stage.network.parameters(), lr=3e-3)
-    for _ in range(30):
+    for _ in range(40):
         loss = stage.losses(0, rng(6))["loss"]
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]

@@ -39,12 +39,13 @@ def _sum_parts(  # type: ignore[no-untyped-def]
     for step in range(EACH):
         i = part * EACH + step
         tap, c = i // DEEP, (i % DEEP) * TILE + k
+        # A scalar's condition cannot be joined with a block's in the interpreter of triton 3.9.
+        rows_left, n_left = tl.where(i < 9 * DEEP, H, 0), tl.where(i < 9 * DEEP, N, 0)
         iy, iz = top + tap // 3, left + tap % 3
-        seen = inside & (iy >= 0) & (iy < H) & (iz >= 0) & (iz < W) & (i < 9 * DEEP)
+        seen = inside & (iy >= 0) & (iy < rows_left) & (iz >= 0) & (iz < W)
         at = x + ((iy * W + iz) * C)[:, None] + c[None, :]
         a = tl.load(at, mask=seen[:, None], other=0.0)
-        there = (n < N) & (i < 9 * DEEP)
-        b = tl.load(rows[None, :] + (tap * C + c)[:, None], mask=there[None, :], other=0.0)
+        b = tl.load(rows[None, :] + (tap * C + c)[:, None], mask=(n < n_left)[None, :], other=0.0)
         sums = tl.dot(a, b, sums, input_precision=FINE)
     at = out + part * (H * W * N) + place[:, None] * N + n[None, :]
     tl.store(at, sums, mask=inside[:, None] & (n < N)[None, :])
