@@ -36,6 +36,7 @@ from trainjourney.model.ring import (
     from_columns,
     to_columns,
 )
+from trainjourney.model.runway import REACT
 from trainjourney.model.sampler import STEPS
 
 
@@ -75,9 +76,16 @@ def test_a_start_picture_goes_on_mirrored_until_every_plane_has_a_tile(
         assert start["ahead"][p] == start["behind"][p] == cells * CELL
         assert TILE_CELLS >= cells >= min(TILE_CELLS, P * STEPS * plane.parallax * TRAVEL)
         mirror = torch.arange(1, cells + 1)
-        inside, outside = columns[p, VIEW_W - 1 - mirror], columns[p, VIEW_W - 1 + mirror]
-        assert torch.equal(inside, outside)
-        assert torch.equal(columns[p, mirror], columns[p, RING - mirror])
+        laid = REACT * TRAVEL * plane.parallax
+        left = (1.0 - (mirror - 1) / laid).clamp(min=0.0)[:, None]
+        for within, without in ((VIEW_W - 1 - mirror, VIEW_W - 1 + mirror), (mirror, -mirror)):
+            inside, outside = columns[p, within].int(), columns[p, without].int()
+            masks = slice(0, MATERIALS * ROWS)
+            assert torch.equal(inside[:, masks], outside[:, masks])
+            rest = inside[:, MATERIALS * ROWS :] - 128
+            faded = outside[:, MATERIALS * ROWS :] - 128
+            assert (faded - rest * left).abs().max() <= 0.501, "it should fade until a tile is laid"
+            assert not faded[mirror > laid + 1].any()
     state = start
     for t in range(P * STEPS):
         after = advance(graphs, state, t, 1.0)

@@ -228,12 +228,16 @@ def export(
     steps: Annotated[
         int | None, typer.Option(metavar="N", min=1, max=50, help="Of a full model, a frame.")
     ] = None,
+    set_out: Annotated[
+        bool,
+        typer.Option("--set-out", help="Of a pocket: dream its first country now, not at a show."),
+    ] = False,
 ) -> None:
     """Write a training as a bundle that can be played."""
     with missing_extra("train"):
         from trainjourney.commands.training import export_any
 
-        export_any(run, out, precision, steps)
+        export_any(run, out, precision, steps, set_out)
 
 
 app.command()(judge.judge)

@@ -52,18 +52,23 @@ def train_any(
     train_full(ride, run, preset or "full", warm, minutes, device, stills)
 
 
-def export_any(run: Path, out: Path, precision: Literal["f16", "f32"], steps: int | None) -> None:
+def export_any(
+    run: Path, out: Path, precision: Literal["f16", "f32"], steps: int | None, set_out: bool
+) -> None:
     """Write the bundle of a training, whichever it is. Raises TrainingError, BundleError."""
     from trainjourney.training.options import read_options
 
     if "taught" in read_options(run):
+        if set_out:
+            raise TrainingError(f"{run}: --set-out is for a pocket; leave it out")
         from trainjourney.training.full.export import export_full
 
         export_full(run, out, precision, steps)
     elif steps is not None:
         raise TrainingError(f"{run}: --steps is for a full model; leave it out")
     else:
+        from trainjourney.journey.first_start import dream_start
         from trainjourney.training.export import export_bundle
 
-        export_bundle(run, out)
+        export_bundle(run, out, dream_start if set_out else None)
     print(f"{out}: is written; type: trainjourney play --engine {quote(str(out))}")

@@ -1,18 +1,13 @@
 """A bundle: one model on disk, found by name and checked to the last byte before it is opened."""
 
 import hashlib
-import io
-import math
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.lib import format as npy
-from numpy.typing import NDArray
 
 from trainjourney.errors import BundleError
+from trainjourney.inference.arrays import read_arrays
 from trainjourney.inference.manifest import (
     LOOKS,
     MANIFEST,
@@ -52,15 +47,20 @@ class Bundle:
     manifest: Manifest
     looks: tuple[Look, ...]
 
+    def read(self, name: str, most: int) -> bytes:
+        """A file of the bundle, `most` bytes at most. Raises BundleError where it was altered."""
+        data = _read(self.folder, name, most)
+        if hashlib.sha256(data).hexdigest() != self.manifest.files[name]:
+            raise _altered(self.folder, name)
+        return data
+
     def graph(self, name: str) -> tuple[Path, str]:
         """Path of a graph ("predictor.onnx") and one digest of all it is made of.
 
         A graph's constants may lie in other files of the bundle (ONNX external data); a graph that
         points anywhere else is refused. Raises BundleError.
         """
-        data = _read(self.folder, name, MOST_FILE_BYTES)
-        if hashlib.sha256(data).hexdigest() != self.manifest.files[name]:
-            raise _altered(self.folder, name)
+        data = self.read(name, MOST_FILE_BYTES)
         lent = sorted(_lent(data))
         for other in lent:
             if other not in self.manifest.files:
@@ -186,11 +186,8 @@ def _looks(folder: Path, manifest: Manifest) -> tuple[Look, ...]:
         raise _altered(folder, LOOKS)
     place = f"{folder}/{LOOKS}"
     try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            names, vectors = _array(archive, "names"), _array(archive, "embeddings")
-    except (zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError) as err:
-        raise BundleError(f"{place}: cannot be read ({err}); {cure(folder)}") from err
-    except (NotImplementedError, RuntimeError, SyntaxError) as err:  # zip features, odd headers
+        names, vectors = read_arrays(data, ("names", "embeddings"), MOST_SMALL_BYTES)
+    except ValueError as err:
         raise BundleError(f"{place}: cannot be read ({err}); {cure(folder)}") from err
     n, size = len(names) if names.ndim == 1 else 0, manifest.embedding.size
     if names.dtype.kind != "U" or not 1 <= n <= MOST_LOOKS or len(set(names.tolist())) < n:
@@ -212,21 +209,3 @@ def _looks(folder: Path, manifest: Manifest) -> tuple[Look, ...]:
             raise BundleError(f"{place}: look '{name[:80]}' has no {picture}; {cure(folder)}")
         looks.append(Look(name, vector, folder / picture))
     return tuple(looks)
-
-
-def _array(archive: zipfile.ZipFile, name: str) -> NDArray[np.generic]:
-    """One array of an npz. Its size is known before anything is allocated; never a pickle."""
-    if archive.getinfo(f"{name}.npy").file_size > MOST_SMALL_BYTES:
-        raise ValueError(f"{name} is larger than {MOST_SMALL_BYTES >> 20} MB unpacked")
-    with archive.open(f"{name}.npy") as member:
-        data = io.BytesIO(member.read(MOST_SMALL_BYTES))
-    version = npy.read_magic(data)
-    header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = header(data)
-    if dtype.hasobject or dtype.itemsize == 0:
-        raise ValueError(f"{name} holds {dtype}, not numbers or texts")
-    if math.prod(shape) * dtype.itemsize != len(data.getvalue()) - data.tell():
-        raise ValueError(f"{name} is not as large as it says")
-    data.seek(0)
-    array: NDArray[np.generic] = npy.read_array(data, allow_pickle=False)
-    return array

@@ -11,7 +11,7 @@ from .encoder import Encoder
 from .network import DREAMT, TALL, TILE
 from .planes import HEIGHT, MATERIALS, PLANES, ROWS, TRAVEL, VIEW_H, VIEW_W, WIDTH, pool_rows
 from .ring import CELL, CHANNELS, RING, TILE_CELLS, P, from_columns, to_columns
-from .runway import Road, roll
+from .runway import REACT, Road, roll
 from .sampler import STEPS
 
 PLAIN = 0.004  # mean difference from its mean, 0..1, up to which a picture has nothing in it
@@ -100,13 +100,17 @@ class EncoderGraph(nn.Module):
         self.composite = Composite(decoder.composite.planes)
         self.plane_numbers: Tensor
         self.parallax: Tensor
+        self.along: Tensor
         self.register_buffer("plane_numbers", torch.arange(P))
         self.register_buffer("parallax", torch.tensor([p.parallax for p in PLANES]))
+        self.register_buffer("along", torch.arange(float(TILE_CELLS))[:, None])
 
     def forward(self, frame: Tensor) -> tuple[Tensor, ...]:
         """Guess the planes, and keep what the guess does not say as a residual on each plane.
 
         Beyond the window's edges stands what is within, mirrored, until there is dreamt country.
+        What the guess does not say fades out there: dreamt country has nothing of it, and a
+        picture that ended at once would have an edge.
         """
         picture = frame.permute(2, 0, 1)[None].float() / 255.0
         look = self.embedder(F.avg_pool2d(picture, 4))
@@ -126,8 +130,8 @@ class EncoderGraph(nn.Module):
         view = to_columns(torch.cat([masks.to(torch.uint8), kept], 1))
         empty = torch.cat([view[:, :1, : MATERIALS * ROWS] * 0, kept_nothing(view)], 2)
         blank = empty.expand(P, RING - VIEW_W - 2 * TILE_CELLS, CHANNELS * ROWS)
-        after = view[:, VIEW_W - 1 - TILE_CELLS : VIEW_W - 1].flip(1)
-        before = view[:, 1 : 1 + TILE_CELLS].flip(1)
+        after = self._faded(view[:, VIEW_W - 1 - TILE_CELLS : VIEW_W - 1].flip(1))
+        before = self._faded(view[:, 1 : 1 + TILE_CELLS]).flip(1)
         ring = torch.cat([view, after, blank, before], 1).flatten(0, 1)
         beyond = self._mirrored(small)
         tile, job = torch.zeros(DREAMT, TALL, TILE), torch.zeros(4, dtype=torch.int32)
@@ -151,6 +155,14 @@ class EncoderGraph(nn.Module):
         cells = (self.parallax * TRAVEL * frames).ceil().clamp(max=TILE_CELLS)
         something = ((small - small.mean((2, 3), keepdim=True)).abs().mean() > PLAIN).float()
         return (something * cells * CELL).to(torch.int32)
+
+    def _faded(self, columns: Tensor) -> Tensor:
+        """The same columns [P, TILE_CELLS, CHANNELS * ROWS], with less and less of a residual: none
+        where the first tile is laid at cruising speed."""
+        masks, rest = columns[..., : MATERIALS * ROWS], columns[..., MATERIALS * ROWS :]
+        laid = REACT * TRAVEL * self.parallax[:, None, None]
+        rest = ((rest.float() - 128.0) * (1.0 - self.along / laid).clamp(min=0.0)).round() + 128.0
+        return torch.cat([masks, rest.to(torch.uint8)], 2)
 
     def _attach(self, sheets: Tensor, missing: Tensor) -> list[Tensor]:
         """What is missing, given to the plane that is seen there: [3, ROWS, VIEW_W] for each."""

@@ -10,6 +10,7 @@ from trainjourney import __version__
 from trainjourney.controls.desk import Desk
 from trainjourney.errors import ConfigError
 from trainjourney.inference import Bundle, Look, open_engine
+from trainjourney.inference.shipped_start import read_start
 from trainjourney.journey.bank import own_looks
 from trainjourney.journey.board import Board
 from trainjourney.journey.departed import Departed
@@ -84,7 +85,7 @@ def depart(config: Config, bundle: Bundle, departure: Departure) -> tuple[DreamW
     kept = Departed(
         bundle.manifest.state, __version__, [*map(version_of, RUNNERS)], bundle_hash(bundle),
         engine.backend, engine.precision, choice.threads or core_count(),
-        processor_name(), sorted(processor_features()),
+        processor_name(), sorted(processor_features()), shipped=read_start(bundle),
     )  # fmt: skip
     world = DreamWorld(engine, bundle.manifest, config.journey.seed, kept)
     world.reset(departure.picture)

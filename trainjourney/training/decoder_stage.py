@@ -1,5 +1,6 @@
 """Stage 3, the decoder: true planes and an embedding to the picture, at any sub-cell place."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,21 +11,29 @@ from torch.nn import functional as F
 
 from ..model.decoder import Decoder, grain_cells, pixels, weave
 from ..model.embedder import Embedder
-from ..model.planes import PLANES, ROWS, VIEW_W, Plane
+from ..model.planes import DOWN, PLANES, ROWS, VIEW_W, Plane
+from ..scenery.signs import CODES
 from ..scenery.view import textures
 from .dataset import Shards
 from .look_stage import vary
+from .patch_critic import PatchCritic
 from .stage import Device
 
 NUDGES = (0.5, 1.0)  # cells; half a cell is a pixel. Every strip has a cell to spare
 MARGIN = 16  # px at either side where a nudged picture shows other country
+STEADY = 4.0  # weight of what changes there: what a critic brings would shimmer otherwise
+LINES = ("bridge", "platform")  # on the track, where lines cross rows that are four cells tall
+LINED = 0.25  # of the pictures are drawn from those where these stand
+TURNED = (0, 1, 3, 2, 5, 4)  # channels of grain, each phase of the dots at its mirrored place
+CRITIC = (0.05, 0.02, 400)  # weight of passing for true, of what it sees, and steps until it counts
 
 
 class DecoderStage:
-    """L1 on pixels, on edges and on a smaller picture, so that colour and line both come right.
+    """L1 on pixels, on edges and on a smaller picture, so that colour and line both come right, and
+    a critic beside, so that what is not certain is not drawn soft.
 
-    And every picture is decoded a pixel or two further on too: it must be the same picture there,
-    or else the country would shimmer as it rolls.
+    Every picture is decoded a pixel or two further on too: it must be the same picture there, or
+    else the country would shimmer as it rolls. Half of them are mirrored, as country is dreamt.
     """
 
     name = "decoder"
@@ -38,17 +47,22 @@ class DecoderStage:
         batch: int = 3,
         device: Device = "cpu",
         planes: tuple[Plane, ...] = PLANES,
+        critic: bool = True,
     ) -> None:
+        """Without `critic` what is not certain stays soft: on photographs it was never tried."""
         self.decoder, self.device = Decoder(*paint, planes=planes), torch.device(device)
         grain = grain_cells(torch.from_numpy(textures()), planes)
         self.decoder.grain.copy_(grain)
         self.grain = grain.to(self.device)
         self.embedder = embedder.eval().requires_grad_(False)
         self.shards, self.pictures, self.batch = shards, pictures, batch
+        self.critic = PatchCritic() if critic else None
+        self.lined = list(_with_lines(shards))
 
     def modules(self) -> dict[str, nn.Module]:
-        """The decoder."""
-        return {"decoder": self.decoder}
+        """The decoder, and its critic."""
+        critic = {} if self.critic is None else {"critic": self.critic}
+        return {"decoder": self.decoder, **critic}
 
     def batch_of(
         self, rng: torch.Generator, count: int
@@ -60,13 +74,19 @@ class DecoderStage:
         n = torch.randint(1, len(self.shards), (count,), generator=rng).tolist()
         k = torch.randint(3, (count,), generator=rng).tolist()
         which = torch.randint(len(NUDGES), (count,), generator=rng).tolist()
+        often, mirrored = torch.rand(2, count, generator=rng)
+        for j in (often < LINED).nonzero().flatten().tolist() if self.lined else []:
+            n[j], k[j] = self.lined[int(torch.randint(len(self.lined), (), generator=rng))]
+        turns = list(zip(which, (mirrored < 0.5).tolist(), strict=True))
         plain, nudged, truth, looks = [], [], [], []
-        for a, b, c in zip(n, k, which, strict=True):
+        nudges = [round(2.0 * NUDGES[c]) * (-1 if turned else 1) for c, turned in turns]
+        for a, b, (c, turned) in zip(n, k, turns, strict=True):
             s, i = self.shards.where[a]
             start = torch.from_numpy(np.array(self.shards.starts[s][i, b])).float()
-            plain.append(self._view(a, start))
-            nudged.append(self._view(a, start + NUDGES[c]))
-            truth.append(torch.from_numpy(np.array(self.shards.frames[s][i, b])))
+            plain.append(self._view(a, start, turned))
+            nudged.append(self._view(a, start + NUDGES[c], turned))
+            picture = torch.from_numpy(np.array(self.shards.frames[s][i, b]))
+            truth.append(picture.flip(1) if turned else picture)
             same = b < 2 or self.shards.melts[a] or i == 0
             looks.append(self.pictures[a if same else a - 1, 1 - b if b < 2 else 0])
         masks, phase, grain = (torch.stack(part) for part in zip(*plain, *nudged, strict=True))
@@ -79,9 +99,11 @@ class DecoderStage:
             "embedding": torch.cat([looked, looked]).to(self.device),
         }
         pictures = torch.stack(truth).to(self.device).permute(0, 3, 1, 2).float() / 255.0
-        return arguments, pictures, [round(2.0 * NUDGES[c]) for c in which]
+        return arguments, pictures, nudges
 
-    def _view(self, style: int, start: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def _view(
+        self, style: int, start: Tensor, mirrored: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """Masks by pixels, phase and grain of a style's strips from `start` [planes] on, cells."""
         s, i = self.shards.where[style]
         strips = self.shards.strips[s][i]
@@ -90,7 +112,11 @@ class DecoderStage:
         sheet = torch.from_numpy(np.stack(cut)).to(self.device).float() / 255.0
         phase = (start - whole).to(self.device)
         halves = pixels(sheet[..., :-1], sheet[..., 1:], phase[:, None, None, None])
-        return halves, phase, weave(self.grain, (2.0 * start).int().to(self.device))
+        grain = weave(self.grain, (2.0 * start).int().to(self.device))
+        if mirrored:  # the right half of a cell is its left one then
+            grain = torch.stack([grain[:, channel] for channel in TURNED], 1)
+            return halves.flip(0, 4), (1.0 - phase) % 1.0, grain.flip(3)
+        return halves, phase, grain
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch of pictures."""
@@ -103,8 +129,15 @@ class DecoderStage:
         back = torch.stack([x.roll(d, 2) for x, d in zip(nudged, nudges, strict=True)])
         steady = (back - made)[..., MARGIN:-MARGIN].abs().mean()
         psnr = -10.0 * (made.clamp(0, 1) - truth).square().mean().log10()
-        loss = pixel + 0.5 * edges + small + steady
-        return {"loss": loss, "pixel": pixel, "small": small, "steady": steady, "psnr": psnr}
+        shown = {"pixel": pixel, "small": small, "steady": steady, "psnr": psnr}
+        loss = pixel + 0.5 * edges + small + STEADY * steady
+        if self.critic is None:
+            return {"loss": loss, **shown}
+        looks = arguments["embedding"][: len(truth)]
+        learns, passes, near = self.critic.losses(made, truth, looks)
+        heard = min(1.0, index / CRITIC[2])
+        loss = loss + heard * (CRITIC[0] * passes + CRITIC[1] * near) + learns
+        return {"loss": loss, **shown, "passes": passes, "near": near, "learns": learns}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
         """Eight pictures, true beside decoded."""
@@ -113,3 +146,15 @@ class DecoderStage:
         both = torch.cat([truth, made.float().clamp(0, 1)], 3)
         sheet = torch.cat(list(both), 1).permute(1, 2, 0)
         Image.fromarray((sheet * 255.0).round().byte().cpu().numpy()).save(path)
+
+
+def _with_lines(shards: Shards) -> Iterator[tuple[int, int]]:
+    """Style and number of every picture in which one of LINES stands."""
+    plane = [p.name for p in PLANES].index("track")
+    words = np.stack([CODES[kind] for kind in LINES])[:, :, None, None]
+    for n, (s, i) in enumerate(shards.where):
+        signs = shards.signs[s][i, plane, : words.shape[1]] / np.float32(127)
+        stands = (abs(signs - words).max(1) < 0.1).any((0, 1))
+        for k, start in enumerate(shards.starts[s][i, :, plane].astype(int)):
+            if n and stands[start // DOWN : (start + VIEW_W) // DOWN].mean() > 0.2:
+                yield n, k

@@ -3,7 +3,7 @@
 import datetime
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +12,11 @@ from PIL import Image
 from torch import Tensor, nn
 
 from .. import __version__
+from ..errors import TrainingError
 from ..files import scratch
+from ..inference import Bundle, load_bundle
 from ..inference.band import Band, figures, find_band
+from ..inference.shipped_start import START, ShippedStart, write_start
 from ..inference.write import write_bundle
 from ..model.codec import Codec
 from ..model.decoder import Decoder, grain_cells
@@ -143,8 +146,19 @@ def training_band(run: Path) -> Band | None:
     return find_band(np.stack([figures(f[i, 0]) for f in shards.frames for i in range(len(f))]))
 
 
-def export_bundle(run: Path, out: Path) -> None:
-    """Write the bundle `out` from the training in `run`. Raises TrainingError, BundleError."""
+def export_bundle(
+    run: Path, out: Path, dream_start: Callable[[Bundle], ShippedStart] | None = None
+) -> None:
+    """Write the bundle `out` from the training in `run`. Raises TrainingError, BundleError.
+
+    `dream_start` gives of the bundle the state that a show sets out in, to be written too.
+    """
+    taught_a_ride = "ride" in read_options(run)
+    if dream_start and taught_a_ride:
+        raise TrainingError(
+            f"{run}: was taught a ride, whose bundle sets out in a picture of it; "
+            "leave --set-out out"
+        )
     networks = load_networks(run)
     graphs = build_graphs(networks, read_options(run).get("parallax"))
     band = training_band(run)
@@ -171,7 +185,7 @@ def export_bundle(run: Path, out: Path) -> None:
             "noise": {"shape": list(NOISE)},
             "ranges": {"speed": [-2.0, 2.0], "dream": [0.0, 1.0], "travel_px": 2.0 * TRAVEL},
             # what was taught a ride sets out in its pictures: freely it dreams too little of it
-            "departure": 0 if "ride" in read_options(run) else DEPARTURE,
+            "departure": 0 if taught_a_ride else DEPARTURE,
             "looks_ahead": True,
             "band": band and band.model_dump(),
             "state": [
@@ -184,4 +198,8 @@ def export_bundle(run: Path, out: Path) -> None:
                 "version": __version__,
             },
         }
+        if dream_start:
+            with scratch(out.resolve(), "start") as tried:
+                write_bundle(tried / out.name, manifest, work, names, embeddings)
+                write_start(work / START, dream_start(load_bundle(tried / out.name)))
         write_bundle(out, manifest, work, names, embeddings)

@@ -199,7 +199,8 @@ def build_stage(
     load_weights(stage_weights(run, "look"), {"embedder": look.embedder})
     if name == "decoder":
         paint, count = options.paint, batch["decoder"]
-        return DecoderStage(shards, pictures, look.embedder, paint, count, device, planes)
+        scenery = "ride" not in read_options(run)
+        return DecoderStage(shards, pictures, look.embedder, paint, count, device, planes, scenery)
     codec = Codec()
     load_weights(stage_weights(run, "codec"), {"codec": codec})
     if name == "encoder":
