@@ -21,11 +21,11 @@ from .stage import Device
 
 NUDGES = (0.5, 1.0)  # cells; half a cell is a pixel. Every strip has a cell to spare
 MARGIN = 16  # px at either side where a nudged picture shows other country
-STEADY = 4.0  # weight of what changes there: what a critic brings would shimmer otherwise
+STEADY = 2.0  # weight of what changes there: what a critic brings would shimmer otherwise
 LINES = ("bridge", "platform")  # on the track, where lines cross rows that are four cells tall
 LINED = 0.25  # of the pictures are drawn from those where these stand
 TURNED = (0, 1, 3, 2, 5, 4)  # channels of grain, each phase of the dots at its mirrored place
-CRITIC = (0.05, 0.02, 400)  # weight of passing for true, of what it sees, and steps until it counts
+CRITIC = (0.03, 0.02, 400)  # weight of passing for true, of what it sees, and steps until it counts
 
 
 class DecoderStage:
