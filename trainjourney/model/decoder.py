@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .embedder import SIZE
 from .layers import conv
 from .planes import MATERIALS, PLANES, ROWS, VIEW_H, VIEW_W, Plane, spread_rows
+from .slant import SPAN, along_lines, slanted
 
 CODE = 8  # channels a material is painted with; the first three are its colour
 RGB = 3  # channels of colour
@@ -38,7 +39,11 @@ class Composite(nn.Module):
         self.planes = planes
         for p, plane in enumerate(planes):
             if plane.tall > ROWS:
-                rows, parts = zip(*spread_rows(plane), strict=True)
+                spread = spread_rows(plane)
+                if found := slanted(plane):
+                    _, count, y = found
+                    del spread[y : y + SPAN * (count - 1)]
+                rows, parts = zip(*spread, strict=True)
                 self.register_buffer(f"rows{p}", torch.tensor(rows), persistent=False)
                 self.register_buffer(f"parts{p}", torch.tensor(parts)[:, None], persistent=False)
 
@@ -61,7 +66,12 @@ class Composite(nn.Module):
             layer = torch.cat([paint[:, :-1], *laid, cover], 1)
             if plane.tall > ROWS:
                 rows, part = self.get_buffer(f"rows{p}"), self.get_buffer(f"parts{p}")
-                layer = layer[:, :, rows] * (1.0 - part) + layer[:, :, rows + 1] * part
+                stored = layer
+                layer = stored[:, :, rows] * (1.0 - part) + stored[:, :, rows + 1] * part
+                if found := slanted(plane):
+                    row, count, y = found
+                    between = along_lines(stored[:, :, row : row + count])
+                    layer = torch.cat([layer[:, :, :y], between, layer[:, :, y:]], 2)
             low = VIEW_H - plane.top - layer.shape[2]
             if p and low > 0:
                 floor = layer[:, :, -1:].expand(-1, -1, low, -1)
