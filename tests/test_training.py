@@ -249,7 +249,9 @@ def test_visibility_is_what_the_composite_leaves() -> None:
     blocks = 4.0 * torch.randn(2, len(PLANES), MATERIALS + 1, ROWS // 8, VIEW_W, generator=rng(4))
     masks = blocks.repeat_interleave(8, 3).softmax(2)[:, :, :MATERIALS]
     number = torch.eye(len(PLANES))[None, :, None]
-    shares, _ = Composite()(masks, number.expand(2, len(PLANES), MATERIALS, len(PLANES)))
+    shares, _ = Composite(aslant=False)(
+        masks, number.expand(2, len(PLANES), MATERIALS, len(PLANES))
+    )
     seen = visibility(masks)
     for p, plane in enumerate(PLANES):
         share = torch.tensor(pool_rows(plane)) @ shares[:, p, plane.top : plane.top + plane.tall]

@@ -34,13 +34,15 @@ def _sky_rows() -> Tensor:
 class Composite(nn.Module):
     """Lay the planes over one another, back to front, each channel by channel."""
 
-    def __init__(self, planes: tuple[Plane, ...] = PLANES) -> None:
+    def __init__(self, planes: tuple[Plane, ...] = PLANES, aslant: bool = True) -> None:
+        """`aslant`: between tall rows lines are drawn along themselves; else straight down."""
         super().__init__()
         self.planes = planes
+        self.aslant = [slanted(plane) if aslant else None for plane in planes]
         for p, plane in enumerate(planes):
             if plane.tall > ROWS:
                 spread = spread_rows(plane)
-                if found := slanted(plane):
+                if found := self.aslant[p]:
                     _, count, y = found
                     del spread[y : y + SPAN * (count - 1)]
                 rows, parts = zip(*spread, strict=True)
@@ -68,7 +70,7 @@ class Composite(nn.Module):
                 rows, part = self.get_buffer(f"rows{p}"), self.get_buffer(f"parts{p}")
                 stored = layer
                 layer = stored[:, :, rows] * (1.0 - part) + stored[:, :, rows + 1] * part
-                if found := slanted(plane):
+                if found := self.aslant[p]:
                     row, count, y = found
                     between = along_lines(stored[:, :, row : row + count])
                     layer = torch.cat([layer[:, :, :y], between, layer[:, :, y:]], 2)

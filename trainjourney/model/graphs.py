@@ -97,7 +97,7 @@ class EncoderGraph(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.codec, self.decoder, self.embedder = encoder, codec, decoder, embedder
-        self.composite = Composite(decoder.composite.planes)
+        self.composite = Composite(decoder.composite.planes, aslant=False)
         self.plane_numbers: Tensor
         self.parallax: Tensor
         self.along: Tensor
