@@ -14,12 +14,10 @@ from torch.nn import functional as F
 from .planes import Plane
 
 SPAN = 4  # view rows of a stored row that is drawn so
-LEANS = (
-    2.7  # cells, to either side, from a stored row to the next: what bridges have in the scenery
-)
+LEANS = 2.7  # cells to either side from a stored row to the next, as bridges in the scenery
 REACH = 3  # whole cells
 STRAIGHT = 0.03  # of the cover, by which rows must agree better aslant than straight down
-SURE = 40.0
+SURE = 40.0  # how soon the way that agrees best is taken alone
 
 
 def slanted(plane: Plane) -> tuple[int, int, int] | None:

@@ -25,7 +25,8 @@ STEADY = 2.0  # weight of what changes there: what a critic brings would shimmer
 LINES = ("bridge", "platform")  # on the track, where lines cross rows that are four cells tall
 LINED = 0.25  # of the pictures are drawn from those where these stand
 TURNED = (0, 1, 3, 2, 5, 4)  # channels of grain, each phase of the dots at its mirrored place
-CRITIC = (0.03, 0.02, 400)  # weight of passing for true, of what it sees, and steps until it counts
+PASSES, NEAR = 0.03, 0.02  # weights of passing for true, and of seeming alike to the critic
+LISTENS = 400  # steps until the critic is heard in full
 
 
 class DecoderStage:
@@ -135,8 +136,8 @@ class DecoderStage:
             return {"loss": loss, **shown}
         looks = arguments["embedding"][: len(truth)]
         learns, passes, near = self.critic.losses(made, truth, looks)
-        heard = min(1.0, index / CRITIC[2])
-        loss = loss + heard * (CRITIC[0] * passes + CRITIC[1] * near) + learns
+        heard = min(1.0, index / LISTENS)
+        loss = loss + heard * (PASSES * passes + NEAR * near) + learns
         return {"loss": loss, **shown, "passes": passes, "near": near, "learns": learns}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
