@@ -28,6 +28,11 @@ from trainjourney.types import Frame, State
 THERE = [name for name in BACKENDS if importlib.util.find_spec(name)]
 
 
+def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What the program told; asyncio may tell here of a server that another test left behind."""
+    return [record for record in caplog.records if record.name.startswith("trainjourney")]
+
+
 @pytest.fixture(autouse=True, scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Compiled graphs of tests do not crowd out those of shows."""
@@ -275,7 +280,7 @@ def test_a_cache_in_any_state_starts_the_same_show(
         caplog.clear()
         seen = ride(open_engine(bundle, "openvino", "f32"), bundle, 3)
     assert all((one == other).all() for one, other in zip(seen, wanted, strict=True))
-    assert len(caplog.records) == (0 if harm in ("none", "empty") else 4)
+    assert len(ours(caplog)) == (0 if harm in ("none", "empty") else 4)
 
 
 @pytest.mark.skipif("openvino" not in THERE, reason="openvino's compiled graphs")
@@ -292,6 +297,6 @@ def test_a_compiled_graph_that_another_removes_meanwhile_is_no_news(
     (folder / "gone.blob").symlink_to(folder / "removed")  # listed, and not there
     with caplog.at_level(logging.WARNING):
         open_engine(bundle, "openvino", "f32")
-    assert not caplog.records
+    assert not ours(caplog)
     kept = [path for path in folder.glob("*.blob") if path.exists()]
     assert len(kept) == len(bundle.manifest.graphs)
