@@ -37,13 +37,12 @@ def test_shapes() -> None:
     embedding = Embedder(8)(torch.rand(2, 3, PICTURE_H, PICTURE_W))
     assert embedding.shape == (2, SIZE)
     assert torch.allclose(embedding.norm(dim=1), torch.ones(2), atol=1e-5)
-    codec, plane = Codec(8), torch.tensor([0, 5])
+    codec, plane, look = Codec(8), torch.tensor([0, 5]), F.normalize(torch.randn(2, SIZE))
     latent = codec.encode(random_masks(2, 128), plane)
     assert latent.shape == (2, LATENT, TALL, 32)
-    masks = codec.decode(latent, plane)
+    masks = codec.decode(latent, plane, look)
     assert masks.shape == (2, MATERIALS, ROWS, 128)
     assert float(masks.min()) >= 0.0 and float(masks.sum(1).max()) <= 1.0 + 1e-5
-    look = F.normalize(torch.randn(2, SIZE))
     found = Encoder(8)(torch.rand(2, 3, VIEW_H, VIEW_W), look)
     assert found.shape == (2, P, LATENT, TALL, VIEW_W // DOWN)
     said = Network(8, 1)(
@@ -100,7 +99,7 @@ def test_what_its_basis_spans_comes_back() -> None:
     patches = 0.1 + torch.randn(3, TALL, 8, LATENT - 2, generator=rng(3)) @ ways
     masks = F.pixel_shuffle(patches.permute(0, 3, 1, 2), DOWN)
     codec, plane = fitted(6, masks), torch.full((3,), 6)
-    rough = codec.logits(codec.encode(masks, plane), plane) / 8.0
+    rough = codec.logits(codec.encode(masks, plane), plane, torch.zeros(3, SIZE)) / 8.0
     assert torch.allclose(rough[:, :MATERIALS], masks, atol=1e-4)
     assert torch.allclose(rough.sum(1), torch.ones(3, ROWS, 32), atol=1e-4)
     rows = codec.basis[6]

@@ -285,7 +285,8 @@ def test_a_stage_that_hardly_learnt_is_told(
         return SimpleNamespace(ended="done", step=steps[stage.name])
 
     monkeypatch.setattr(f"{MODULE}.run_stage", ran)
-    monkeypatch.setattr(f"{MODULE}.find_preset", lambda _: PRESETS["tiny"])
+    for module in (MODULE, "trainjourney.training.pocket"):
+        monkeypatch.setattr(f"{module}.find_preset", lambda _: PRESETS["tiny"])
     there = load_bundle(pocket_bundle)
     for preset, wanted in (("tiny", []), ("s", ["decoder", "dream"])):
         told = there.manifest.model_copy(update={"training": {"preset": preset}})

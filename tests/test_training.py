@@ -56,7 +56,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, st
     run = tmp_path_factory.mktemp("training") / "run"
     child = in_a_child(train_tiny, run)
     end_s = time.monotonic() + 90.0
-    while not (run / "codec" / "done.json").exists():
+    while not (run / "decoder" / "done.json").exists():
         assert child.is_alive() and time.monotonic() < end_s
         time.sleep(0.02)
     child.kill()
@@ -82,7 +82,7 @@ def shards(run: Path) -> Shards:
 
 def test_a_killed_training_goes_on_to_the_end(killed: tuple[Path, dict[str, str]]) -> None:
     run, kept = killed
-    assert {"look", "codec"} <= kept.keys() < set(STAGES), "it should be killed in the midst"
+    assert {"look", "decoder"} <= kept.keys() < set(STAGES), "it should be killed in the midst"
     for name, before in kept.items():
         assert digest(stage_weights(run, name)) == before, f"{name} was trained again"
     for name in STAGES:

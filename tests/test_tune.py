@@ -102,5 +102,5 @@ def test_the_pocket_goes_the_other_way_where_it_is_named(tmp_path: Path, tiny_ru
     trained_s = json.loads((again / "dream" / "done.json").read_text())["elapsed_s"]
     train_pocket("tiny", again, minutes=(trained_s + 1.0) / 60.0, only=("dream",))
     assert network_weights(again, "network") == stage_weights(again, "dream")
-    with pytest.raises(TrainingError, match=r"dream, few, encoder, tune, rollout"):
+    with pytest.raises(TrainingError, match=r"dream, few, codec, encoder, tune, rollout"):
         train_pocket("tiny", again, only=("tuned",))

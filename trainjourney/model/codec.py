@@ -1,16 +1,18 @@
 """The codec of a plane: material masks of a tile to a latent a quarter its size, and back.
 
 Into the latent: principal components of 4x4 patches, a basis per plane, fitted and never trained,
-so that a cell's code depends on that cell alone. Back: the same basis, then a network that
-sharpens it into one material or another.
+so that a cell's code depends on that cell alone. Back: the same basis, then a network that draws
+what the components leave out. It is told the look and, of what was dreamt, the signs: a window is
+less than a component, but where a house stands, and which part of it this is, is known.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from .embedder import SIZE
 from .layers import conv
-from .planes import DOWN, MATERIALS, PLANES
+from .planes import DOWN, MATERIALS, PLANES, SIGNS
 
 LATENT = 12  # channels
 PATCH = MATERIALS * DOWN * DOWN
@@ -19,12 +21,19 @@ PATCH = MATERIALS * DOWN * DOWN
 class Codec(nn.Module):
     """Masks [B, MATERIALS, 64, W] <-> latent [B, LATENT, 16, W/4], told which plane it is."""
 
-    def __init__(self, width: int = 48) -> None:
+    def __init__(self, width: int = 48, deep: int = 3, wide: int = 1) -> None:
+        """`deep` residual pairs of convolutions at the latent's resolution, `wide` at twice it."""
         super().__init__()
         n, w = len(PLANES), width
         self.plane = nn.Embedding(n, 2 * w)
+        self.look = nn.Linear(SIZE, 2 * w)
+        self.signs = conv(SIGNS + 1, 2 * w)
+        _silence(self.look)
+        _silence(self.signs)
         self.start = conv(LATENT, 2 * w)
+        self.deep = nn.ModuleList(_pair(2 * w) for _ in range(deep))
         self.middle = nn.Sequential(nn.SiLU(), conv(2 * w, 2 * w), nn.SiLU(), conv(2 * w, 4 * w))
+        self.wide = nn.ModuleList(_pair(w) for _ in range(wide))
         self.end = nn.Sequential(
             nn.SiLU(), conv(w, w), nn.SiLU(), conv(w, 4 * (MATERIALS + 1)), nn.PixelShuffle(2)
         )
@@ -42,20 +51,36 @@ class Codec(nn.Module):
         centred = patches.flatten(2) - self.mean[plane][:, :, None]
         return ((self.basis[plane] @ centred) / self.scale[plane][:, :, None]).view(b, LATENT, h, w)
 
-    def logits(self, latent: Tensor, plane: Tensor) -> Tensor:
-        """[B, MATERIALS + 1, 64, W]; the last is 'nothing'."""
+    def logits(
+        self, latent: Tensor, plane: Tensor, look: Tensor, signs: Tensor | None = None
+    ) -> Tensor:
+        """[B, MATERIALS + 1, 64, W]; the last is 'nothing'.
+
+        look [B, SIZE], zeros for any; signs [B, SIGNS + 1, 16, up to W/4] of the last columns, as
+        `known` makes them: elsewhere, or without, nobody knows what stands there.
+        """
         b, _, h, w = latent.shape
         spread = latent.flatten(2) * self.scale[plane][:, :, None]
         patches = self.basis[plane].transpose(1, 2) @ spread + self.mean[plane][:, :, None]
         rough = F.pixel_shuffle(patches.view(b, PATCH, h, w), DOWN)
         rough = torch.cat([rough, 1.0 - rough.sum(1, keepdim=True)], 1)
-        x = self.start(latent) + self.plane(plane)[:, :, None, None]
-        sharper: Tensor = self.end(F.pixel_shuffle(self.middle(x), 2))
+        told = self.plane(plane) + self.look(look * SIZE**0.5)
+        x = self.start(latent) + told[:, :, None, None]
+        if signs is not None:
+            x = x + self.signs(F.pad(signs, (w - signs.shape[3], 0)))
+        for pair in self.deep:
+            x = x + pair(x)
+        x = F.pixel_shuffle(self.middle(x), 2)
+        for pair in self.wide:
+            x = x + pair(x)
+        sharper: Tensor = self.end(x)
         return 8.0 * rough + sharper
 
-    def decode(self, latent: Tensor, plane: Tensor, sharpness: float = 1.0) -> Tensor:
-        """Masks [B, MATERIALS, 64, W] 0..1 from a latent; above 1, cells in doubt decide."""
-        return (self.logits(latent, plane) * sharpness).softmax(1)[:, :MATERIALS]
+    def decode(
+        self, latent: Tensor, plane: Tensor, look: Tensor, signs: Tensor | None = None
+    ) -> Tensor:
+        """Masks [B, MATERIALS, 64, W] 0..1; arguments as of `logits`."""
+        return self.logits(latent, plane, look, signs).softmax(1)[:, :MATERIALS]
 
     @torch.no_grad()
     def fit(self, plane: int, masks: Tensor) -> None:
@@ -69,3 +94,20 @@ class Codec(nn.Module):
         self.basis[plane] = vectors.flip(1)[:, :LATENT].T.float()
         # hardly whitened: the weakest components keep less than the strongest (picture.md, 3)
         self.scale[plane] = (spread**0.65 * spread[0] ** 0.35).clamp(min=1e-3).float()
+
+
+def known(signs: Tensor) -> Tensor:
+    """Signs [B, SIGNS, H, W] that are known, with a channel that says so."""
+    return torch.cat([signs, torch.ones_like(signs[:, :1])], 1)
+
+
+def _pair(channels: int) -> nn.Sequential:
+    """What a residual pair adds: nothing, until it is taught."""
+    pair = [conv(channels, channels), conv(channels, channels)]
+    _silence(pair[1])
+    return nn.Sequential(nn.SiLU(), pair[0], nn.SiLU(), pair[1])
+
+
+def _silence(layer: nn.Module) -> None:
+    for weight in layer.parameters():
+        nn.init.zeros_(weight)

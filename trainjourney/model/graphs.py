@@ -115,7 +115,8 @@ class EncoderGraph(nn.Module):
         picture = frame.permute(2, 0, 1)[None].float() / 255.0
         look = self.embedder(F.avg_pool2d(picture, 4))
         small = F.avg_pool2d(picture, 2)
-        guess = self.codec.decode(self.encoder(small, look)[0], self.plane_numbers).clamp(0, 1)
+        latent = self.encoder(small, look)[0]
+        guess = self.codec.decode(latent, self.plane_numbers, look.expand(P, SIZE)).clamp(0, 1)
         masks = (decided(guess) * 255.0).round()
         sheets = masks[None] / 255.0
         phase = torch.zeros(1, P)

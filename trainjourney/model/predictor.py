@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor, nn
 
-from .codec import LATENT, Codec
+from .codec import LATENT, Codec, known
 from .denoiser import roughen
 from .network import CONTEXT, TALL, TILE, Network
 from .placement import DISC, PAST, SKY, disc_cells, draw, heading
@@ -32,7 +32,6 @@ from .sampler import STEPS, euler
 STRIDE = 1.0 / STEPS  # of time in a frame at cruising speed
 HASTE = 1.0  # strides more for track and foreground, while others are repainted
 FOLLOWING = 0.2  # of the dream lever, of tiles after the first of a departure
-SHARPNESS = 1.8  # of what was dreamt: half of a house would cross the window as a ghost
 # Of the noise that a tile sets out from (truncation, Brock et al. 2019): less in the rows of the
 # wires, where nothing is to surprise and one that breaks is seen by all.
 CALM, WIRES = 0.5, slice(0, 8)  # their latent rows on the track
@@ -106,7 +105,8 @@ class PredictorGraph(nn.Module):
         back, earlier = go_back(tile, job[:1], noise[0])
         done = ((time > 0.999) & ready(again, job) & ~once_more).to(torch.int32)[0]
         joined = torch.cat([context[..., -SEAM:], tile[None, :LATENT]], 3)
-        masks = self.codec.decode(joined, number, SHARPNESS)[0, :, :, SEAM * DOWN :]
+        signs = known(tile[None, LATENT:])
+        masks = self.codec.decode(joined, number, told[None], signs)[0, :, :, SEAM * DOWN :]
         again, road, painted = finish(again, road, painted, job, masks, done)
         ring, again = dissolve(ring, again, dream)
         ring, road, laid = lay(ring, road, job, masks, done * (job[3] == 1))

@@ -1,4 +1,4 @@
-"""Stage 3, the decoder: true planes and an embedding to the picture, at any sub-cell place."""
+"""Stage 2, the decoder: true planes and an embedding to the picture, at any sub-cell place."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage 4, the network that dreams tiles: flow matching beside a context, maybe noisy or absent.
+"""Stage 3, the network that dreams tiles: flow matching beside a context, maybe noisy or absent.
 
 Planes in which much stands are drawn more often; of one plane every place is as likely as another,
 for a network that sees fuller ones more often dreams no open country.
@@ -13,7 +13,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..model.codec import LATENT, Codec
+from ..model.codec import LATENT, Codec, known
 from ..model.decoder import Decoder
 from ..model.denoiser import draw_times, lead, roughen, velocity
 from ..model.embedder import SIZE, Embedder
@@ -234,8 +234,10 @@ class DreamStage:
 
             seen.append(sample(field, noise))
         last = torch.cat([context, *(part[:, :LATENT] for part in seen[1:])], 3)
-        masks = self.codec.decode(last, plane)
-        true = self.codec.decode(torch.cat([context, tile[:, :LATENT]], 3), plane)
+        signs = known(torch.cat([part[:, LATENT:] for part in seen[1:]], 3))
+        masks = self.codec.decode(last, plane, embedding, signs)
+        true = torch.cat([context, tile[:, :LATENT]], 3)
+        true = self.codec.decode(true, plane, embedding, known(tile[:, LATENT:]))
         rows = []
         for i in range(0, self.sheet, 2):
             parts = [draw_masks(x) for j in (i, i + 1) for x in (true[j], masks[j])]

@@ -73,7 +73,8 @@ class EncoderStage:
         pictures, target = self.batch_of(rng, self.batch)
         b, n = target.shape[:2]
         weight = visibility(target, self.planes) * 0.8 + 0.2
-        latent = self.encoder(pictures, self.embed(pictures))
+        look = self.embed(pictures)
+        latent = self.encoder(pictures, look)
         every = torch.arange(n, device=self.device).repeat(b)
         with torch.autocast(self.device.type, enabled=False):
             wanted = self.codec.encode(target.flatten(0, 1), every).view_as(latent)
@@ -81,7 +82,7 @@ class EncoderStage:
         code = (F.smooth_l1_loss(latent.float(), wanted, reduction="none") * cells).mean()
         rows = torch.arange(b, device=self.device)
         one = torch.randint(n, (b,), generator=rng).to(self.device)
-        logits = self.codec.logits(latent[rows, one], one).float()
+        logits = self.codec.logits(latent[rows, one], one, look).float()
         masks = target[rows, one]
         nothing = (1 - masks.sum(1, keepdim=True)).clamp(0, 1)
         rare = torch.ones(1, MATERIALS + 1, 1, 1, device=self.device)
@@ -93,9 +94,11 @@ class EncoderStage:
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
         """Four pictures; below each its planes as found, nearest last."""
         pictures, target = self.batch_of(torch.Generator().manual_seed(4), 4)
-        latent = ema["encoder"](pictures, self.embed(pictures))
+        look = self.embed(pictures)
+        latent = ema["encoder"](pictures, look)
         plane = torch.arange(len(PLANES), device=self.device).repeat(4)
-        found = self.codec.decode(latent.flatten(0, 1).float(), plane)
+        looks = look.repeat_interleave(len(PLANES), 0)
+        found = self.codec.decode(latent.flatten(0, 1).float(), plane, looks)
         found = found.reshape(4, len(PLANES), *found.shape[1:])
         columns = []
         for i in range(4):

@@ -1,4 +1,4 @@
-"""Stage 5, few steps: the dream network learns to say in one step what it says in many, guided.
+"""Stage 4, few steps: the dream network learns to say in one step what it says in many, guided.
 
 Distillation (Salimans & Ho 2022) with the guidance baked in (Meng et al. 2023): the teacher, the
 network as it was, makes a guided step of the midpoint method from a place on the road; the student

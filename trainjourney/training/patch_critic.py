@@ -1,4 +1,4 @@
-"""A critic of decoded pictures: it learns to tell them from true ones, patch by patch.
+"""A critic of decoded pictures or masks: it learns to tell them from true ones, patch by patch.
 
 By pixels alone a decoder that is not sure where a line is draws it soft, which is right on average
 and looks it. The critic sees patches of some twenty pixels (Isola et al. 2017) and in which look
@@ -22,17 +22,18 @@ NOISE, CALM = 0.05, 0.03  # what is added to true pictures, and how much it must
 class PatchCritic(nn.Module):
     """How true every patch of a picture is, and what it saw on the way there."""
 
-    def __init__(self) -> None:
+    def __init__(self, channels: int = 3, told: int = SIZE) -> None:
+        """Of pictures of so many `channels`; it is `told` so many numbers of each."""
         super().__init__()
-        steps = zip((3, *WIDTHS), WIDTHS, strict=False)
+        steps = zip((channels, *WIDTHS), WIDTHS, strict=False)
         self.steps = nn.ModuleList(nn.Conv2d(a, b, 4, 2, 1) for a, b in steps)
         self.says = nn.Conv2d(WIDTHS[-1], 1, 1)
-        self.look = nn.Linear(SIZE, WIDTHS[-1])
+        self.look = nn.Linear(told, WIDTHS[-1])
         for layer in (*self.steps, self.says):
             nn.init.kaiming_normal_(layer.weight, SLOPE)
 
     def forward(self, pictures: Tensor, embedding: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Pictures [B, 3, H, W] 0..1 in looks [B, SIZE]: [B, 1, H / 8, W / 8], and features."""
+        """Pictures [B, channels, H, W] 0..1, told [B, told]: [B, 1, H / 8, W / 8], and features."""
         x, seen = 2.0 * pictures - 1.0, []
         for step in self.steps:
             x = F.leaky_relu(step(x), SLOPE)

@@ -21,7 +21,7 @@ from ..model.network import Network
 from ..model.planes import PLANES, Plane, planes_of
 from ..side_by_side import Job, core_count, share
 from .checkpoint import load_fitting, load_weights, save_weights, writing
-from .codec_stage import CodecStage
+from .codec_stage import CodecStage, fit_basis
 from .dataset import Shards, open_shards, render_shard, shard_name
 from .decoder_stage import DecoderStage
 from .device import find_device
@@ -39,7 +39,7 @@ from .tune_stage import RolloutStage, TuneStage
 
 log = logging.getLogger(__name__)
 
-STAGES = ("look", "codec", "decoder", "dream", "few", "encoder")
+STAGES = ("look", "decoder", "dream", "few", "codec", "encoder")
 ASKED = ("tune", "rollout")  # trained only where they are named: few's other way
 FEW = ("few", *ASKED)  # of whose networks the one is taken that was taught last
 FEW_SHARDS = 4  # are there sooner than a crew is
@@ -86,6 +86,8 @@ def train_pocket(
     if warm is not None:
         set_out_from(warm, run)
     shards = _render(options, run / "data")
+    if not stage_weights(run, "codec").exists():
+        save_weights(stage_weights(run, "codec"), {"codec": fit_basis(shards)})
     for name in (*STAGES, *ASKED):
         if name not in only:
             continue
@@ -193,8 +195,6 @@ def build_stage(
     pictures, planes = small_pictures(shards, run / "pictures.npy"), run_planes(run)
     if name == "look":
         return LookStage(shards, pictures, min(56, len(shards) - 1), device)
-    if name == "codec":
-        return CodecStage(shards, device=device)
     look = LookStage(shards, pictures)
     load_weights(stage_weights(run, "look"), {"embedder": look.embedder})
     if name == "decoder":
@@ -203,6 +203,11 @@ def build_stage(
         return DecoderStage(shards, pictures, look.embedder, paint, count, device, planes, scenery)
     codec = Codec()
     load_weights(stage_weights(run, "codec"), {"codec": codec})
+    if name == "codec":
+        network = Network(options.width, options.blocks)
+        embeddings = all_embeddings(pictures, look.embedder)
+        load_weights(network_weights(run, "network"), {"network": network})
+        return CodecStage(shards, embeddings, codec, network, batch["codec"], device)
     if name == "encoder":
         return EncoderStage(shards, codec, look.embedder, batch["encoder"], device, planes)
     decoder = Decoder(*options.paint, planes=planes)

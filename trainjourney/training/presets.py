@@ -28,23 +28,23 @@ class Preset:
 
 
 # Samples a step, on a processor and on a GPU; few steps are taught by the dream stage's.
-BATCH = {"dream": (48, 512), "decoder": (3, 12), "encoder": (8, 24)}
+BATCH = {"dream": (48, 512), "codec": (24, 96), "decoder": (3, 12), "encoder": (8, 24)}
 _SHARE = {
-    "look": 0.07, "codec": 0.08, "decoder": 0.16, "dream": 0.49, "few": 0.08, "encoder": 0.12,
+    "look": 0.07, "decoder": 0.16, "dream": 0.45, "few": 0.08, "codec": 0.12, "encoder": 0.12,
 }  # fmt: skip
 
-# How long the running average is; under a critic each of the decoder's last steps is crisp in its
-# own way, and their mean is truer than any.
-_EMA = {"dream": 0.998, "few": 0.998, "decoder": 0.999}
+# How long the running average is; under a critic each of the last steps is crisp in its own way,
+# and their mean is truer than any.
+_EMA = {"dream": 0.998, "few": 0.998, "decoder": 0.999, "codec": 0.999}
 
 
 def _schedules(steps: dict[str, int], **more: float) -> dict[str, Schedule]:
     rates = {
         "look": 1e-3,
-        "codec": 1.5e-3,
         "decoder": 2e-3,
         "dream": 6e-4,
         "few": 2e-4,
+        "codec": 1.5e-3,
         "encoder": 1e-3,
     }
     return {
@@ -54,13 +54,13 @@ def _schedules(steps: dict[str, int], **more: float) -> dict[str, Schedule]:
 
 
 _LONG = {
-    "look": 2500, "codec": 3500, "decoder": 4000, "dream": 40000, "few": 4000, "encoder": 5000,
+    "look": 2500, "decoder": 4000, "dream": 40000, "few": 4000, "codec": 8000, "encoder": 5000,
 }  # fmt: skip
 _LONGER = {name: 4 * steps for name, steps in _LONG.items()}
 PRESETS = {
     "tiny": Preset(
         1, 1, 2, 16, 1, (8, 8, 1), 4, 6,
-        _schedules({"look": 3, "codec": 3, "decoder": 2, "dream": 3, "few": 2, "encoder": 2}),
+        _schedules({"look": 3, "decoder": 2, "dream": 3, "few": 2, "codec": 2, "encoder": 2}),
         _SHARE,
     ),
     "xs": Preset(80, 30, 20, 32, 1, (8, 24, 1), 120, 48, _schedules(_LONG), _SHARE),

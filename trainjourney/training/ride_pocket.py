@@ -13,7 +13,7 @@ from ..model.decoder import Decoder
 from ..model.planes import planes_of
 from ..rides.dataset import Ride, open_ride
 from .checkpoint import load_weights, save_weights, writing
-from .codec_stage import CodecStage
+from .codec_stage import fit_basis
 from .dataset import Shards, open_shards, render_shard, shard_name
 from .device import find_device
 from .dream_stage import DreamStage
@@ -29,8 +29,8 @@ from .runner import run_stage
 from .single import to_single
 
 # Of the training time. What embeds pictures stays as it is in the bundle.
-SHARE = {"codec": 0.08, "decoder": 0.2, "dream": 0.62, "encoder": 0.1}
-RATE = {"codec": 1.5e-3, "decoder": 1e-3, "dream": 5e-4, "encoder": 8e-4}
+SHARE = {"decoder": 0.2, "dream": 0.62, "codec": 0.08, "encoder": 0.1}
+RATE = {"decoder": 1e-3, "dream": 5e-4, "codec": 1.5e-3, "encoder": 8e-4}
 SCENERY = (("ride", 6), ("melt", 8))  # styles of rendered country mixed in, so that looks stay
 LEAST = 100  # steps of a stage, below which hardly anything of the ride is learnt
 TILES = 24  # a step, of the dream stage: a ride is little, and wants many steps in little time
@@ -134,7 +134,7 @@ def hold_to_ride(run: Path, ride: Ride) -> None:
 
 def fit_codec(shards: Shards, bundle: Path, run: Path) -> None:
     """The bundle's codec on a basis of the new country: its old one knows only rendered masks."""
-    codec = CodecStage(shards).codec
+    codec = fit_basis(shards)
     fitted = {name: buffer.clone() for name, buffer in codec.named_buffers()}
     load_weights(bundle / "weights.safetensors", {"codec": codec})
     for name, buffer in codec.named_buffers():

@@ -1,4 +1,4 @@
-"""Stage 5 of a small pocket: its dream network learns each step from a larger one's few steps.
+"""Stage 4 of a small pocket: its dream network learns each step from a larger one's few steps.
 
 Distillation (Hinton et al. 2015) on the road itself: the larger network, whose steps are few and
 guided already, says where a step leads, and there is one answer. So a small network learns in an
