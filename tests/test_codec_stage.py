@@ -51,8 +51,9 @@ def test_what_is_dreamt_again_ends_where_the_network_leads(stage: CodecStage) ->
 def test_a_tile_is_taught_beside_its_seam_with_its_signs(
     stage: CodecStage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name in ("DREAMS", "ROUGH", "UNSIGNED", "ANY_LOOK"):
+    for name in ("ROUGH", "UNSIGNED", "ANY_LOOK"):
         monkeypatch.setattr(codec_stage, name, 0.0)
+    stage.dreams = 0.0
     latent, masks, (plane, look, signs) = stage.told(rng(4), 24)
     assert latent.shape == (24, LATENT, TALL, SEAM + TILE)
     assert masks.shape == (24, MATERIALS, ROWS, TILE * DOWN)
@@ -64,8 +65,9 @@ def test_a_tile_is_taught_beside_its_seam_with_its_signs(
     things = F.max_pool2d(masks[:, 2:].amax(1), DOWN)
     assert float(things[stands].mean()) > 2.0 * float(things[~stands].mean())
 
-    for name in ("DREAMS", "UNSIGNED", "ANY_LOOK"):
+    for name in ("UNSIGNED", "ANY_LOOK"):
         monkeypatch.setattr(codec_stage, name, 1.1)
+    stage.dreams = 1.1
     latent, _, (_, look, signs) = stage.told(rng(4), 24)
     assert not signs.any() and not look.any()
     assert not latent[..., SEAM:].any(), "it dreams of nothing"

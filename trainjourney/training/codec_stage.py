@@ -74,6 +74,7 @@ class CodecStage:
         self.codec, self.device = codec, torch.device(device)
         self.critic = PatchCritic(MATERIALS + 1, SIZE + len(PLANES))
         self.shards, self.embeddings, self.batch = shards, embeddings.to(self.device), batch
+        self.dreams = DREAMS
         self.network = network.to(self.device).eval().requires_grad_(False)
         self.country = open_country(shards, self.device)
         self.melts = torch.from_numpy(shards.melts)
@@ -112,7 +113,7 @@ class CodecStage:
         chance = torch.rand(3, count, generator=rng).to(self.device)
         level = ROUGH * torch.rand(count, 1, 1, 1, generator=rng)
         rough = (level * torch.randn(latent.shape, generator=rng)).to(self.device)
-        dreams = (chance[0] < DREAMS).nonzero()[:, 0]
+        dreams = (chance[0] < self.dreams).nonzero()[:, 0]
         seen = latent + rough
         if len(dreams):
             context = latent[dreams, ..., :CONTEXT]

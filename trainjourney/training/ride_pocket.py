@@ -13,7 +13,7 @@ from ..model.decoder import Decoder
 from ..model.planes import planes_of
 from ..rides.dataset import Ride, open_ride
 from .checkpoint import load_weights, save_weights, writing
-from .codec_stage import fit_basis
+from .codec_stage import CodecStage, fit_basis
 from .dataset import Shards, open_shards, render_shard, shard_name
 from .device import find_device
 from .dream_stage import DreamStage
@@ -28,8 +28,10 @@ from .ride_planes import is_single, often_of, parallax_of
 from .runner import run_stage
 from .single import to_single
 
-# Of the training time. What embeds pictures stays as it is in the bundle.
-SHARE = {"decoder": 0.2, "dream": 0.62, "codec": 0.08, "encoder": 0.1}
+# Stages in their order, and how much of the training time each has had by then. The codec's way
+# back learns the new basis first, or nobody could look at what is dreamt, and then what was dreamt.
+# What embeds pictures stays as it is in the bundle.
+SHARES = (("codec", 0.05), ("decoder", 0.2), ("dream", 0.6), ("codec", 0.1), ("encoder", 0.1))
 RATE = {"decoder": 1e-3, "dream": 5e-4, "codec": 1.5e-3, "encoder": 8e-4}
 SCENERY = (("ride", 6), ("melt", 8))  # styles of rendered country mixed in, so that looks stay
 LEAST = 100  # steps of a stage, below which hardly anything of the ride is learnt
@@ -101,19 +103,22 @@ def train_on_ride(
         bar.note(f"palette of the ride, to {error:.3f}")
         save_weights(stage_weights(run, "decoder"), {"decoder": decoder})
     set_out_from(bundle, run)
-    for name, share in SHARE.items():
+    for i, (name, share) in enumerate(SHARES):
         schedule = options.schedules[name]
         if own != "tiny":
             time = (MINUTES if minutes is None else minutes) * share
             schedule = replace(schedule, steps=10**7, warmup=60, minutes=time, lr=RATE[name])
         stage = build_stage(name, options, shards, run, where)
+        again = any(name == later for later, _ in SHARES[i + 1 :])
+        if isinstance(stage, CodecStage) and again:
+            stage.dreams = 0.0  # the bundle's dream is of other latents
         if isinstance(stage, DreamStage):
             stage.often = often_of(ride)
             stage.batch = min(stage.batch, TILES)
         result = run_stage(stage, schedule, run, where, progress=Bar(), threads=threads)
         if result.ended != "done":
             return
-        if own != "tiny" and result.step < LEAST:
+        if own != "tiny" and result.step < LEAST and not again:
             bar.start(name)
             bar.note(
                 f"made {result.step} steps in its minutes and knows little of the ride; give "
