@@ -14,7 +14,7 @@ from trainjourney.model.planes import DOWN, MATERIALS, PLANES, ROWS, SIGNS
 from trainjourney.model.predictor import SEAM
 from trainjourney.training import codec_stage
 from trainjourney.training.codec_stage import CodecStage, fit_basis
-from trainjourney.training.dataset import Shards
+from trainjourney.training.dataset import Shards, open_shards, render_shard
 
 
 class Knows(nn.Module):
@@ -30,11 +30,19 @@ class Knows(nn.Module):
         return (self.tiles - tile) / left.clamp(min=1e-6)[:, :, None, None]
 
 
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Shards:
+    folder = tmp_path_factory.mktemp("country")
+    render_shard(folder, "ride", 1, 1)
+    render_shard(folder, "melt", 2, 1)
+    return open_shards(folder)
+
+
 @pytest.fixture
-def stage(tiny_shards: Shards) -> CodecStage:
-    embeddings = F.normalize(torch.randn(len(tiny_shards), 4, SIZE, generator=rng(1)), dim=2)
+def stage(shards: Shards) -> CodecStage:
+    embeddings = F.normalize(torch.randn(len(shards), 4, SIZE, generator=rng(1)), dim=2)
     nothing = Knows(torch.zeros(1, DREAMT, TALL, TILE))
-    return CodecStage(tiny_shards, embeddings, fit_basis(tiny_shards, 8), nothing, batch=4)  # type: ignore[arg-type]
+    return CodecStage(shards, embeddings, fit_basis(shards, 8), nothing, batch=4)  # type: ignore[arg-type]
 
 
 def test_what_is_dreamt_again_ends_where_the_network_leads(stage: CodecStage) -> None:

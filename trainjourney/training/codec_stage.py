@@ -154,15 +154,15 @@ class CodecStage:
         entropy = -(rare * target * target.clamp(min=1e-4).log()).sum(1).mean()
         error = (made - target).abs().sum(1).mean()
         plane, look, _ = told
-        known_of = torch.cat([look, F.one_hot(plane, len(PLANES)) * SIZE**-0.5], 1)
-        learns, passes, near = self.critic.losses(made, target, known_of)
+        judged = torch.cat([look, F.one_hot(plane, len(PLANES)) * SIZE**-0.5], 1)
+        learns, passes, near = self.critic.losses(made, target, judged)
         heard = min(1.0, index / LISTENS)
         loss = cross - entropy + heard * (PASSES * passes + NEAR * near) + learns
         shown = {"cross": cross - entropy, "error": error, "passes": passes, "near": near}
         return {"loss": loss, **shown, "learns": learns}
 
     def sample(self, path: Path, ema: dict[str, nn.Module]) -> None:
-        """Sixteen tiles, true, decoded from their own latent, and from a dreamt one."""
+        """Sixteen tiles, true beside drawn; more than half of them are dreamt."""
         codec = ema["codec"]
         assert isinstance(codec, Codec)
         latent, masks, told = self.told(torch.Generator().manual_seed(3), 16)
