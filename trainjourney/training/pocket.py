@@ -203,18 +203,18 @@ def build_stage(
         return DecoderStage(shards, pictures, look.embedder, paint, count, device, planes, scenery)
     codec = Codec()
     load_weights(stage_weights(run, "codec"), {"codec": codec})
-    if name == "codec":
-        network = Network(options.width, options.blocks)
-        embeddings = all_embeddings(pictures, look.embedder)
-        load_weights(network_weights(run, "network"), {"network": network})
-        return CodecStage(shards, embeddings, codec, network, batch["codec"], device)
     if name == "encoder":
         return EncoderStage(shards, codec, look.embedder, batch["encoder"], device, planes)
+    embeddings = all_embeddings(pictures, look.embedder)
+    if name == "codec":
+        network = Network(options.width, options.blocks)
+        load_weights(network_weights(run, "network"), {"network": network})
+        return CodecStage(shards, embeddings, codec, network, batch["codec"], device)
     decoder = Decoder(*options.paint, planes=planes)
     load_weights(stage_weights(run, "decoder"), {"decoder": decoder})
     dream = DreamStage(
         shards,
-        all_embeddings(pictures, look.embedder),
+        embeddings,
         codec,
         batch=batch["dream"],
         width=options.width,
