@@ -35,7 +35,7 @@ def test_a_tile_is_laid_only_where_it_joins_unseen_country(
     position = torch.zeros(P, dtype=torch.int32) + 600 * CELL + part
     road = Road(position, country - part, country + part)
     ring = torch.full((P * RING, CHANNELS * ROWS), 7, dtype=torch.uint8)
-    along = torch.arange(TILE_CELLS) / 255.0
+    along = torch.arange(TILE_CELLS, dtype=torch.uint8)
     masks = along.expand(MATERIALS, ROWS, TILE_CELLS)
     begin = 600 - TILE_CELLS - offset if side else 600 + VIEW_W + offset
     job = torch.tensor([5, side, begin % RING, 1], dtype=torch.int32)

@@ -7,7 +7,6 @@ the processor. Left as they are: the first and the last convolution, attention's
 the layers of numbers that are told (ONNX: Gemm), whose work is nothing.
 """
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -27,6 +26,8 @@ from trainjourney.inference.onnxruntime_backend import OnnxRuntime, OnnxRuntimeG
 try:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
+
+    from trainjourney.inference.branch import beside, take_branches
 except ImportError as err:
     raise BackendError(f"eight bits need onnx ({err}); type: pip install '.[tensorrt]'") from err
 
@@ -59,6 +60,7 @@ def in_eight_bits(bundle: Bundle, precision: str) -> Iterator[Path]:
     """
     path, _ = bundle.graph(PREDICTOR)
     model = onnx.load(str(path), load_external_data=False)
+    take_branches(model)
     places = find_places(model.graph)
     if not places:
         raise BackendError(f"{path}: has no layers for {precision}; leave --precision out")
@@ -68,7 +70,7 @@ def in_eight_bits(bundle: Bundle, precision: str) -> Iterator[Path]:
         if opset.domain == "":
             opset.version = max(opset.version, OPSET)  # 19 reads all of 18 as it was
     put_roundings(model.graph, places, most, precision, bundle.folder)
-    with _beside(bundle, model) as rounded:
+    with beside(bundle.folder, model) as rounded:
         yield rounded
 
 
@@ -116,7 +118,7 @@ def measure(bundle: Bundle, model: Any, names: set[str]) -> dict[str, float]:
         told.graph.output.append(info)
     opener, manifest = OnnxRuntime("auto", 0), bundle.manifest
     graphs: list[Graph] = [opener.open(bundle, name) for name in manifest.graphs]
-    with _beside(bundle, told) as path:
+    with beside(bundle.folder, told) as path:
         graphs[manifest.graphs.index(PREDICTOR)] = watched = Watched(opener.session(path))
     engine = GraphEngine(manifest, "onnxruntime", "f32", *graphs)
     rng = np.random.default_rng(1)
@@ -201,20 +203,3 @@ def _pair(graph: Any, place: Place, rounded: str, size: NDArray[Any], precision:
         helper.make_node("QuantizeLinear", [place.name, *told], [f"{rounded}/q"], **how),
         helper.make_node("DequantizeLinear", [f"{rounded}/q", *told], [rounded], **how),
     ]
-
-
-@contextmanager
-def _beside(bundle: Bundle, model: Any) -> Iterator[Path]:
-    """A model as a file in the bundle's folder, where its weights are, for a while."""
-    path = bundle.folder / f".eight-bits-{os.getpid()}.onnx"
-    try:
-        try:
-            path.write_bytes(model.SerializeToString())
-        except OSError as err:
-            raise BackendError(
-                f"{bundle.folder}: cannot be written ({err.strerror}); free the disk, "
-                "then trainjourney build"
-            ) from err
-        yield path
-    finally:
-        path.unlink(missing_ok=True)

@@ -27,6 +27,7 @@ try:
     import tensorrt as trt
     import torch
 
+    from trainjourney.inference.branch import without_branches
     from trainjourney.inference.device import DeviceGraph, Tensors, opening
     from trainjourney.inference.eight_bits import PREDICTOR, in_eight_bits
 except ImportError as err:
@@ -138,9 +139,11 @@ def build(
         old = _old_plan(bundle, name, {**card.facts, **options})
         cache = bundle.folder / PLANS / CACHE
         with opening(bundle.folder):
-            refitted = _refit(path, old) if old and refits else None
+            refitted = None
             if refits:
-                plan = refitted or _compile(path, level, cache)
+                with without_branches(path) as whole:
+                    refitted = _refit(whole, old) if old else None
+                    plan = refitted or _compile(whole, level, cache)
             else:
                 show(f"{name}: {kind}, measuring on the processor")
                 with in_eight_bits(bundle, kind) as rounded:

@@ -41,3 +41,12 @@ class Block(nn.Module):
         h = self.first(self.norm(x)) * (1.0 + scale) + shift
         out: Tensor = x + self.second(nn.functional.silu(h))
         return out
+
+
+class Wanted(nn.Module):
+    """What was made where it is wanted, else zeros. Exported as an attribute `wanted`, it leaves
+    undone what is not, and all that served it alone (inference/branch.py)."""
+
+    def forward(self, wanted: Tensor, made: Tensor) -> Tensor:
+        """wanted [] or [1] bool; made as it is."""
+        return torch.where(wanted, made, made.new_zeros([int(size) for size in made.shape]))

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from .codec import LATENT, Codec, known
 from .denoiser import roughen
+from .layers import Wanted
 from .network import CONTEXT, TALL, TILE, Network
 from .placement import DISC, PAST, SKY, disc_cells, draw, heading
 from .planes import DOWN, MATERIALS, PLANES, ROWS, VIEW_W
@@ -46,7 +47,7 @@ class PredictorGraph(nn.Module):
 
     def __init__(self, network: Network, codec: Codec) -> None:
         super().__init__()
-        self.network, self.codec = network, codec
+        self.network, self.codec, self.wanted = network, codec, Wanted()
         self.register_buffer("parallax", torch.tensor([p.parallax for p in PLANES]))
         calm = torch.ones(P, TALL, 1)
         calm[TRACK, WIRES] = CALM
@@ -107,6 +108,7 @@ class PredictorGraph(nn.Module):
         joined = torch.cat([context[..., -SEAM:], tile[None, :LATENT]], 3)
         signs = known(tile[None, LATENT:])
         masks = self.codec.decode(joined, number, told[None], signs)[0, :, :, SEAM * DOWN :]
+        masks = self.wanted(done > 0, (masks * 255.0).round().to(torch.uint8))
         again, road, painted = finish(again, road, painted, job, masks, done)
         ring, again = dissolve(ring, again, dream)
         ring, road, laid = lay(ring, road, job, masks, done * (job[3] == 1))

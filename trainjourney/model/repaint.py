@@ -101,13 +101,13 @@ def ready(again: Repaint, job: Tensor) -> Tensor:
 def finish(
     again: Repaint, road: Road, painted: Tensor, job: Tensor, masks: Tensor, done: Tensor
 ) -> tuple[Repaint, Road, Tensor]:
-    """A tile of a repainting is dreamt (`done`, and job[3] is 2): let it dissolve into its place.
+    """A tile of a repainting is dreamt (`done`, and job[3] is 2): let its masks dissolve into their
+    place, [MATERIALS, ROWS, TILE_CELLS] uint8.
 
     With the last one the plane's runway begins anew behind it.
     """
     ours = (job[3] == 2) & (done > 0)
-    kept = (masks.clamp(0, 1) * 255.0).round().to(torch.uint8)
-    columns = kept.permute(2, 0, 1).flatten(1)
+    columns = masks.permute(2, 0, 1).flatten(1)
     sheet = torch.where(ours, columns, again.sheet)
     zero = torch.zeros(1, dtype=torch.int32)
     laying = torch.where(ours, torch.cat([job[:1], job[2:3], zero + 1]), again.laying)

@@ -73,8 +73,9 @@ def choose(
 def lay(
     ring: Tensor, road: Road, job: Tensor, masks: Tensor, done: Tensor
 ) -> tuple[Tensor, Road, Tensor]:
-    """Lay a finished tile of masks [MATERIALS, ROWS, TILE_CELLS]; gives ring, road and 1 if laid.
+    """Lay a finished tile of masks [MATERIALS, ROWS, TILE_CELLS] uint8.
 
+    Gives ring, road and 1 if laid.
     It is laid where its place is still beyond the window and within, or at the end of, its
     plane's country.
     """
@@ -88,9 +89,8 @@ def lay(
     fits = fits & ((offset > 0) | (whole == 0))
     ok = ((mine * fits.to(torch.int32)).sum() * done).to(torch.int32)
 
-    kept = (masks.clamp(0, 1) * 255.0).round().to(torch.uint8)
     blank = torch.full((RESIDUAL, ROWS, TILE_CELLS), 128, dtype=torch.uint8)
-    new = to_columns(torch.cat([kept, blank])[None])[0]
+    new = to_columns(torch.cat([masks, blank])[None])[0]
     along = torch.arange(TILE_CELLS, dtype=torch.int32)
     order = torch.where(side > 0, TILE_CELLS - 1 - along, along)
     at = ((column + order) % RING + plane * RING).long()

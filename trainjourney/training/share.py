@@ -14,6 +14,8 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor
 
+from ..inference.branch import put_branches
+
 WEIGHTS = "weights.safetensors"
 _SMALL = 256  # numbers; below that a constant stays in the graph
 Entry = tuple[int, int, tuple[int, ...], str]  # offset, length, shape and type of a tensor
@@ -99,6 +101,7 @@ def share_weights(folder: Path, name: str) -> int:
     nodes = [*casts, *graph.node]
     del graph.node[:]
     graph.node.extend(nodes)
+    put_branches(model)  # now, so that the casts of a branch's weights lie in it
     data = model.SerializeToString()
     (folder / name).write_bytes(data)
     return len(data)
