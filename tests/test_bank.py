@@ -88,6 +88,18 @@ def test_a_picture_dropped_in_is_a_look_and_goes_with_its_file(
     assert looks[4].picture.exists()  # who departs in it still can
 
 
+def test_a_drive_that_is_pulled_out_takes_no_look_with_it(folder: Path, bundle: Bundle) -> None:
+    bank = looks_folder(folder, bundle, Counted(bundle))
+    put(folder / "yellow.png", (250, 250, 0))
+    put(folder / "grey.png", (90, 90, 90))
+    assert named(bank.scan(NOW_S))[5] == "yellow"
+    folder.rename(folder.with_name("away"))
+    assert bank.scan(NOW_S) is None
+    folder.with_name("away").rename(folder)
+    (folder / "grey.png").unlink()
+    assert sorted(named(bank.scan(NOW_S)).values()) == ["blue", "green", "red", "yellow"]
+
+
 def test_what_was_embedded_is_not_embedded_again(folder: Path, bundle: Bundle) -> None:
     put(folder / "a.png", (9, 9, 9))
     first = Counted(bundle)

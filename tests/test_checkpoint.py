@@ -157,3 +157,11 @@ def test_damaged_options_are_refused(tmp_path: Path) -> None:
     (tmp_path / "options.json").write_text("{")
     with pytest.raises(TrainingError, match="cannot be read"):
         remember_options(tmp_path, {"seed": 1})
+
+
+def test_a_run_of_the_other_model_is_named(tmp_path: Path) -> None:
+    both = [{"preset": "tiny", "taught": "all"}, {"preset": "tiny", "rides": 2}]
+    for (then, now), kind in zip((both, both[::-1]), ("full", "pocket"), strict=True):
+        remember_options(tmp_path / kind, then)
+        with pytest.raises(TrainingError, match=f"is a training of the {kind} model; give another"):
+            remember_options(tmp_path / kind, now)

@@ -121,11 +121,25 @@ def test_a_file_that_cannot_be_read_is_refused() -> None:
         ("windw.scale=1", "--set: unknown section 'windw'; did you mean 'window'?"),
         ("window.scal=1", "--set [window]: unknown key 'scal'; did you mean 'scale'?"),
         ("journey.speed=nan", "--set [journey] speed: 'nan' will not do; give a number from -2"),
+        (
+            "window.turn=45",
+            "--set [window] turn: '45' will not do; give a whole number from 0 to 270, by 90",
+        ),
         ("window.vsync=", "--set [window] vsync: '' will not do; give true or false"),
     ],
 )
 def test_a_wrong_set_is_refused_by_name(text: str, message: str) -> None:
     assert refusal(sets=(text,)).startswith(message)
+
+
+def test_a_folder_that_may_not_be_looked_into_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(ConfigError, match=r"folder cannot be read \(permission denied\); cd to"):
+        load()
+    assert load(sets=(), path=ROOT / "config.toml") == Config()
 
 
 def test_a_wrong_option_is_refused_by_its_own_name() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -159,6 +160,41 @@ def test_one_who_does_not_take_holds_up_nobody() -> None:
 
     quick_dropped, idle_dropped = asyncio.run(drive())
     assert idle_dropped > 10 and quick_dropped < 10
+
+
+def test_a_loop_that_sends_less_than_is_made_falls_no_further_behind() -> None:
+    """Packets that wait to be handed over are let go, and all go on at a key frame."""
+
+    class Still:
+        asked = 0
+
+        def listen(self, take: object) -> Callable[[], None]:
+            return lambda: None
+
+        def ask_key(self) -> None:
+            self.asked += 1
+
+    async def drive() -> None:
+        encoder = Still()
+        fanout = Fanout(encoder)  # type: ignore[arg-type]
+        lanes = [fanout.join() for _ in range(8)]
+        before = encoder.asked
+        for number in range(400):  # at one go: no turn of the loop between
+            fanout._deliver(coded(number, key=number == 0))
+            assert len(fanout._due) <= (QUEUED + 1) * len(lanes)
+        assert encoder.asked > before
+        fanout._deliver(coded(400, key=True))
+        while fanout._due:
+            await asyncio.sleep(0)
+        for lane in lanes:
+            assert lane.dropped > 300
+            taken = [await lane.take()]
+            while taken[-1] and taken[-1].number < 400:
+                taken.append(await lane.take())
+            assert taken[-1] and taken[-1].key
+            fanout.leave(lane)
+
+    asyncio.run(drive())
 
 
 def test_a_lane_that_sleeps_takes_nothing_and_wakes_to_a_key_frame() -> None:

@@ -23,6 +23,7 @@ from trainjourney.journey.tour import Step, Tour
 from trainjourney.settings import Config
 from trainjourney.show.instruments import Instruments, TourGuide
 from trainjourney.show.stage import Stage
+from trainjourney.types import Change
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -145,6 +146,18 @@ def test_a_tour_by_the_clock_turns_the_desk() -> None:
     guide.close()
     speeds = [value for value in heard if isinstance(value, float)]
     assert speeds == sorted(speeds, reverse=True) and speeds[0] < 2.0 and "dusk" in heard
+
+
+def test_a_tour_glides_from_where_others_left_the_control() -> None:
+    desk = Desk({"speed": 2.0})
+    guide = TourGuide(Tour([Step(0.0, 0.0, {"speed": 1.0}), Step(9.0, 4.0, {"speed": 2.0})],
+                           20.0, False), desk)  # fmt: skip
+    guide.go_round()
+    assert desk.values()["speed"] == 1.0
+    desk.turn(Change("speed", -2.0, 0.0), "web")
+    guide._begun_s -= 10.0
+    guide.go_round()
+    assert desk.values()["speed"] == pytest.approx(-1.0, abs=0.05)
 
 
 def test_what_is_wrong_in_the_settings_is_told_before_departure(tmp_path: Path) -> None:

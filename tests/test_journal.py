@@ -262,6 +262,7 @@ def test_a_journal_that_grows_too_large_ends_and_says_so_once(
     go_on(journal, changes, 99)
     size = path.stat().st_size
     assert most <= size < most + 100
+    assert not journal._heard, "what is not written is not kept either"
     journal.close()
     Journal(path, head, resumed=Resumed("state", 99, 90), most_bytes=most).close()
     [line] = [record.message for record in caplog.records]

@@ -13,6 +13,7 @@ from typing import cast
 
 import numpy as np
 import pytest
+from PIL import Image
 from tiny_bundle import write_tiny_bundle
 
 from trainjourney.config import load
@@ -99,6 +100,36 @@ def test_a_killed_world_goes_on_from_the_state_it_kept(keeper: Keeper) -> None:
     # It started all red; blue enters from the right at 2 px a frame, and stayed.
     blue = [int((frame[..., 2] > 128).all(0).sum()) for frame in (before, after)]
     assert blue[0] > 30 and blue[1] > blue[0] - 2 * 16
+
+
+def test_a_world_comes_back_without_the_picture_and_the_look_that_it_set_out_from(
+    tiny: Path, tmp_path: Path
+) -> None:
+    """By its state; and after further falls, at what was seen last, and from the start."""
+    start = tmp_path / "start.png"
+    Image.new("RGB", (64, 32), (0, 200, 0)).save(start)
+    config = configured(tiny, start=str(start), look="green", dream=1.0)
+    with closing(Keeper(config, load_bundle(tiny))) as keeper:
+        keeper.start(time.monotonic())
+        until(lambda: keeper.ring.latest >= 60 and 0 in keeper.looks, keeper)
+        own = keeper.looks[0].embedding
+        start.unlink()
+        keeper.config = configured(tiny, start=str(start), look="gone", dream=1.0)
+        for falls in range(4):
+            keeper._falls = falls
+            number = keeper.ring.latest
+            os.kill(keeper.pid, signal.SIGKILL)
+            until(lambda n=number: keeper.ring.latest > n + 3, keeper)  # type: ignore[misc]
+            assert keeper.health == "playing" and keeper.restarts == falls + 1
+            assert np.array_equal(keeper.looks[0].embedding, own), "it is not guessed anew"
+
+
+def test_however_often_a_world_falls_it_is_tried_again(keeper: Keeper) -> None:
+    keeper.start(time.monotonic())
+    until(lambda: keeper.ring.latest >= 3, keeper)
+    keeper._falls = 5000
+    keeper._fell("was lost again", 100.0)
+    assert keeper.health == "lost" and keeper._again_s == 110.0
 
 
 def test_departures_after_a_kill_take_the_seeds_after_those_before_it(keeper: Keeper) -> None:

@@ -244,6 +244,16 @@ def test_subscribers_are_told_by_all_but_themselves_until_they_fall_silent() -> 
     assert set(told()) == {("10.0.0.9", 9001)}
 
 
+def test_a_control_that_has_no_address_keeps_nobody_from_being_told() -> None:
+    said = Said(feedback="10.0.0.9:9001")
+    while list(said.ear.feedback.due(said.now_s)):
+        pass
+    said.desk.turn(said_change("weight.0", 0.5), "web")
+    said.desk.turn(said_change("hold", 1.0), "web")
+    told = [read_datagram(data)[0].message for data, _ in said.ear.feedback.due(said.now_s)]
+    assert [(one.address, one.arguments) for one in told] == [("/train/hold", (1,))]
+
+
 def test_who_subscribes_hears_once_what_all_is_set_to_and_little_at_a_time() -> None:
     said = Said(feedback="10.0.0.9:9001", rate=200)
     said.desk.turn(said_change("look", "dusk"))

@@ -136,6 +136,7 @@ def test_who_listens_is_told_and_may_speak() -> None:
             await other.send_str(json.dumps({"COMMAND": "LISTEN", "DATA": "/train/speed"}))
             await socket.send_str(json.dumps({"COMMAND": "IGNORE", "DATA": "/train/look"}))
             await asyncio.sleep(0.1)
+            desk.turn(Change("weight.0", 0.5, 0.0), "web")  # has no address, and harms nobody
             desk.turn(Change("speed", -0.5, 0.0), "web")
             desk.turn(Change("look", 2.0, 0.0), "web")
             assert await news(socket) == Message("/train/speed/raw", (-0.5,))

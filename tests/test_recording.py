@@ -152,6 +152,29 @@ def test_a_still_that_cannot_be_kept_ends_no_recording(
     assert caplog.messages[0].startswith("no still: ") and turned == ["still"]
 
 
+def test_what_cannot_be_looked_at_makes_no_room_and_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "train-1.mp4").symlink_to(tmp_path / "gone")
+    (tmp_path / "train-2.mp4").write_bytes(bytes(2_000_000))
+    remove = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name == "train-2.mp4":
+            raise PermissionError(13, "Permission denied")
+        remove(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    room = Room(tmp_path, keep_gb=0.001)
+    for number in range(1, 3):
+        room.turn("record", 1.0)
+        wait_for(lambda: room.recording._reel is not None)
+        room.turn("record", 0.0)
+        wait_for(lambda n=number: room.recording.files == n)  # type: ignore[misc]
+    room.close()
+    assert "train-2.mp4: cannot make room (permission denied)" in caplog.text
+
+
 def test_a_folder_that_cannot_be_is_one_line(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

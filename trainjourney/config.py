@@ -43,7 +43,7 @@ def load(
     `options` maps "section.key" to a value; None values are left out. Without a path, the
     config.toml of the current folder is read if there is one. Raises ConfigError.
     """
-    if path is None and DEFAULT_FILE.is_file():
+    if path is None and _is_there(DEFAULT_FILE):
         path = DEFAULT_FILE
     settings = _read(path) if path is not None else []
     settings += [_spoken(text) for text in sets]
@@ -55,6 +55,16 @@ def load(
     for setting in settings:
         tables[setting.section][setting.key] = _checked(setting)
     return Config.model_validate(tables)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as err:  # Python 3.11: a folder that may not be looked into
+        raise ConfigError(
+            f"the current folder cannot be read ({(err.strerror or str(err)).lower()}); "
+            "cd to one that can, or give --config FILE"
+        ) from err
 
 
 def to_toml(config: Config) -> str:
@@ -156,6 +166,8 @@ def _wants(field: FieldInfo) -> str:
     names: dict[Any, str] = {bool: "true or false", int: "a whole number", float: "a number"}
     low, *high = _bounds(field) or [""]
     limits = f" from {low} to {high[0]}" if high else f" from {low}" if low else ""
+    steps = [getattr(rule, "multiple_of", 0) for rule in field.metadata]
+    limits += "".join(f", by {step:g}" for step in steps if step)
     return names.get(field.annotation, "a text in quotes") + limits
 
 

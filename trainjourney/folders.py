@@ -2,7 +2,8 @@
 
 import logging
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -21,14 +22,28 @@ def cache_folder() -> Path:
 def make_room(files: Iterable[Path], most_bytes: float, stay: int = 0) -> None:
     """Remove the oldest files until together they have no more; the newest `stay` always do.
 
-    Raises OSError.
+    What cannot be looked at or removed is left. Raises OSError where `files` does.
     """
-    there = sorted(files, key=lambda file: file.stat().st_mtime_ns)
-    sizes = [file.stat().st_size for file in there]
-    while len(there) > stay and sum(sizes) > most_bytes:
-        oldest, _ = there.pop(0), sizes.pop(0)
-        oldest.unlink(missing_ok=True)
-        log.info("%s made room", oldest)
+    there = sorted(_found(files))
+    size = sum(one for _, one, _ in there)
+    for _, one, file in there[: len(there) - stay]:
+        if size <= most_bytes:
+            return
+        try:
+            file.unlink(missing_ok=True)
+        except OSError as err:
+            log.warning("%s: cannot make room (%s)", file, (err.strerror or str(err)).lower())
+        else:
+            size -= one
+            log.info("%s made room", file)
+
+
+def _found(files: Iterable[Path]) -> Iterator[tuple[int, int, Path]]:
+    """Time, size and path of each that is there."""
+    for file in files:
+        with suppress(OSError):
+            stat = file.stat()
+            yield stat.st_mtime_ns, stat.st_size, file
 
 
 def _home(variable: str, otherwise: str) -> Path:

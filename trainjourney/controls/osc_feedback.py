@@ -114,7 +114,7 @@ class Feedback:
                 one.unheard = one.unheard[MOST_AT_ONCE:]
         now = {**self._values(), **{name: value for name, (value, _) in pending.items()}}
         for name in dict.fromkeys(chain(pending, *first.values())):
-            for address in _TOLD[name]:
+            for address in _TOLD.get(name, ()):  # weight.0 has none
                 data = write_message(address.path, address.arguments(now))
                 for target, one in subscribers:
                     turned = name in pending and not _spoke(pending[name][1], target, one.sender)

@@ -207,7 +207,7 @@ class OscQuery:
             if not any(one.paths for one in self._listeners):
                 return
             values = self._desk.values() | {change.parameter: change.value}
-            for address in _OF_CONTROL[change.parameter]:
+            for address in _OF_CONTROL.get(change.parameter, ()):  # weight.0 has none
                 told = [one for one in self._listeners if address.path in one.paths]
                 if told:
                     said = _by_slot(address, values, self._slots())

@@ -117,8 +117,9 @@ class LooksFolder:
         """Whether a file is new or another one, and whole by the look of it."""
         try:
             stat = (self._folder / name).stat()
-        except OSError:
-            self._kept.pop(name, None)
+        except OSError as err:
+            if isinstance(err, FileNotFoundError) and self._folder.is_dir():
+                self._kept.pop(name, None)
             return False
         stamp = (stat.st_mtime_ns, stat.st_size)
         if (kept := self._kept.get(name)) and kept.stamp == stamp:

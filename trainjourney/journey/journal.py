@@ -145,6 +145,8 @@ class Journal:
         Of several of a control that glides the last one counts: nothing goes by the others. But of
         weights each, for one that is given takes the lead and one that is let go does not.
         """
+        if self._file.closed:
+            return
         name, found = change.parameter, find_parameter(change.parameter)
         if found and found[0].kind == "number" and found[0].settle_s and not found[0].slots:
             self._heard = [line for line in self._heard if line["parameter"] != name]

@@ -41,6 +41,11 @@ class Lane:
         self._waits_for_key = False
         self._queue.put_nowait(coded)
 
+    def lose(self) -> None:
+        """A packet for it was let go before it was offered."""
+        self.dropped += 1
+        self._waits_for_key = True
+
     def wake(self) -> None:
         """Take packets from now on, beginning soon with a key frame."""
         if not self._awake:
@@ -101,6 +106,11 @@ class Fanout:
             self._unlisten = None
 
     def _deliver(self, coded: Coded) -> None:
+        if len(self._due) > QUEUED * len(self._lanes):  # the loop sends less than is made
+            due, self._due = self._due, deque()
+            for lane, _ in due:
+                lane.lose()
+            self.encoder.ask_key()
         self._due.extend((lane, coded) for lane in self._lanes)
         if not self._handing_out:
             self._hand_out()

@@ -170,7 +170,7 @@ class Recording:
                 if self._unlisten is not None:
                     with suppress(queue.Empty):
                         self._write(self._packets.get(timeout=0.25))
-            except OutputError as err:
+            except (OutputError, OSError) as err:
                 self._end(err)
                 self._desk.turn(Change("record", 0.0, time.monotonic()), "recording")
 
@@ -186,7 +186,7 @@ class Recording:
             log.info("recording to %s", self._reel.path)
         self._reel.add(coded)
 
-    def _end(self, failed: OutputError | None = None) -> None:
+    def _end(self, failed: Exception | None = None) -> None:
         """End a recording that runs; one that `failed` without what it has yet to write."""
         if self._unlisten is not None:
             self._unlisten()
@@ -196,11 +196,11 @@ class Recording:
             try:
                 if not failed:
                     self._write(coded)
-            except OutputError as err:
+            except (OutputError, OSError) as err:
                 failed = err
         try:
             self._close_reel()
-        except OutputError as err:
+        except (OutputError, OSError) as err:
             failed = failed or err
         if failed:
             self.trouble = f"recording ended: {failed}"
@@ -213,7 +213,8 @@ class Recording:
             self.files += 1
             name_left(self._folder)
             films = self._folder.glob("train-*.mp4")
-            make_room(films, self._config.keep_gb * _GB, stay=1)
+            with suppress(OSError):  # the floor of what is free stands watch
+                make_room(films, self._config.keep_gb * _GB, stay=1)
 
     def _check_room(self) -> None:
         """Raises OutputError where the disk has less than its floor."""
@@ -240,7 +241,8 @@ class Recording:
             Image.fromarray(newest[1]).save(part, "PNG")
             part.replace(path)
         except OSError as err:
-            part.unlink(missing_ok=True)
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
             raise OutputError(f"{path}: {(err.strerror or str(err)).lower()}; make room") from err
         self.stills += 1
         log.info("kept %s", path)
@@ -258,7 +260,11 @@ def name_left(folder: Path) -> None:
 
     Those of two shows in one folder are told apart by their age: a film that is being made grows.
     """
-    for part in folder.glob("train-*.mp4.part"):
+    try:
+        parts = list(folder.glob("train-*.mp4.part"))
+    except OSError:
+        return
+    for part in parts:
         with suppress(OSError):
             found = part.stat()
             if time.time() - found.st_mtime < LEFT_S:

@@ -1,5 +1,6 @@
 """The departure: where a journey starts, and the world and board that begin there."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from PIL import Image
 
 from trainjourney import __version__
 from trainjourney.controls.desk import Desk
-from trainjourney.errors import ConfigError
+from trainjourney.errors import ConfigError, PictureError
 from trainjourney.inference import Bundle, Look, open_engine
 from trainjourney.inference.shipped_start import read_start
 from trainjourney.journey.bank import own_looks
@@ -23,6 +24,8 @@ from trainjourney.settings import Config, JourneyConfig
 from trainjourney.show.bank import read_bank
 from trainjourney.side_by_side import core_count
 from trainjourney.types import Frame
+
+log = logging.getLogger(__name__)
 
 # Packages that the numbers of a dream hang on, to the last bit
 RUNNERS = ("numpy", "openvino", "onnxruntime", "onnxruntime-gpu", "torch", "tensorrt")
@@ -63,6 +66,19 @@ def read_departure(config: Config, bundle: Bundle, whole: bool = False) -> Depar
     return Departure(picture, path.stem, look, bool(journey.start), bank)
 
 
+def depart_again(config: Config, bundle: Bundle, seen: Frame) -> Departure:
+    """As `read_departure`, for a world that was there before: where the picture or the look that
+    the settings name is gone since, it needs neither and begins at what was `seen` last.
+
+    Raises TrainjourneyError.
+    """
+    try:
+        return read_departure(config, bundle)
+    except (ConfigError, PictureError) as err:
+        log.warning("%s; the journey goes on without it", err)
+        return Departure(seen, "", None, False, own_looks(bundle))
+
+
 def open_desk(config: JourneyConfig) -> Desk:
     """The desk, set to where a journey starts."""
     values = {name: getattr(config, name) for name in ("speed", "dream", "melt_s")}
@@ -74,7 +90,7 @@ def depart(config: Config, bundle: Bundle, departure: Departure) -> tuple[DreamW
     choice = config.engine
     engine = open_engine(bundle, choice.backend, choice.precision, choice.threads)
     start = None
-    if config.journey.start:
+    if departure.given:
         size = bundle.manifest.embedding
         small = cover(Image.fromarray(departure.picture), size.picture_width, size.picture_height)
         start = Look(departure.name, engine.embed(small), Path(config.journey.start))

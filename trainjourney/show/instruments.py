@@ -200,13 +200,13 @@ class TourGuide(Rounds):
     def __init__(self, tour: Tour, desk: Desk) -> None:
         super().__init__("tour", _TOUR_S)
         self._tour, self._desk = tour, desk
-        tour.set_to |= desk.values()
         self._begun_s, self._after_s = time.monotonic(), -1.0
 
     def go_round(self) -> None:
         """Turn what was due since the last time."""
         now_s = time.monotonic()
         until_s = now_s - self._begun_s
+        self._tour.set_to |= self._desk.values()  # what others turned meanwhile: glides begin there
         for change in self._tour.changes(self._after_s, until_s):
             self._desk.turn(Change(change.parameter, change.value, now_s), "tour")
         self._after_s = until_s

@@ -163,7 +163,7 @@ class Keeper:
                 "try --set engine.backend=onnxruntime"
             )
             return
-        wait_s = 0.0 if self._falls == 0 else min(0.25 * 2.0**self._falls, 10.0)
+        wait_s = 0.0 if self._falls == 0 else min(0.25 * 2.0 ** min(self._falls, 9), 10.0)
         told = self.failure or how
         log.warning("the world was lost (%s); starting it again in %.1f s", told, wait_s)
         self.health, self.failure = "lost", None

@@ -25,7 +25,7 @@ from trainjourney.journey.pacing import Pacer
 from trainjourney.journey.world import DreamWorld
 from trainjourney.settings import Config
 from trainjourney.show.block import Block, BlockSource
-from trainjourney.show.departure import depart, read_departure, set_out
+from trainjourney.show.departure import depart, depart_again, read_departure, set_out
 from trainjourney.show.frames import FrameRing, Status
 from trainjourney.show.journals import begin_journal, journalled
 from trainjourney.show.kept import KeptState, Place
@@ -74,7 +74,8 @@ def _travel(order: Order, ended: threading.Event) -> None:
     ring = FrameRing(manifest.frame.height, manifest.frame.width, order["ring"])
     block = Block(manifest.embedding.size, order["block"])
     kept = KeptState(manifest.state, order["kept"])
-    departure = read_departure(config, bundle)
+    seen = ring.newest(0)
+    departure = depart_again(config, bundle, seen[1]) if seen else read_departure(config, bundle)
     world, board = depart(config, bundle, departure)
     resumed = _go_on(world, order["resume"], ring, kept)
     if resumed is None or resumed.how == "start":

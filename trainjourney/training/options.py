@@ -89,7 +89,13 @@ def _difference(path: Path, key: str, then: Mapping[str, Any], now: Mapping[str,
 
 
 def _same_preset(folder: Path, then: Mapping[str, Any], now: Mapping[str, Any]) -> None:
-    """Refuse another preset by its name: it differs in much that nobody typed."""
+    """Refuse another model or preset by its name: it differs in much that nobody typed."""
+    full, wanted = ("taught" in table for table in (then, now))
+    if full != wanted:
+        raise TrainingError(
+            f"{folder}: is a training of the {'full' if full else 'pocket'} model; "
+            "give another --run"
+        )
     before, after = then.get("preset"), now.get("preset")
     if before and after and before != after:
         raise TrainingError(

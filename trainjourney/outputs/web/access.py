@@ -6,6 +6,7 @@ for it. The Host header must name this server, which keeps foreign pages from re
 to it, and nothing is changed for a foreign Origin.
 """
 
+import asyncio
 import ipaddress
 import logging
 import re
@@ -29,6 +30,8 @@ LASTS: web.RequestKey[Callable[[], bool]] = web.RequestKey("lasts", object)  # t
 _HOST = re.compile(r"[\w.-]{1,253}")
 _LOCAL_NAMES = ("localhost", "127.0.0.1", "::1")
 _PROXY_HEADERS = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+LASTS_S = 1.0  # between two looks whether a token still holds
+COMPLAINS_S = 600.0  # at most so often of a file of tokens that is of no use
 _WRONG_TOKENS = 10  # that one address may try before it must wait
 _MOST_STALE = 1000  # cookies that are remembered as wrong
 _HEADERS = {
@@ -85,6 +88,7 @@ class Access:
         self._asked = Bucket(requests_per_s, 4 * requests_per_s)
         self._wrong = Bucket(1 / 30, _WRONG_TOKENS)
         self._stale: OrderedDict[tuple[str, int], None] = OrderedDict()  # cookies by address
+        self._complained_s = float("-inf")
         self.refused: dict[str, int] = dict.fromkeys(("host", "origin", "rate", "token", "role"), 0)
 
     def guard(self, gate: Gate) -> Middleware:
@@ -140,7 +144,21 @@ class Access:
         if "Authorization" not in request.headers and self.is_local(request):
             return lambda: True
         text = _token_in(request)
-        return lambda: may(self.tokens.role_of(text, time.time()), wanted)
+
+        def lasts() -> bool:
+            try:
+                return may(self.tokens.role_of(text, time.time()), wanted)
+            except WebError as err:  # who is in stays in, until it can be told again
+                self._complain(str(err))
+                return True
+
+        return lasts
+
+    def _complain(self, trouble: str) -> None:
+        now_s = time.monotonic()
+        if now_s - self._complained_s > COMPLAINS_S:
+            self._complained_s = now_s
+            log.warning("%s", trouble)
 
     def _check_address(self, request: web.Request) -> None:
         if not self._known(_host(request.host)):
@@ -156,7 +174,7 @@ class Access:
         if request.headers.get("Sec-Fetch-Site") == "cross-site" and not safe:
             self.refused["origin"] += 1
             raise web.HTTPForbidden(text="not from another page\n")
-        if not self._asked.take(request.remote or "", time.monotonic()):
+        if not self._asked.take(address_of(request), time.monotonic()):
             self.refused["rate"] += 1
             raise web.HTTPTooManyRequests(headers={"Retry-After": "1"}, text="too often\n")
 
@@ -180,7 +198,7 @@ class Access:
         # A browser shows its cookie with all that it asks: one that is good lets in whoever guesses
         # beside it, at the same address; one that was wrong before is no new guess.
         role = self.tokens.role_of(text, time.time())
-        stale = (request.remote or "", hash(text))
+        stale = (address_of(request), hash(text))
         if role is None and stale not in self._stale:
             self._checked(text, request)
             self._stale[stale] = None
@@ -190,7 +208,7 @@ class Access:
 
     def _checked(self, text: str, request: web.Request) -> Role | None:
         """What a token may do; after too many wrong ones, 429 whatever it is."""
-        address, now_s = request.remote or "", time.monotonic()
+        address, now_s = address_of(request), time.monotonic()
         if not self._wrong.has(address, now_s):
             self.refused["rate"] += 1
             raise web.HTTPTooManyRequests(
@@ -209,6 +227,35 @@ class Access:
             )
         self.refused["role"] += 1
         return web.HTTPForbidden(text=f"this needs a token with the role {wanted}\n")
+
+
+def while_it_lasts(handler: Handler) -> Handler:
+    """The handler; one that goes on and on, as a WebSocket's, is cut off when its token ends."""
+
+    async def watched(request: web.Request) -> web.StreamResponse:
+        if "Upgrade" not in request.headers:
+            return await handler(request)
+        answering = asyncio.ensure_future(handler(request))
+        try:
+            while not (await asyncio.wait({answering}, timeout=LASTS_S))[0]:
+                if not request[LASTS]():
+                    answering.cancel()
+            return await answering
+        finally:
+            answering.cancel()
+
+    return watched
+
+
+def address_of(request: web.Request) -> str:
+    """Where a request comes from; through a proxy on this machine, what that says of it."""
+    told = request.headers.get("X-Forwarded-For", "").rpartition(",")[2].strip()
+    if not told or not is_loopback(request.remote or ""):
+        return request.remote or ""
+    try:
+        return str(ipaddress.ip_address(told))
+    except ValueError:
+        return request.remote or ""
 
 
 async def add_headers(request: web.Request, response: web.StreamResponse) -> None:

@@ -27,6 +27,7 @@ from trainjourney.outputs.web.access import (
     check_hosts,
     check_listen,
     is_loopback,
+    while_it_lasts,
 )
 from trainjourney.outputs.web.address import page_address
 from trainjourney.outputs.web.driving import Driving, PresetsOf
@@ -224,13 +225,14 @@ class Server:
             add(role, *rest)  # type: ignore[arg-type]
         for further in more:
             assert isinstance(further, web.RouteDef), further
-            handler = further.handler
-            add("control", further.method, further.path, handler)
+            add("control", further.method, further.path, while_it_lasts(further.handler))  # type: ignore[arg-type]
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         asked = request.path == "/" and may(request[ROLE], "control")
-        if asked and self._root and (answer := await self._root(request)):
-            return answer
+        if asked and self._root:
+            root = self.access.need("control", while_it_lasts(self._root))  # type: ignore[arg-type]
+            if answer := await root(request):
+                return answer
         return _file(PAGES[request.path], "text/html")
 
     async def _asset(self, request: web.Request) -> web.Response:

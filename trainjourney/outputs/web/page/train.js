@@ -2,6 +2,7 @@
 // It connects by itself, sees when nothing comes any more, and connects again.
 
 const CONNECT_MS = 7000;
+const ANSWER_MS = 12000;
 const MOST_JPEG = 8e6; // bytes
 const STALL_MS = 4000;
 const AGAIN_MS = [400, 800, 1500, 3000, 5000, 8000];
@@ -37,13 +38,18 @@ export class Train {
     this.tell("arriving", this.tries ? "The line is down. Connecting again…" : "");
     const turn = (this.turn = {});
     const webrtc = "RTCPeerConnection" in window && this.failures < 2;
+    this.after(ANSWER_MS, () => { if (this.state === "arriving" && !this.way) this.lost(); });
     try {
       if (webrtc) await this.connect(turn);
       else await this.fall_back(turn);
     } catch (error) {
       if (turn !== this.turn) return;
       if (error.way === "ticket") { this.state = "ticket"; this.tell("ticket", error.message); return; }
-      if (error.way === "full") { this.again(error.wait_ms, "full", error.message); return; }
+      if (error.way === "full") {
+        if (!webrtc) this.failures = 0; // there may be a seat of the other kind
+        this.again(error.wait_ms, "full", error.message);
+        return;
+      }
       if (error.way === "unable") this.failures += 2;
       else if (webrtc && error.way !== "gone") this.failures += 1;
       this.lost();
