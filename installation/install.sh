@@ -3,16 +3,18 @@
 # a clone of the repository. Run again after `git pull` it brings the show up to date. The former
 # version stays beside the new one until the next time; see gallery.md for the way back.
 #
-#   installation/install.sh
-#   EXTRAS=midi,zeroconf installation/install.sh     with MIDI, announced by zeroconf
+#   sudo installation/install.sh
+#   sudo EXTRAS=midi,zeroconf installation/install.sh     with MIDI, announced by zeroconf; it stays so
 set -eu
 
 home=/opt/trainjourney
 state=/var/lib/trainjourney
 settings=/etc/trainjourney/config.toml
+command=/usr/local/bin/trainjourney
 here=$(cd "$(dirname "$0")" && pwd)
 clone=$(dirname "$here")
-extras=${EXTRAS:+[$EXTRAS]}
+kept=/etc/trainjourney/extras # as they were asked for last
+extras=${EXTRAS-$(cat "$kept" 2>/dev/null || true)}
 
 fail() {
     echo "install.sh: $*" >&2
@@ -57,7 +59,7 @@ new=$home/$(date +%Y%m%d-%H%M%S)
 trap '[ "$(readlink "$home/current" || true)" = "$new" ] || rm -rf "$new"' EXIT
 install -d "$home"
 python3 -m venv "$new"
-"$new/bin/pip" install --quiet --disable-pip-version-check "$clone$extras"
+"$new/bin/pip" install --quiet --disable-pip-version-check "$clone${extras:+[$extras]}"
 runuser -u trainjourney -- sh -c "cd '$state' && '$new/bin/trainjourney' play --frames 3 \
     --output null --set journal.write=false" || fail "what was installed does not play; see above"
 former=$(readlink "$home/current" || true)
@@ -66,10 +68,26 @@ clear_away "$new" "$former"
 
 echo "4. Its settings, in $settings"
 [ -f "$settings" ] || install -D -m 644 "$here/gallery.toml" "$settings"
+echo "$extras" >"$kept"
+ln -sfn "$settings" "$state/config.toml" # where the commands look
+cat >"$command.part" <<END
+#!/bin/sh
+# trainjourney as the show runs it: its user, its folders, its settings. Written by install.sh.
+case \$(id -un) in
+trainjourney) ;;
+root) exec runuser -u trainjourney -- "\$0" "\$@" ;;
+*) exec sudo -u trainjourney "\$0" "\$@" ;;
+esac
+cd $state || exit
+export XDG_STATE_HOME=$state/state XDG_CACHE_HOME=/var/cache/trainjourney
+exec $home/current/bin/trainjourney "\$@"
+END
+chmod 755 "$command.part"
+mv "$command.part" "$command"
 
 echo "5. Its unit, from power-on"
 install -m 644 "$here/trainjourney.service" /etc/systemd/system/
 systemctl daemon-reload
 systemctl enable --quiet seatd trainjourney
 systemctl restart --no-block trainjourney
-echo "Done. How it is: systemctl status trainjourney. What it said: journalctl -u trainjourney"
+echo "Done. How it is: systemctl status trainjourney. What it said: sudo journalctl -u trainjourney"

@@ -97,6 +97,37 @@ def test_f_takes_the_whole_screen_with_the_right_shape_and_gives_it_back(shown: 
 
 
 @needs_xvfb
+@pytest.mark.parametrize(
+    ("turn", "red", "blue"),
+    [(90, (440, 0, 840, 400), (440, 400, 840, 800)),
+     (180, (640, 80, 1280, 720), (0, 80, 640, 720)),
+     (270, (440, 400, 840, 800), (440, 0, 840, 400))],
+)  # fmt: skip
+def test_the_picture_is_turned_for_a_screen_that_hangs_upright(
+    shown: Screen, turn: int, red: tuple[int, ...], blue: tuple[int, ...]
+) -> None:
+    """Its left half is red; the note lies in the corner that is its lower left one."""
+    window = Window(WIDTH, HEIGHT, WindowConfig(turn=turn, fullscreen=True))
+    window.show(halves())
+    bare = settled(window, shown)
+    window.note = "30.0 fps"
+    press(pygame.K_h)
+    window.pump()
+    noted = settled(window, shown)
+    window.close()
+    found = (*box(bare, RED), *box(bare, BLUE))
+    assert found == pytest.approx((*red, *blue), abs=12)  # red and blue are mixed between them
+    rows, columns = np.nonzero(np.abs(noted.astype(int) - bare).max(-1) > 8)
+    long, high = (np.ptp(rows), np.ptp(columns)) if turn % 180 else (np.ptp(columns), np.ptp(rows))
+    assert long > 2 * high
+    left, top, right, bottom = red
+    corner = {90: (left, top), 180: (right, top), 270: (right, bottom)}[turn]
+    near = (columns.min() if corner[0] == left else columns.max(),
+            rows.min() if corner[1] == top else rows.max())  # fmt: skip
+    assert near == pytest.approx(corner, abs=20)
+
+
+@needs_xvfb
 def test_a_note_too_long_for_the_window_is_shrunk_to_fit(shown: Screen) -> None:
     window = Window(WIDTH, HEIGHT, WindowConfig(scale=2.0, overlay=True))
     window.show(halves())

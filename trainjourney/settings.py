@@ -76,6 +76,10 @@ class WindowConfig(Section):
         default=2.0, ge=0.25, le=16.0, description="Size at opening, x the size of a frame."
     )
     fullscreen: bool = Field(default=False, description="Open over the whole screen; F changes it.")
+    turn: int = Field(
+        default=0, ge=0, le=270, multiple_of=90,
+        description="Degrees clockwise that the picture is turned, by 90.",
+    )  # fmt: skip
     vsync: bool = Field(default=True, description="Wait for the screen where the system allows it.")
     overlay: bool = Field(default=False, description="Show figures over the picture; H changes it.")
 

@@ -34,6 +34,9 @@ class WindowSettings(Protocol):
     def fullscreen(self) -> bool: ...
 
     @property
+    def turn(self) -> int: ...
+
+    @property
     def vsync(self) -> bool: ...
 
     @property
@@ -49,8 +52,9 @@ class Window:
 
     def __init__(self, width: int, height: int, settings: WindowSettings) -> None:
         """Open the window for frames of that size. Raises DisplayError."""
-        self._frame_size = (width, height)
-        self._size = (round(width * settings.scale), round(height * settings.scale))
+        self._frame_size, self._turn = (width, height), settings.turn
+        self._shape = (height, width) if self._turn % 180 else (width, height)
+        self._size = tuple(round(side * settings.scale) for side in self._shape)
         self._vsync = settings.vsync
         self.fullscreen, self.overlay = settings.fullscreen, settings.overlay
         self.closed = False
@@ -90,7 +94,7 @@ class Window:
         height, width, _ = frame.shape
         assert (width, height) == self._frame_size, (frame.shape, self._frame_size)
         raw = pygame.image.frombuffer(np.ascontiguousarray(frame).data, (width, height), "RGB")
-        self._picture = raw.convert()
+        self._picture = self._turned(raw.convert())
         self._draw()
 
     def flip(self) -> None:
@@ -172,22 +176,31 @@ class Window:
         screen = pygame.display.get_surface()
         assert screen is not None, "drawn after close"
         screen.fill((0, 0, 0))
-        left, top, width, height = _fit(self._frame_size, screen.get_size())
+        place = pygame.Rect(_fit(self._shape, screen.get_size()))
         if self._picture:
-            view = screen.subsurface((left, top, width, height))
-            pygame.transform.smoothscale(self._picture, (width, height), view)
+            pygame.transform.smoothscale(self._picture, place.size, screen.subsurface(place))
         if self.overlay and self._note:
-            scale = max(1.0, screen.get_height() / 1080)  # as small on a large screen
-            if self._label is None:
-                label = draw_label(self._note, scale)
-                self._label = pygame.image.frombuffer(label.tobytes(), label.size, "RGBA")
-            edge, slip = round(14 * scale), self._label
-            wide = max(screen.get_width() - left - 2 * edge, 1)
-            if slip.get_width() > wide:  # a small window
-                high = max(round(slip.get_height() * wide / slip.get_width()), 1)
-                slip = pygame.transform.smoothscale(slip, (wide, high))
-            room = top + height - slip.get_height()
-            screen.blit(slip, (left + edge, max(room - edge, 0)))
+            self._draw_note(screen, place)
+
+    def _draw_note(self, screen: pygame.Surface, place: pygame.Rect) -> None:
+        """Into the bottom left corner of the picture, as it is turned."""
+        scale = max(1.0, min(screen.get_size()) / 1080)  # as small on a large screen
+        if self._label is None:
+            label = draw_label(self._note, scale)
+            self._label = pygame.image.frombuffer(label.tobytes(), label.size, "RGBA")
+        edge, slip = round(14 * scale), self._label
+        wide = max((place.height if self._turn % 180 else place.width) - 2 * edge, 1)
+        if slip.get_width() > wide:  # a small window
+            high = max(round(slip.get_height() * wide / slip.get_width()), 1)
+            slip = pygame.transform.smoothscale(slip, (wide, high))
+        slip, inner = self._turned(slip), place.inflate(-2 * edge, -2 * edge)
+        corners = {0: "bottomleft", 90: "topleft", 180: "topright", 270: "bottomright"}
+        corner = corners[self._turn]
+        where = slip.get_rect(**{corner: getattr(inner, corner)})
+        screen.blit(slip, where.clamp(screen.get_rect()))
+
+    def _turned(self, surface: pygame.Surface) -> pygame.Surface:
+        return pygame.transform.rotate(surface, -self._turn) if self._turn else surface
 
 
 def _fit(picture: tuple[int, int], room: tuple[int, int]) -> tuple[int, int, int, int]:
