@@ -75,7 +75,7 @@ cat >"$command.part" <<END
 # trainjourney as the show runs it: its user, its folders, its settings. Written by install.sh.
 case \$(id -un) in
 trainjourney) ;;
-root) exec runuser -u trainjourney -- "\$0" "\$@" ;;
+root) exec /sbin/runuser -u trainjourney -- "\$0" "\$@" ;;
 *) exec sudo -u trainjourney "\$0" "\$@" ;;
 esac
 cd $state || exit

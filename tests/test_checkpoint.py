@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -160,7 +161,8 @@ def test_damaged_options_are_refused(tmp_path: Path) -> None:
 
 
 def test_a_run_of_the_other_model_is_named(tmp_path: Path) -> None:
-    both = [{"preset": "tiny", "taught": "all"}, {"preset": "tiny", "rides": 2}]
+    full: dict[str, Any] = {"preset": "tiny", "taught": "all"}
+    both = [full, {"preset": "tiny", "rides": 2}]
     for (then, now), kind in zip((both, both[::-1]), ("full", "pocket"), strict=True):
         remember_options(tmp_path / kind, then)
         with pytest.raises(TrainingError, match=f"is a training of the {kind} model; give another"):

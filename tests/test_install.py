@@ -38,3 +38,25 @@ def test_the_new_and_the_former_version_stay_and_what_is_no_version(tmp_path: Pa
     left = {path.name for path in tmp_path.iterdir()}
     assert left == {former, new, "engines", "2nd", "current"}  # the one that played, not the bad
     assert text.index("former=$(readlink") < text.index("mv -T") < text.index('clear_away "$new"')
+
+
+def test_the_command_that_is_laid_runs_as_the_show_does(tmp_path: Path) -> None:
+    """Its folders, its settings, its version; from a folder that its user may not look into."""
+    text = SCRIPT.read_text(encoding="utf-8")
+    lay = text[text.index('cat >"$command.part"') : text.index('\n\necho "5.')]
+    inside = tmp_path / "current/bin/trainjourney"
+    inside.parent.mkdir(parents=True)
+    inside.write_text('#!/bin/sh\necho "$PWD $XDG_STATE_HOME $*"\n')
+    fake = tmp_path / "id"
+    fake.write_text("#!/bin/sh\necho trainjourney\n")
+    for path in (inside, fake):
+        path.chmod(0o755)
+    (tmp_path / "state").mkdir()
+    names = f'home="{tmp_path}" state="{tmp_path}/state" command="{tmp_path}/command"'
+    subprocess.run(["sh", "-euc", f"{names}; {lay}"], check=True, timeout=20)
+    ended = subprocess.run(
+        [tmp_path / "command", "token", "new"], capture_output=True, text=True, timeout=20,
+        env={"PATH": f"{tmp_path}:/usr/bin:/bin"},
+    )  # fmt: skip
+    state = tmp_path / "state"
+    assert (ended.stdout, ended.stderr) == (f"{state} {state}/state token new\n", "")

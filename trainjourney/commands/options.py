@@ -9,9 +9,12 @@ Engine = Annotated[
     str | None, typer.Option(metavar="NAME", help="The bundle: a name under engines/, or a folder.")
 ]
 Backend = Annotated[
-    str | None, typer.Option(metavar="NAME", help="What runs it: auto, openvino, onnxruntime.")
+    str | None,
+    typer.Option(metavar="NAME", help="What runs it: auto, openvino, onnxruntime; on a GPU torch."),
 ]
-Precision = Annotated[str | None, typer.Option(metavar="NAME", help="auto, bf16 or f32.")]
+Precision = Annotated[
+    str | None, typer.Option(metavar="NAME", help="auto, bf16 or f32; on a GPU f16.")
+]
 Threads = Annotated[int | None, typer.Option(metavar="N", help="Processor threads; 0 is auto.")]
 ConfigFile = Annotated[
     Path | None,

@@ -61,9 +61,12 @@ def revoke(
 
     with _writing(file) as tokens:
         revoked = tokens.revoke(token)
+        left = tokens.all()
     if not revoked:
         raise WebError(f"no token '{token[:20]}'; see trainjourney token list")
     print("It is refused from now on.")
+    if not left:
+        print("It was the last: no show begins to listen beyond this machine without another.")
 
 
 @contextmanager

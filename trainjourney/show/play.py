@@ -58,6 +58,8 @@ def play(
     """
     bundle = load_bundle(find_bundle(config.engine.name))
     here = bool(output) or not TWO_PROCESSES
+    if not output and not TWO_PROCESSES:
+        log.warning("this system has keys alone: no page, no OSC and no MIDI; Linux has them")
     positions = Positions(config.journey) if config.show.resume and not here else None
     if positions:
         config, departure = positions.resume(config, bundle)

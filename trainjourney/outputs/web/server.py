@@ -225,7 +225,7 @@ class Server:
             add(role, *rest)  # type: ignore[arg-type]
         for further in more:
             assert isinstance(further, web.RouteDef), further
-            add("control", further.method, further.path, while_it_lasts(further.handler))  # type: ignore[arg-type]
+            add("control", further.method, further.path, while_it_lasts(further.handler))
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         asked = request.path == "/" and may(request[ROLE], "control")
