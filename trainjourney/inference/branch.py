@@ -89,7 +89,14 @@ def _serving(nodes: list[Any], takers: Any, end: int, slot: int) -> list[int]:
 
 def take_branches(model: Any) -> int:
     """Undo `put_branches`: every marked If is a Where again; gives how many there were."""
-    graph, nodes, found = model.graph, [], 0
+    found = 0
+    while more := _take(model.graph):  # one may have lain in the branch of another
+        found += more
+    return found
+
+
+def _take(graph: Any) -> int:
+    nodes, found = [], 0
     for node in graph.node:
         if node.op_type != "If" or MARK not in node.name:
             nodes.append(node)
