@@ -141,6 +141,28 @@ def test_who_is_blocked_on_udp_falls_back_too(browser: Browser) -> None:
         assert page.evaluate("train.failures") == 2
 
 
+def test_where_the_jpegs_seats_are_taken_webrtc_is_tried_again(browser: Browser) -> None:
+    full = """const asked = window.fetch;
+        window.fetch = (what, how) => String(what).includes("mjpeg")
+          ? Promise.resolve(new Response("full", { status: 503, headers: { "Retry-After": "1" } }))
+          : asked(what, how);"""
+    with served() as train, opened(browser, train.url, before=full) as page:
+        until(page, PLAYING, 8)
+        page.evaluate("train.failures = 2; train.lost()")
+        until(page, "train.state === 'full'", 8)
+        until(page, f"{PLAYING} && train.way === 'webrtc'", 10)
+
+
+def test_an_answer_that_never_comes_is_not_waited_for(browser: Browser) -> None:
+    hung = """const asked = window.fetch;
+        let waits = 1;
+        window.fetch = (what, how) => (/whep|mjpeg/.test(what) && waits-- > 0)
+          ? new Promise(() => {}) : asked(what, how);"""
+    with served() as train, opened(browser, train.url, before=hung) as page:
+        until(page, "train.state === 'arriving'", 8)
+        until(page, PLAYING, 40)
+
+
 def test_a_viewer_without_a_token_is_refused_until_there_is_one(
     browser: Browser, tmp_path: Path
 ) -> None:

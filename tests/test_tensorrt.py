@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -21,6 +22,7 @@ from trainjourney.inference import load_bundle, open_engine
 from trainjourney.inference.engine import GraphEngine
 from trainjourney.inference.manifest import GRAPHS
 
+POCKET = Path(__file__).resolve().parent.parent / "engines/pocket"
 MODULE = "trainjourney.inference.tensorrt_backend"
 
 
@@ -112,6 +114,16 @@ def test_new_weights_go_into_the_old_plan(backend: Any, tmp_path: Path) -> None:
     now = open_engine(load_bundle(folder), "onnxruntime").embed(picture)
     assert np.allclose(open_built(backend, folder).embed(picture), now)
     assert not np.allclose(playing.embed(picture), now)  # it plays on as it was
+
+
+def test_a_pocket_is_built_without_its_branch(backend: Any, tmp_path: Path) -> None:
+    folder = tmp_path / "pocket"
+    shutil.copytree(POCKET, folder)
+    graph = onnx.load(folder / "predictor.onnx", load_external_data=False).graph
+    assert "If" in {node.op_type for node in graph.node}
+    before = sorted(folder.iterdir())
+    assert build(backend, folder) == [f"{name}: built" for name in GRAPHS]
+    assert sorted(set(folder.iterdir()) - {folder / "plans"}) == before
 
 
 def test_a_cache_of_another_card_is_begun_anew(backend: Any, tmp_path: Path) -> None:
