@@ -3,29 +3,25 @@
 from pathlib import Path
 
 import numpy as np
-import pytest
 import torch
 from small_tensors import rng
 from torch import nn
 from torch.nn import functional as F
 
-from trainjourney.model.codec import Codec
 from trainjourney.model.decoder import RGB
 from trainjourney.model.embedder import SIZE, Embedder
 from trainjourney.model.network import TALL
-from trainjourney.model.planes import DOWN, MATERIALS, PLANES, SIGNS, VIEW_W
+from trainjourney.model.planes import DOWN, MATERIALS, PLANES, SIGNS
 from trainjourney.scenery.signs import CODES
-from trainjourney.training import decoder_stage
-from trainjourney.training.codec_stage import fit_basis
 from trainjourney.training.dataset import CELLS, PICTURES, Shards
 from trainjourney.training.decoder_stage import DecoderStage, _with_lines
 from trainjourney.training.look_stage import small_pictures
 from trainjourney.training.patch_critic import PatchCritic
 
 
-def stage_of(shards: Shards, run: Path, codec: Codec | None = None) -> DecoderStage:
+def stage_of(shards: Shards, run: Path) -> DecoderStage:
     pictures = small_pictures(shards, run / "pictures.npy")
-    return DecoderStage(shards, pictures, Embedder(), (8, 8, 1), 2, codec=codec)
+    return DecoderStage(shards, pictures, Embedder(), (8, 8, 1), 2)
 
 
 def composited(stage: DecoderStage, masks: torch.Tensor) -> torch.Tensor:
@@ -54,34 +50,8 @@ def test_mirrored_country_is_the_same_country_from_right_to_left(
         assert phase[0] == part
 
 
-def test_what_a_codec_draws_stands_where_the_country_does(
-    tiny_shards: Shards, tiny_run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Also at a strip's ends; with noise on the latents it is a little off."""
-    stage = stage_of(tiny_shards, tiny_run, fit_basis(tiny_shards, 8))
-    for begin in (0.0, 133.0, CELLS - VIEW_W - 2.0):
-        start = torch.full((len(PLANES),), begin)
-        first, off = start.long() // DOWN * DOWN, []
-        for rough in (0.0, 400.0):
-            monkeypatch.setattr(decoder_stage, "ROUGH", rough)
-            country = stage._drawn(1, first, torch.zeros(SIZE), rng(3))
-            drawn, phase, grain = stage._view(1, start + 0.5, drawn=country)
-            true, *told = stage._view(1, start + 0.5)
-            assert torch.equal(phase, told[0]) and torch.equal(grain, told[1])
-            off.append(float((drawn - true).abs().mean()))
-            if not rough:
-                shifts = [x for x in range(-3, 4) if 0 <= begin + x < CELLS - VIEW_W - 1]
-                far = [stage._view(1, start + x + 0.5)[0] - drawn for x in shifts]
-                assert shifts[int(torch.stack(far).abs().flatten(1).mean(1).argmin())] == 0
-        assert off[0] < 0.5 * off[1]
-
-
-@pytest.mark.parametrize("draws", [False, True])
-def test_a_nudged_mirrored_picture_moves_the_other_way(
-    tiny_shards: Shards, tiny_run: Path, draws: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(decoder_stage, "DRAWN", 1.1)
-    stage = stage_of(tiny_shards, tiny_run, fit_basis(tiny_shards, 8) if draws else None)
+def test_a_nudged_mirrored_picture_moves_the_other_way(tiny_shards: Shards, tiny_run: Path) -> None:
+    stage = stage_of(tiny_shards, tiny_run)
     signs = set()
     for seed in range(8):
         arguments, truth, nudges = stage.batch_of(rng(seed), 2)

@@ -8,7 +8,7 @@ import pytest
 from osc_ear import SENDER, Said, osc_server
 
 from trainjourney.controls.desk import Desk
-from trainjourney.controls.osc import OscServer
+from trainjourney.controls.osc import SUBSCRIBE, UNSUBSCRIBE, OscServer
 from trainjourney.controls.osc_feedback import MOST_AT_ONCE, STANDING
 from trainjourney.controls.osc_message import read_datagram, write_bundle, write_message
 from trainjourney.controls.osc_table import ADDRESSES, MAIN
@@ -66,6 +66,10 @@ def test_every_control_has_an_address_and_comes_back_from_it() -> None:
 
 def test_every_address_that_the_docs_promise_is_there() -> None:
     text = (Path(__file__).resolve().parent.parent / "docs/controls.md").read_text("utf-8")
+    text, _, beside = text.partition("Beside these")
+    further = re.findall(r"\| `(/train/[^` ]*)", beside)
+    assert {"/train/look/1", "/train/pad", SUBSCRIBE, UNSUBSCRIBE} == set(further)
+    assert set(further) - {SUBSCRIBE, UNSUBSCRIBE} <= set(ADDRESSES)
     promised = re.findall(r"\| `(/train/[^`]*?)(\[/raw\])?`(?:, where 0.5 is [^|]+)? \|", text)
     assert len(promised) == len(PARAMETERS)
     raw = {path.format(slot=1) + "/raw" for path, raw in promised if raw}
