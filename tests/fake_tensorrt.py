@@ -86,7 +86,7 @@ class OnnxParser:
     def parse_from_file(self, path: str) -> bool:
         self.network.model = onnx.load(path)
         kinds = {node.op_type for node in self.network.model.graph.node}
-        assert "If" not in kinds, "no CUDA graph can hold it"
+        assert "If" not in kinds, "may not be captured"
         return "Unheard" not in kinds
 
     def get_error(self, index: int) -> Any:

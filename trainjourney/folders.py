@@ -26,7 +26,7 @@ def make_room(files: Iterable[Path], most_bytes: float, stay: int = 0) -> None:
     """
     there = sorted(_found(files))
     size = sum(one for _, one, _ in there)
-    for _, one, file in there[: len(there) - stay]:
+    for _, one, file in there[: max(len(there) - stay, 0)]:
         if size <= most_bytes:
             return
         try:

@@ -2,8 +2,8 @@
 
 A `Wanted` of ours is exported as a Where between what was made and nothing. Written as an If, with
 all that serves one side alone in its branch, it costs only the frames that want it. TensorRT is
-given the Where again: a plan with conditionals asks the host which way to go, so no CUDA graph
-can hold it (TensorRT's documentation, "Working with Conditionals").
+given the Where again: its plans are replayed as CUDA graphs, and not all control flow can be
+captured in one (release notes of TensorRT-RTX 1.2).
 """
 
 import os
