@@ -106,7 +106,8 @@ class Server:
 
         So is `root`: it is asked first what / shall be, and gives None where it is the page.
         """
-        self._root = root
+        if root:
+            self._root = self.access.need("control", while_it_lasts(root))  # type: ignore[arg-type]
         app = web.Application(client_max_size=64 * 1024)
         http_log = logging.Logger("http")  # of this server alone: the filter counts
         http_log.parent = log
@@ -229,10 +230,8 @@ class Server:
 
     async def _page(self, request: web.Request) -> web.StreamResponse:
         asked = request.path == "/" and may(request[ROLE], "control")
-        if asked and self._root:
-            root = self.access.need("control", while_it_lasts(self._root))  # type: ignore[arg-type]
-            if answer := await root(request):
-                return answer
+        if asked and self._root and (answer := await self._root(request)):
+            return answer
         return _file(PAGES[request.path], "text/html")
 
     async def _asset(self, request: web.Request) -> web.Response:
