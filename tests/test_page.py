@@ -141,6 +141,35 @@ def test_who_is_blocked_on_udp_falls_back_too(browser: Browser) -> None:
         assert page.evaluate("train.failures") == 2
 
 
+def test_who_has_jpegs_gets_webrtc_as_soon_as_that_can_be(browser: Browser) -> None:
+    """Tried beside them, out of sight: as long as it fails, they go on."""
+    deaf = """window.deaf = true;
+        window.trials = 0;
+        const answered = RTCPeerConnection.prototype.setRemoteDescription;
+        RTCPeerConnection.prototype.setRemoteDescription = function (said) {
+          window.trials += 1;
+          return window.deaf ? Promise.reject(new Error("no")) : answered.call(this, said);
+        };
+        const later = window.setTimeout; // time goes quicker
+        window.setTimeout = (act, ms) => later(act, ms === 60000 ? 300 : ms);"""
+    with served() as train, opened(browser, train.url, before=deaf) as page:
+        until(page, f"{PLAYING} && train.way === 'jpeg'", 15)
+        page.evaluate("""() => {
+            window.told = [];
+            const tell = train.tell;
+            train.tell = (state, words) => { window.told.push(state); tell(state, words); };
+        }""")
+        until(page, "window.trials >= 5", 15)
+        assert page.evaluate("train.way") == "jpeg" and page.is_visible(".pane img")
+        assert page.evaluate("window.told") == [], "it was seen that it was tried"
+        page.evaluate("window.deaf = false")
+        until(page, f"{PLAYING} && train.way === 'webrtc' && train.trial === null", 15)
+        assert page.is_visible("video") and page.evaluate("window.told.includes('lost')") is False
+        wait_for(lambda: len(train.server.viewers) == 1)
+        shown = page.evaluate("train.frames")
+        until(page, f"train.frames > {shown} + 5", 5)
+
+
 def test_where_the_jpegs_seats_are_taken_webrtc_is_tried_again(browser: Browser) -> None:
     full = """const asked = window.fetch;
         window.fetch = (what, how) => String(what).includes("mjpeg")

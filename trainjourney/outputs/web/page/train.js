@@ -1,5 +1,6 @@
 // The picture of the train on a page: over WebRTC where that can be, else as a stream of JPEGs.
-// It connects by itself, sees when nothing comes any more, and connects again.
+// It connects by itself, sees when nothing comes any more, and connects again; and who has JPEGs
+// gets WebRTC as soon as that can be, tried out of sight meanwhile.
 
 const CONNECT_MS = 7000;
 const ANSWER_MS = 12000;
@@ -11,8 +12,9 @@ const BACK_TO_WEBRTC_MS = 60000;
 export class Train {
   // pane holds <video>, <img> and <canvas class="last">; tell(state, words) hears how it goes:
   // "arriving", "playing", "lost", "ticket" (a token is wanted), "full"; and "sound", where that
-  // came, went, or was muted by the browser. Sound is sent only to who `hears`.
-  constructor(pane, tell, hears = false) {
+  // came, went, or was muted by the browser. Sound is sent only to who `hears`. One for a trial
+  // does not mind what happens to the page.
+  constructor(pane, tell, hears = false, trial = false) {
     this.video = pane.querySelector("video");
     this.image = pane.querySelector("img");
     this.last = pane.querySelector("canvas.last");
@@ -25,9 +27,11 @@ export class Train {
     this.peer = null;
     this.session = null;
     this.way = "";
+    this.trial = null;
     this.timers = new Set();
     this.image.onload = () => { if (this.way === "jpeg") { this.frames += 1; this.playing("jpeg"); } };
-    addEventListener("pagehide", () => this.leave());
+    addEventListener("pagehide", () => { this.leave(); if (this.trial) this.trial.leave(); });
+    if (trial) return;
     addEventListener("online", () => this.hurry());
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.hurry(); });
   }
@@ -121,9 +125,34 @@ export class Train {
     this.fresh_ms = performance.now();
     const over = () => { if (turn === this.turn) this.lost(); };
     read_jpegs(answer.body, (jpeg) => this.show_jpeg(jpeg)).then(over, over);
-    this.after(BACK_TO_WEBRTC_MS, () => { this.failures = 0; if (this.state !== "playing") this.start(); });
+    this.after(BACK_TO_WEBRTC_MS, () => this.try_webrtc());
     this.after(CONNECT_MS, () => { if (!this.frames) this.lost(); });
     this.watch();
+  }
+
+  // Beside the JPEGs, in a pane that nobody sees: what does not play there costs the picture nothing.
+  try_webrtc() {
+    if (!("RTCPeerConnection" in window)) return;
+    const pane = document.createElement("div");
+    pane.innerHTML = '<video muted playsinline></video><img alt=""><canvas class="last"></canvas>';
+    this.trial = new Train(pane, (state) => {
+      if (state !== "arriving" && state !== "sound") this.after(0, () => this.end_trial(state));
+    }, false, true);
+    this.trial.tries = 1; // its first failure is told
+    this.trial.start();
+  }
+
+  end_trial(state) {
+    this.drop_trial();
+    if (state !== "playing") return this.after(BACK_TO_WEBRTC_MS, () => this.try_webrtc());
+    this.failures = 0;
+    this.keep_last();
+    this.start();
+  }
+
+  drop_trial() {
+    if (this.trial) this.trial.stop();
+    this.trial = null;
   }
 
   // Each is decoded out of sight first, so that none is seen half; one that comes meanwhile is left out.
@@ -219,6 +248,7 @@ export class Train {
   stop() {
     for (const timer of this.timers) clearTimeout(timer);
     this.timers.clear();
+    this.drop_trial();
     this.turn = null;
     this.leave();
     if (this.peer) { this.peer.onconnectionstatechange = null; this.peer.close(); this.peer = null; }
