@@ -17,6 +17,7 @@ from trainjourney.commands import (
     layout,
     looks,
     midi,
+    ndi,
     osc,
     publisher,
     render,
@@ -257,6 +258,7 @@ def scenery(
 app.command()(render.render)
 app.command(hidden=True)(publisher.publisher)
 app.command(hidden=True)(watchers.watchers)
+app.command(hidden=True)(ndi.ndi_source)
 app.add_typer(looks.app, name="looks")
 app.add_typer(token.app, name="token")
 app.add_typer(osc.app, name="osc")

@@ -176,6 +176,16 @@ class PublishConfig(Section):
     token: str = Field(default="", description="The file with the token (Bearer) for it.")
 
 
+class NdiConfig(Section):
+    """NDI: the picture on the local network, for programs that mix pictures."""
+
+    name: str = Field(
+        default="",
+        max_length=60,
+        description="The name that receivers list, as Train; empty sends none (pip extra ndi).",
+    )
+
+
 class OscConfig(Section):
     """OSC: controllers and programs that turn the controls over UDP."""
 
@@ -269,6 +279,7 @@ class Config(Section):
     webrtc: WebrtcConfig = WebrtcConfig()
     recording: RecordingConfig = RecordingConfig()
     publish: PublishConfig = PublishConfig()
+    ndi: NdiConfig = NdiConfig()
     osc: OscConfig = OscConfig()
     journal: JournalConfig = JournalConfig()
     looks: LooksConfig = LooksConfig()

@@ -44,6 +44,10 @@ def play_live(
 
     `positions` is where the controls begin, and keeps where they stand.
     """
+    if config.ndi.name:
+        from trainjourney.outputs.ndi import check_ndi
+
+        check_ndi(config.ndi)
     if config.web != WebConfig() or config.publish.url or config.webrtc.turn:
         from trainjourney.show.page import check
 
@@ -119,17 +123,25 @@ def _serve(
     from trainjourney.show.page import page_service
 
     instruments = Instruments(config, stage, bundles)
+    fps = bundles[0].manifest.frame.fps
+    counts, services = [instruments.counts], instruments.services()
+    if config.ndi.name:
+        from trainjourney.outputs.ndi import NdiFeed
+
+        feed = NdiFeed(stage.frames, fps, config.ndi)
+        counts.append(feed.counts)
+        services["ndi"] = feed.run
     page = page_service(
         config,
         stage,
-        bundles[0].manifest.frame.fps,
+        fps,
         instruments.routes(),
         instruments.oscquery.root,
-        [instruments.counts],
+        counts,
         instruments.presets,
     )
     stack.enter_context(instruments)
-    network = Network({"the page": page, **instruments.services()})
+    network = Network({"the page": page, **services})
     network.start()
     stack.callback(network.close)
     return instruments
