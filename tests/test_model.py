@@ -14,6 +14,7 @@ from trainjourney.model.denoiser import EARLY, between, draw_times, lead, roughe
 from trainjourney.model.embedder import PICTURE_H, PICTURE_W, SIZE, Embedder
 from trainjourney.model.encoder import Encoder
 from trainjourney.model.network import CONTEXT, DREAMT, TALL, TILE, Network
+from trainjourney.model.placement import TOLD
 from trainjourney.model.planes import (
     DOWN,
     MATERIALS,
@@ -47,7 +48,7 @@ def test_shapes() -> None:
     assert found.shape == (2, P, LATENT, TALL, VIEW_W // DOWN)
     said = Network(8, 1)(
         torch.randn(2, DREAMT, TALL, TILE), torch.rand(2), torch.randn(2, LATENT, TALL, CONTEXT),
-        torch.ones(2), torch.zeros(2), torch.zeros(2, 2, TILE), plane, embedding,
+        torch.ones(2), torch.zeros(2), torch.zeros(2, TOLD, TALL, TILE), plane, embedding,
     )  # fmt: skip
     assert said.shape == (2, DREAMT, TALL, TILE)
 
@@ -60,7 +61,7 @@ def test_without_context_the_network_does_not_see_it() -> None:
     def said(seed: int, told: Tensor) -> Tensor:
         context = torch.randn(1, LATENT, TALL, CONTEXT, generator=rng(seed))
         look = F.normalize(torch.ones(1, SIZE))
-        none = torch.zeros(1, 2, TILE)
+        none = torch.zeros(1, TOLD, TALL, TILE)
         out: Tensor = network(tile, 0.5 * one, context, told, zero, none, zero.long(), look)
         return out
 

@@ -1,7 +1,9 @@
-"""Where a sun is to stand is drawn before its tile is dreamt, by the suns that were seen."""
+"""A sun is drawn before its tile is dreamt: its place by the suns that were seen, its height and
+size by the look."""
 
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from small_graphs import Graphs, State, advance
@@ -10,7 +12,19 @@ from torch import Tensor, nn
 
 from trainjourney.model.codec import LATENT, Codec
 from trainjourney.model.network import DREAMT, TALL, TILE, Network
-from trainjourney.model.placement import PAST, SKY, Placement, disc_cells, draw, heading
+from trainjourney.model.placement import (
+    DISC,
+    LARGE,
+    PAST,
+    SKY,
+    SMALL,
+    TOLD,
+    Placement,
+    disc_cells,
+    draw_disc,
+    draw_place,
+    heading,
+)
 from trainjourney.model.planes import DOWN, PLANES, ROWS, VIEW_W
 from trainjourney.model.repaint import TILES
 from trainjourney.model.restart import DEPARTURE
@@ -31,15 +45,46 @@ def test_only_what_was_seen_of_the_past_counts() -> None:
 
 def test_places_are_drawn_as_often_as_they_are_likely() -> None:
     likely = torch.tensor([0.5, 0.25, 0.125, 0.125])
-    drawn = draw(likely.log().expand(20_000, -1), torch.randn(20_000, 4, generator=rng(1)))
+    drawn = draw_place(likely.log().expand(20_000, -1), torch.randn(20_000, 4, generator=rng(1)))
     assert torch.allclose(drawn.bincount() / 20_000, likely, atol=0.02)
 
 
 def test_none_and_nothing_drawn_are_told_apart() -> None:
-    told = heading(torch.tensor([3, TILE, -1]), TILE)
-    assert told.shape == (3, 2, TILE)
-    assert told[:, 0].mean(1).tolist() == [1.0, 1.0, 0.0]
-    assert told[0, 1].nonzero().tolist() == [[3]] and not told[1:, 1].any()
+    told = heading(torch.tensor([[13.0, 20.0, 6.0], [0.0, 0.0, 0.0], [-1.0, -1.0, -1.0]]), TILE)
+    assert told.shape == (3, TOLD, TALL, TILE)
+    assert told[:, 0].mean((1, 2)).tolist() == [1.0, 1.0, 0.0]
+    assert told[0, 1].amax(0).nonzero().tolist() == [[3]] and not told[1:, 1:].any()
+
+
+def test_a_disc_that_is_drawn_is_whole_whatever_its_look_says() -> None:
+    place = torch.arange(TILE + 1).repeat(50)
+    count = len(place)
+    mean, spread = 60.0 * torch.randn(2, count, 2, generator=rng(3))
+    noise = 3.0 * torch.randn(count, 3, generator=rng(4))
+    x, y, radius = draw_disc(place, mean, spread.abs(), noise, TILE).unbind(1)
+    none = place == TILE
+    assert not radius[none].any() and bool((radius[~none] >= SMALL).all())
+    assert float(radius.max()) == LARGE and 0.0 <= float(y.min()) < float(y.max()) <= ROWS - 1
+    inside = (x - radius >= 0.0) & (x + radius <= TILE * DOWN - 1)
+    assert bool(inside[~none].all())
+    free = ~none & (place * DOWN > LARGE) & (place * DOWN < TILE * DOWN - LARGE - DOWN)
+    assert torch.equal(((x + 0.5) / DOWN).floor()[free].long(), place[free])
+
+
+def test_what_is_told_of_a_disc_is_what_the_scenery_paints(tiny_shards: Shards) -> None:
+    seen = 0
+    for suns, (shard, row) in zip(tiny_shards.suns, tiny_shards.where, strict=True):
+        sky = torch.from_numpy(np.array(tiny_shards.strips[shard][row, SKY])).float() / 255.0
+        for x, y, radius in suns[suns[:, 2] > 0.0].tolist():
+            left = min(max(0, int(x) - 64), sky.shape[2] - 128)
+            told = heading(torch.tensor([[x - left, y, radius]]), TILE)
+            cover = nn.functional.pixel_shuffle(told[:, 2:], DOWN)[0, 0]
+            there = sky[:, :, left : left + 128]
+            open_ = cover * (1.0 - there[:2].sum(0))  # clouds are before it
+            off = (open_ - there[DISC]).abs().sum() / cover.sum()
+            assert float(off) < 0.05, (shard, row, x)
+            seen += 1
+    assert seen > 2
 
 
 def test_discs_are_counted_by_the_latent_column() -> None:
@@ -55,18 +100,20 @@ def test_the_network_is_told_where_but_not_at_first() -> None:
     look = torch.ones(1, 64) / 8.0
 
     @torch.no_grad()
-    def said(place: int) -> Tensor:
-        told = heading(torch.tensor([place]), TILE)
+    def said(*disc: float) -> Tensor:
+        told = heading(torch.tensor([disc]), TILE)
         out: Tensor = network(tile, zero, context, zero + 1.0, zero, told, zero.long(), look)
         return out
 
-    assert torch.equal(said(3), said(-1)), "a fresh network knows no better"
+    sun, untold = (13.0, 20.0, 6.0), (-1.0, -1.0, -1.0)
+    assert torch.equal(said(*sun), said(*untold)), "a fresh network knows no better"
     nn.init.normal_(network.heading.weight)
-    assert not torch.equal(said(3), said(-1)) and not torch.equal(said(3), said(20))
+    assert not torch.equal(said(*sun), said(*untold))
+    assert not torch.equal(said(*sun), said(13.0, 20.0, 7.0))
 
 
 def test_it_is_taught_the_place_of_every_sun(tiny_shards: Shards) -> None:
-    """The place, from the masks, is where the signs have a sun; mirrored and at a border too."""
+    """The place, and the disc, are where the signs have a sun; mirrored and at a border too."""
     codec = Codec(8)
     codec.fit(SKY, random_masks(2, 64))
     stage = DreamStage(tiny_shards, torch.randn(4, 4, 64), codec, width=8, blocks=1)
@@ -79,21 +126,24 @@ def test_it_is_taught_the_place_of_every_sun(tiny_shards: Shards) -> None:
         if place < TILE:
             count += 1
             assert float(one[max(0, place - 1) : place + 2].max()) > 0.5
-            assert sun[1].nonzero().tolist() == [[place]]
+            assert sun[1].amax(0).nonzero().tolist() == [[place]]
         elif float(one[2:-2].max()) > 0.9:
             inside = (one > 0.5).nonzero().flatten().tolist()
             assert min(inside) < 6 or max(inside) > TILE - 7, "a whole sun, of no place"
+        covered = sun[2:].amax((0, 1)) > 0.0
+        assert not bool((one > 0.7)[~covered].any()), "a sun that nobody told of"
     assert count > 10 and bool((suns.place == TILE).any())
     assert 0 == int(suns.known.min()) < int(suns.known.max()) <= PAST
     loss = stage.placing(suns)
     loss.backward()  # type: ignore[no-untyped-call]
-    assert stage.network.placement.past.weight.grad is not None
+    for taught in (stage.network.placement.past, stage.network.placement.look):
+        assert taught.weight.grad is not None and bool(taught.weight.grad.any())
 
 
 class Overheard(nn.Module):
     """A placement, and how much of the past it was told last."""
 
-    def __init__(self, placement: nn.Module) -> None:
+    def __init__(self, placement: Placement) -> None:
         super().__init__()
         self.placement, self.known = placement, -1
 
@@ -101,6 +151,9 @@ class Overheard(nn.Module):
         self.known = int(known)
         said: Tensor = self.placement(discs, known)
         return said
+
+    def sizes(self, embedding: Tensor) -> Any:
+        return self.placement.sizes(embedding)
 
 
 def overhear(
@@ -127,7 +180,10 @@ def test_beyond_the_window_all_that_is_seen_counts(
 ) -> None:
     begun = overhear(graphs, start, 160, speed, 0.0)
     assert begun and all(WINDOW <= known <= WINDOW + TILE for _, _, known in begun)
-    assert all(0 <= int(state["place"]) <= TILE for _, state, _ in begun)
+    for _, state, _ in begun:
+        x, _, radius = state["disc"].tolist()
+        assert radius == 0.0 or SMALL <= radius <= LARGE
+        assert radius <= x <= TILE * DOWN - 1 - radius
 
 
 def test_a_departure_counts_what_it_has_dreamt_itself(graphs: Graphs, start: State) -> None:
@@ -142,6 +198,6 @@ def test_a_place_once_drawn_is_kept_until_its_tile_is_done(graphs: Graphs, start
     for t in range(60):
         before, state = state, advance(graphs, state, t, 1.0)
         if before["job"][3]:
-            assert torch.equal(before["place"], state["place"])
+            assert torch.equal(before["disc"], state["disc"])
             kept += 1
     assert kept > 20

@@ -5,11 +5,15 @@ A bundle or figures that are not there fail with one line that says what to type
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional as F
 
 from trainjourney.inference import Bundle, Engine, GaveWay, find_bundle, load_bundle, open_engine
 from trainjourney.inference.band import figures
@@ -20,10 +24,12 @@ from trainjourney.journey.world import DreamWorld
 from trainjourney.judging.judge import judge
 from trainjourney.judging.published import published, worse
 from trainjourney.judging.report import summarise
-from trainjourney.model.planes import MATERIALS, ROWS, VIEW_W
+from trainjourney.model.network import TILE
+from trainjourney.model.placement import DISC, SKY, heading
+from trainjourney.model.planes import DOWN, MATERIALS, ROWS, VIEW_W
 from trainjourney.model.repaint import TRACK
-from trainjourney.model.ring import CELL, CHANNELS, RING, P
-from trainjourney.types import Controls, Embedding, Frame
+from trainjourney.model.ring import CELL, CHANNELS, RING, TILE_CELLS, P
+from trainjourney.types import Controls, Embedding, Frame, State
 
 SEEDS = ((3, 4), (6, 7))  # of departures that once had broken wires
 POCKET = Path(__file__).resolve().parent.parent / "engines" / "pocket"
@@ -46,24 +52,76 @@ def test_the_shipped_pocket_can_depart_and_knows_its_band() -> None:
     assert manifest.training["preset"] == "s"
 
 
-def test_a_departure_s_wires_are_whole(pocket: tuple[Bundle, list[Engine]]) -> None:
-    """What is seen first: nowhere in the window are three columns without a wire."""
+class Overheard:
+    """An engine; the disc that was drawn for each tile of the sky that is done, by its ring
+    column."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine, self.discs = engine, dict[int, NDArray[np.float32]]()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+    def predict(self, *given: Any) -> State:
+        before, state = given[0], self.engine.predict(*given)
+        plane, _, column, _ = state["job"].tolist()
+        if plane == SKY and before["job"][3] and not state["job"][3]:
+            self.discs[column] = state["disc"].copy()
+        return state
+
+
+Departed = list[tuple[State, dict[int, NDArray[np.float32]]]]
+
+
+@pytest.fixture(scope="module")
+def departed(pocket: tuple[Bundle, list[Engine]]) -> Departed:
+    """How it is where a show begins, of four seeds, and the discs that were drawn on the way."""
     bundle, engines = pocket
 
-    def torn(engine: Engine, seed: int) -> int:
-        world = DreamWorld(engine, bundle.manifest, seed)
-        world.reset(None)
-        world.set_out(bundle.looks[0].embedding)
-        at = (int(world.state["position"][TRACK]) // CELL + np.arange(VIEW_W)) % RING
-        track = world.state["ring"].reshape(P, RING, CHANNELS, ROWS)[TRACK, at, :MATERIALS]
-        bare = np.asarray((track[..., 2:30] > 128).sum((1, 2)) == 0)
-        return int((bare[:-2] & bare[1:-1] & bare[2:]).sum())
-
-    def share(i: int) -> list[int]:
-        return [torn(engines[i], seed) for seed in SEEDS[i]]
+    def share(i: int) -> Departed:
+        found = []
+        for seed in SEEDS[i]:
+            ear: Any = Overheard(engines[i])
+            world = DreamWorld(ear, bundle.manifest, seed)
+            world.reset(None)
+            world.set_out(bundle.looks[0].embedding)
+            state = {name: array.copy() for name, array in world.state.items()}
+            found.append((state, ear.discs))
+        return found
 
     with ThreadPoolExecutor(len(engines)) as pool:
-        assert list(pool.map(share, range(len(engines)))) == [[0, 0], [0, 0]]
+        return [*chain.from_iterable(pool.map(share, range(len(engines))))]
+
+
+def masks(state: State, plane: int, first: int, count: int) -> NDArray[np.float64]:
+    """Of `count` columns of a plane from a ring column on, [count, MATERIALS, ROWS] 0..1."""
+    at = (first + np.arange(count)) % RING
+    return state["ring"].reshape(P, RING, CHANNELS, ROWS)[plane, at, :MATERIALS] / 255.0
+
+
+def test_a_departure_s_wires_are_whole(departed: Departed) -> None:
+    """What is seen first: nowhere in the window are three columns without a wire."""
+    for state, _ in departed:
+        track = masks(state, TRACK, int(state["position"][TRACK]) // CELL, VIEW_W)
+        bare = np.asarray((track[..., 2:30] > 0.5).sum((1, 2)) == 0)
+        assert not (bare[:-2] & bare[1:-1] & bare[2:]).any()
+
+
+def test_suns_are_the_discs_that_were_drawn(departed: Departed) -> None:
+    """What stands and what was drawn share all but their edges, where no cloud is before it."""
+    shares = []
+    for state, discs in departed:
+        for column, disc in discs.items():
+            cover = heading(torch.from_numpy(disc)[None], TILE)[:, 2:]
+            drawn = F.pixel_shuffle(cover, DOWN)[0, 0].numpy().T
+            sky = masks(state, SKY, column, TILE_CELLS)
+            seen = drawn * (1.0 - sky[:, :2].sum(1))
+            both = np.minimum(seen, sky[:, DISC]).sum(), np.maximum(seen, sky[:, DISC]).sum()
+            if drawn.any():
+                shares.append(float(both[0] / both[1]))
+            else:
+                assert both[1] < 10.0, "a sun that was not drawn"
+    assert len(shares) >= 4 and min(shares) > 0.7, shares
 
 
 # --- pictures that are nothing like a landscape -----------------------------------------------

@@ -175,6 +175,13 @@ def test_a_shard_is_whole_or_not_there(tmp_path: Path) -> None:
     assert digest(tmp_path / "again" / "ride0001" / "strips.npy") == before
 
 
+def test_country_of_another_version_is_told_from_ours(tmp_path: Path) -> None:
+    render_shard(tmp_path, "ride", 1, 1, cells=300)
+    (tmp_path / "ride0001" / "suns.npy").unlink()
+    with pytest.raises(TrainingError, match=r"ride0001: has no suns.npy.* type: rm -r .*, then"):
+        open_shards(tmp_path)
+
+
 def painted(shards: Shards, n: int, k: int, style: Style) -> tuple[Tensor, Tensor]:
     """Picture k of style n made anew from its strips, flat, and how far the land covers it."""
     s, i = shards.where[n]

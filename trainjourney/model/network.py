@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from .codec import LATENT
 from .embedder import SIZE
 from .layers import Block, ChannelNorm, conv
-from .placement import Placement
+from .placement import TOLD, Placement
 from .planes import PLANES, SIGNS
 
 CONTEXT, TILE, TALL = 16, 32, 16  # latent columns of context and of a new tile; latent rows
@@ -30,7 +30,7 @@ class Network(nn.Module):
         self.scalars = nn.Linear(2 * 16, k)
         self.condition = nn.Sequential(nn.SiLU(), nn.Linear(k, k), nn.SiLU())
         self.placement = Placement(TILE)
-        self.heading = conv(2, width)
+        self.heading = conv(TOLD, width)
         nn.init.zeros_(self.heading.weight)
         self.start = conv(DREAMT + 1, width)
         self.fine = _blocks(width, k, blocks)
@@ -56,7 +56,7 @@ class Network(nn.Module):
 
         tile [B, DREAMT, TALL, TILE] at time [B] (0 noise, 1 data); context [B, LATENT, TALL,
         CONTEXT] with noise level `noise` [B]; mask [B] 1 where the context is told;
-        heading [B, 2, TILE], see placement.py; plane [B]; embedding [B, SIZE].
+        heading [B, TOLD, TALL, TILE], see placement.py; plane [B]; embedding [B, SIZE].
         """
         m = mask[:, None, None, None]
         unsigned = torch.zeros_like(tile[:, :SIGNS, :, :CONTEXT])
@@ -68,8 +68,7 @@ class Network(nn.Module):
             self.scalars(scalars) + self.plane(plane) + self.look(embedding * SIZE**0.5)
         )
         x = self.start(torch.cat([x, known], dim=1)) + self.position
-        told = heading[:, :, None].expand(-1, -1, TALL, -1)
-        x = x + nn.functional.pad(self.heading(told), (CONTEXT, 0))
+        x = x + nn.functional.pad(self.heading(heading), (CONTEXT, 0))
         fine = _through(self.fine, x, k)
         middle = _through(self.middle, self.down1(fine), k)
         deep = _through(self.deep, self.down2(middle), k)

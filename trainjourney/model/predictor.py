@@ -9,7 +9,7 @@ from .codec import LATENT, Codec, known
 from .denoiser import roughen
 from .layers import Wanted
 from .network import CONTEXT, TALL, TILE, Network
-from .placement import DISC, PAST, SKY, disc_cells, draw, heading
+from .placement import DISC, PAST, SKY, disc_cells, draw_disc, draw_place, heading
 from .planes import DOWN, MATERIALS, PLANES, ROWS, VIEW_W
 from .repaint import (
     FREE,
@@ -55,7 +55,7 @@ class PredictorGraph(nn.Module):
 
     def forward(
         self, ring: Tensor, position: Tensor, ahead: Tensor, behind: Tensor, tile: Tensor,
-        job: Tensor, time: Tensor, place: Tensor, restarts: Tensor, painted: Tensor, seen: Tensor,
+        job: Tensor, time: Tensor, disc: Tensor, restarts: Tensor, painted: Tensor, seen: Tensor,
         fresh: Tensor, aim: Tensor, work: Tensor, sheet: Tensor, laying: Tensor, fade: Tensor,
         origin: Tensor, noise: Tensor, embedding: Tensor, speed: Tensor, dream: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
@@ -86,16 +86,16 @@ class PredictorGraph(nn.Module):
         time = torch.where(idle, torch.zeros_like(time), time)
         restarts = torch.where(idle, torch.zeros_like(restarts), restarts)
 
-        drawn = self._draw(ring, road, job, again, dream, departs, noise[1])
-        place = torch.where(idle, drawn, place)
+        told = torch.where(job[3] == 2, again.aim, embedding)
+        drawn = self._draw(ring, road, job, again, dream, departs, told, noise[1])
+        disc = torch.where(idle, drawn, disc)
         context = self.codec.encode(self._context(ring, job), number)
         context = torch.where(free, torch.zeros_like(context), context)
         # what a departure goes on from was dreamt in it
         level = 0.6 * torch.where(departs & ~free, torch.full_like(dream, FOLLOWING), dream)
         rough = roughen(context, level, noise[1][None, :LATENT, :, :CONTEXT])
-        told = torch.where(job[3] == 2, again.aim, embedding)
         follows = 1.0 - free.float()
-        lot = heading(torch.where(number == SKY, place, -1), TILE)
+        lot = heading(torch.where(number == SKY, disc, -torch.ones_like(disc))[None], TILE)
         field = self.network(tile[None], time, rough, follows, level, lot, number, told[None])
         stride = torch.minimum(self._stride(road, job, speed, hurry), 1.0 - time)
         tile, time = euler(tile[None], field, time, stride)[0], time + stride
@@ -131,7 +131,7 @@ class PredictorGraph(nn.Module):
         fade = fade * (1.0 - 0.007 * speed.abs().clamp(max=1.0) - 0.01 * dream)
         fade = torch.minimum(fade, fade + 0.1 * (faith - fade))
         return (
-            ring, road.position, road.ahead, road.behind, tile, job, time, place, restarts, painted,
+            ring, road.position, road.ahead, road.behind, tile, job, time, disc, restarts, painted,
             again.seen, again.fresh, again.aim, again.work, again.sheet, again.laying, fade,
             origin + 0.0,
         )  # fmt: skip
@@ -144,10 +144,10 @@ class PredictorGraph(nn.Module):
 
     def _draw(
         self, ring: Tensor, road: Road, job: Tensor, again: Repaint, dream: Tensor,
-        departs: Tensor, noise: Tensor,
+        departs: Tensor, look: Tensor, noise: Tensor,
     ) -> Tensor:  # fmt: skip
-        """The place of a sun in a tile of the sky that is begun, [1] int32: by what was seen before
-        it, in a departure by what was dreamt in it."""
+        """The sun in a tile of the sky that is begun, [3] as of `draw_disc`: its place by what was
+        seen before it, in a departure by what was dreamt in it."""
         side, column = job[1], job[2]
         sky = ring[SKY * RING : (SKY + 1) * RING, DISC * ROWS : (DISC + 1) * ROWS]
         seen = sky[_before(job, PAST * DOWN).long()]
@@ -159,7 +159,10 @@ class PredictorGraph(nn.Module):
         since = (tiles_of(job[:1], dream) - again.work[2:3]) * TILE_CELLS
         cells = torch.where(departs & (job[3] == 2), since, way + beyond)
         logits = self.network.placement(discs, cells // DOWN)
-        return draw(logits, noise[LATENT : LATENT + 2, 0].flatten()[None, : TILE + 1]).int()
+        chance = noise[LATENT : LATENT + 2, 0].flatten()[None]
+        place = draw_place(logits, chance[:, : TILE + 1])
+        sizes = self.network.placement.sizes(look[None])
+        return draw_disc(place, *sizes, chance[:, TILE + 1 : TILE + 4], TILE)[0]
 
     def _stride(self, road: Road, job: Tensor, speed: Tensor, hurry: Tensor) -> Tensor:
         """Of time in this frame, [1]: longer at speed, where hardly any country is left, and, in a

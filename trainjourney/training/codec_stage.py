@@ -14,7 +14,8 @@ from torch.nn import functional as F
 
 from ..model.codec import LATENT, Codec, known
 from ..model.embedder import SIZE
-from ..model.network import CONTEXT, TILE, Network
+from ..model.network import CONTEXT, TALL, TILE, Network
+from ..model.placement import TOLD
 from ..model.planes import DOWN, MATERIALS, PLANES
 from ..model.predictor import SEAM
 from ..model.sampler import STEPS, euler, on_the_road
@@ -129,7 +130,7 @@ class CodecStage:
     ) -> Tensor:
         """Tiles [B, DREAMT, TALL, TILE] taken back to one of their steps, and dreamt on from it."""
         one = torch.ones(len(tile), device=self.device)
-        untold = torch.zeros(len(tile), 2, TILE, device=self.device)
+        untold = torch.zeros(len(tile), TOLD, TALL, TILE, device=self.device)
         stride = one / STEPS
         for back in BACK[int(torch.randint(len(BACK), (), generator=rng))]:
             noise = torch.randn(tile.shape, generator=rng).to(self.device)

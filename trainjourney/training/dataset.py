@@ -13,9 +13,11 @@ import array_api_compat.numpy as xp
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import TrainingError
 from ..model.network import TALL
+from ..model.placement import SKY
 from ..model.planes import DOWN, HEIGHT, MATERIALS, PLANES, ROWS, SIGNS, VIEW_W, WIDTH
-from ..scenery.layout import plan
+from ..scenery.layout import Layout, plan
 from ..scenery.signs import paint_signs
 from ..scenery.strips import paint, store
 from ..scenery.style import NAMES, Style
@@ -24,6 +26,7 @@ from ..scenery.worlds import draw_style
 
 CELLS = 576  # length of a strip, cells
 BORDER = 288  # in a melt shard: the cell where the previous style's country ends
+SUNS = 4  # a strip has fewer
 PICTURES = 3  # per style: two of its own country, one in the previous style's colours
 
 
@@ -46,6 +49,7 @@ def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELL
     signs = np.zeros((count, n, SIGNS, TALL, cells // DOWN), np.int8)
     frames = np.zeros((count, PICTURES, HEIGHT, WIDTH, 3), np.uint8)
     starts = np.zeros((count, PICTURES, n), np.float32)
+    suns = np.zeros((count, SUNS, 3), np.float32)
     styles = np.zeros((count, len(NAMES)), np.float32)
     before = draw_style(rng)
     for i in range(count):
@@ -59,6 +63,8 @@ def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELL
             lay = plan(seed * 1000 + i + border, p, 2 * cells, style_at)
             full = paint(xp, [lay])
             signs[i, p] = paint_signs(lay)
+            if p == SKY:
+                suns[i] = discs_of(lay)
             strips[i, p] = np.round(store(xp, full, PLANES[p])[0] * 255.0)
             painted.append(full[0])
         for k in range(PICTURES):
@@ -76,6 +82,7 @@ def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELL
         ("signs", signs),
         ("frames", frames),
         ("starts", starts),
+        ("suns", suns),
         ("styles", styles),
     ):
         np.save(part / f"{name}.npy", array)
@@ -83,6 +90,14 @@ def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELL
         part.rename(folder)
     except OSError:  # another process was first
         shutil.rmtree(part)
+
+
+def discs_of(lay: Layout) -> NDArray[np.float32]:
+    """Discs of a layout of the sky, [SUNS, 3]: column, row and radius in cells, 0 for none."""
+    found = [(s.x / 2 - 0.25, s.y / 2 - 0.25, s.size / 4) for s in lay.stands if s.kind == "sun"]
+    suns = np.zeros((SUNS, 3), np.float32)
+    suns[: len(found)] = found or suns[:0]
+    return suns
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,7 @@ class Shards:
     signs: list[NDArray[np.int8]]  # each [n, planes, SIGNS, ROWS / 4, cells / 4], x 127
     frames: list[NDArray[np.uint8]]  # each [n, PICTURES, H, W, 3]
     starts: list[NDArray[np.float32]]  # each [n, PICTURES, planes], cells
+    suns: NDArray[np.float32]  # [all, SUNS, 3] column, row and radius, cells; radius 0 for none
     styles: NDArray[np.float32]  # [all, len(NAMES)]
     where: list[tuple[int, int]]
     melts: NDArray[np.bool_]  # [all] another style's country lies before BORDER
@@ -102,13 +118,20 @@ class Shards:
 
 
 def open_shards(folder: Path) -> Shards:
-    """Memory-map every finished shard of `folder`."""
+    """Memory-map every finished shard of `folder`. Raises TrainingError for one that lacks a part,
+    as those of another version do."""
     found = sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.endswith(".part"))
-    parts = [
-        [np.load(d / f"{name}.npy", mmap_mode="r") for d in found]
-        for name in ("strips", "signs", "frames", "starts", "styles")
-    ]
+    names = ("strips", "signs", "frames", "starts", "suns", "styles")
+    for shard in found:
+        if lacks := [name for name in names if not (shard / f"{name}.npy").exists()]:
+            raise TrainingError(
+                f"{shard}: has no {lacks[0]}.npy, as another version rendered it; "
+                f"type: rm -r {folder}, then the same again"
+            )
+    parts = [[np.load(d / f"{name}.npy", mmap_mode="r") for d in found] for name in names]
     where = [(s, i) for s, styles in enumerate(parts[-1]) for i in range(len(styles))]
     melts = np.array([found[s].name.startswith("melt") for s, _ in where])
-    strips, signs, frames, starts, styles = parts
-    return Shards(strips, signs, frames, starts, np.concatenate(styles), where, melts)
+    strips, signs, frames, starts, suns, styles = parts
+    return Shards(
+        strips, signs, frames, starts, np.concatenate(suns), np.concatenate(styles), where, melts
+    )

@@ -5,7 +5,6 @@ for a network that sees fuller ones more often dreams no open country.
 """
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +17,7 @@ from ..model.decoder import Decoder
 from ..model.denoiser import draw_times, lead, roughen, velocity
 from ..model.embedder import SIZE, Embedder
 from ..model.network import CONTEXT, TILE, Network
-from ..model.placement import DISC, PAST, SKY, disc_cells, heading
+from ..model.placement import heading
 from ..model.planes import DOWN, VIEW_W
 from ..model.sampler import on_the_road, sample
 from .care import Care, careful
@@ -28,6 +27,7 @@ from .dataset import BORDER, CELLS, Shards
 from .device import compiled
 from .film import draw_film
 from .stage import Device
+from .suns import Suns, lot_loss, suns_of
 
 
 @torch.no_grad()
@@ -45,22 +45,10 @@ OFTEN = (6.0, 1.0, 1.5, 2.0, 3.0, 3.0, 2.5, 1.0)  # how often a plane is drawn
 WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.2, 1.4)  # of its error: wires and blades are thin
 SPOILT = (0.5, 0.7, 0.08)  # of the batch: noisy contexts, most noise of one, and any look
 UNTOLD = 0.15  # of the skies, of which no place of a sun is told
-SHORT, NOTHING = 0.3, 0.1  # and those whose past is cut short, and is unknown
-EDGE = 8  # latent columns beyond a tile in which a sun at its edge is looked for
 Told = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 """Of a batch: context, mask, level, heading, plane, embedding (see Network)."""
 SIGNED = 0.5  # weight of the signs' error beside the latent's
 PLACED = 0.02  # and of the lot's, which teaches no other weights
-
-
-class Suns(NamedTuple):
-    """The skies of a batch: which they are [S], cells of a disc in the columns before the tile
-    [S, PAST], how many of these are known [S], and the column of its sun, or TILE, [S]."""
-
-    of: Tensor
-    past: Tensor
-    known: Tensor
-    place: Tensor
 
 
 class DreamStage:
@@ -82,6 +70,7 @@ class DreamStage:
         self.batch = batch
         self.care = Care(self.device)
         self.melts = torch.from_numpy(shards.melts)
+        self.discs = torch.from_numpy(shards.suns).to(self.device)
         self.often, self.weights = torch.tensor(OFTEN), torch.tensor(WEIGHTS).to(self.device)
 
     def modules(self) -> dict[str, nn.Module]:
@@ -116,38 +105,13 @@ class DreamStage:
         stray = torch.randn(embedding.shape, generator=rng) / SIZE**0.5
         stray = 0.3 * torch.rand(count, 1, generator=rng) * stray
         embedding = F.normalize(embedding + stray.to(self.device))
-        suns = self.suns(rng, n, plane, mirrored, at)
-        place = torch.full_like(plane, -1)
-        place[suns.of] = suns.place
+        suns = suns_of(self.country, self.discs, rng, n, plane, mirrored, at, embedding)
+        disc = torch.full((count, 3), -1.0, device=self.device)
+        disc[suns.of] = suns.disc
         tile = torch.cat([latent[..., CONTEXT:], signs], 1)
         one, calm = (torch.full((count,), x, device=self.device) for x in (1.0, 0.0))
-        told = (latent[..., :CONTEXT], one, calm, heading(place, TILE), plane, embedding)
+        told = (latent[..., :CONTEXT], one, calm, heading(disc, TILE), plane, embedding)
         return tile, told, suns
-
-    def suns(
-        self, rng: torch.Generator, n: Tensor, plane: Tensor, mirrored: Tensor, at: Tensor
-    ) -> Suns:
-        """Of the skies among places: style, plane, mirrored, first column of the tile, [B] each."""
-        of = (plane == SKY).nonzero()[:, 0]
-        if not len(of):
-            return Suns(of, torch.zeros(0, PAST, device=of.device), of, of)
-        zero = torch.zeros_like(of)
-        strips = self.country.masks(n[of], plane[of], zero, CELLS)[:, DISC].float() / 255.0
-        cells = disc_cells(torch.where(mirrored[of, None, None], strips.flip(2), strips))
-        along = at[of, None] + torch.arange(-PAST, TILE + EDGE, device=at.device)
-        inside = (along >= 0) & (along < cells.shape[1])
-        cells = cells.gather(1, along.clamp(0, cells.shape[1] - 1)) * inside
-        near = cells[:, PAST - EDGE :]  # too few for two suns
-        centre = (near * torch.arange(-EDGE, TILE + EDGE, device=at.device)).sum(1)
-        centre = (centre / near.sum(1).clamp(min=1e-6)).round()
-        within = (near.sum(1) > DOWN) & (centre >= 0) & (centre < TILE)
-        place = torch.where(within, centre, torch.full_like(centre, TILE)).long()
-        # of some less is known, as if the journey began there; of some nothing, as at a departure
-        cut = torch.randint(PAST, (len(of),), generator=rng)
-        chance = torch.rand(2, len(of), generator=rng)
-        cut = torch.where(chance[0] < SHORT, cut, torch.full_like(cut, PAST))
-        cut = (cut * (chance[1] >= NOTHING)).to(at.device)
-        return Suns(of, cells[:, :PAST], torch.minimum(at[of], cut), place)
 
     def draw_told(
         self, rng: torch.Generator, noisy: float, most: float, any_look: float
@@ -160,16 +124,15 @@ class DreamStage:
         level = (most * torch.rand(b, generator=rng) * (u[:, 0] < noisy).float()).to(self.device)
         mask = (u[:, 1] >= 0.1).float().to(self.device)
         embedding = embedding * (u[:, 2] >= any_look).float()[:, None].to(self.device)
-        lot = lot * (u[:, 3] >= UNTOLD).float()[:, None, None].to(self.device)
+        lot = lot * (u[:, 3] >= UNTOLD).float()[:, None, None, None].to(self.device)
         context = roughen(context, level, self.noise(context, rng))
         return tile, (context, mask, level, lot, plane, embedding), suns
 
     def placing(self, suns: Suns) -> Tensor:
-        """The loss of the lot that is drawn for the places of suns."""
+        """The loss of the lot that is drawn for suns."""
         if not len(suns.of):
             return torch.zeros((), device=self.device)
-        said = self.network.placement(suns.past, suns.known).float()
-        return F.cross_entropy(said, suns.place)
+        return lot_loss(self.network.placement, suns)
 
     def noise(self, like: Tensor, rng: torch.Generator) -> Tensor:
         """Normal noise of that shape: the processor's, but on a GPU, where that would be waited

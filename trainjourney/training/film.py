@@ -33,7 +33,7 @@ def start_state(masks: Tensor, embedding: Tensor) -> State:
         "tile": torch.zeros(DREAMT, TALL, TILE),
         "job": torch.zeros(4, dtype=torch.int32),
         "time": torch.zeros(1),
-        "place": torch.zeros(1, dtype=torch.int32),
+        "disc": torch.zeros(3),
         "restarts": torch.zeros(1, dtype=torch.int32),
         "painted": embedding.expand(2 * P, SIZE).clone(),
         "seen": embedding.expand(P, SIZE).clone(),
