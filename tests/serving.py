@@ -84,6 +84,15 @@ class Served:
                 return Answer(err.code, err.headers, err.read())
 
 
+async def end_all(loop: asyncio.AbstractEventLoop) -> None:
+    """Of connections and peers that were left open: else they are told of in another test."""
+    left = asyncio.all_tasks(loop) - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+    await loop.shutdown_default_executor()
+
+
 @contextmanager
 def served(
     frames: Frames | None = None,
@@ -124,7 +133,7 @@ def served(
         finally:
             asyncio.run_coroutine_threadsafe(server.close(), loop).result(20)
     finally:
-        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(end_all(loop), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()

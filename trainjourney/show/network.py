@@ -47,6 +47,10 @@ class Network:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        left = asyncio.all_tasks() - {asyncio.current_task()}  # connections that were still open
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
 
     async def _serve(self, name: str, service: Service) -> None:
         wait_s, told = self._first_wait_s, ""
