@@ -59,9 +59,10 @@ class NdiFeed:
         feeding = asyncio.create_task(self._feed(process.stdin))
         hearing = asyncio.create_task(self._hear(process.stdout))
         try:
-            done, _ = await asyncio.wait({feeding, hearing}, return_when=asyncio.FIRST_COMPLETED)
-            reason = " ".join([task.result() for task in done if task.result()])
-            raise OutputError(reason or "its process ended")
+            await asyncio.wait({feeding, hearing}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({hearing}, timeout=1.0)  # it may say why
+            reasons = [task.result() for task in (hearing, feeding) if task.done()]
+            raise OutputError(" ".join(filter(None, reasons)) or "its process ended")
         finally:
             self.source, self.receivers = "", 0
             feeding.cancel()

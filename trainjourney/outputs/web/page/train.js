@@ -30,8 +30,8 @@ export class Train {
     this.trial = null;
     this.timers = new Set();
     this.image.onload = () => { if (this.way === "jpeg") { this.frames += 1; this.playing("jpeg"); } };
-    addEventListener("pagehide", () => { this.leave(); if (this.trial) this.trial.leave(); });
     if (trial) return;
+    addEventListener("pagehide", () => { this.leave(); if (this.trial) this.trial.leave(); });
     addEventListener("online", () => this.hurry());
     document.addEventListener("visibilitychange", () => { if (!document.hidden) this.hurry(); });
   }
@@ -143,6 +143,7 @@ export class Train {
   }
 
   end_trial(state) {
+    if (!this.trial) return;
     this.drop_trial();
     if (state !== "playing") return this.after(BACK_TO_WEBRTC_MS, () => this.try_webrtc());
     this.failures = 0;
