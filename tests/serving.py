@@ -18,6 +18,7 @@ from trainjourney.journey.picture import load_picture
 from trainjourney.outputs.testcard import TestCard
 from trainjourney.outputs.web.server import Server, Show, serve
 from trainjourney.settings import WebConfig, WebrtcConfig
+from trainjourney.show.network import end_tasks
 from trainjourney.types import Frames
 
 T = TypeVar("T")
@@ -84,15 +85,6 @@ class Served:
                 return Answer(err.code, err.headers, err.read())
 
 
-async def end_all(loop: asyncio.AbstractEventLoop) -> None:
-    """Of connections and peers that were left open: else they are told of in another test."""
-    left = asyncio.all_tasks(loop) - {asyncio.current_task()}
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
-    await loop.shutdown_default_executor()
-
-
 @contextmanager
 def served(
     frames: Frames | None = None,
@@ -133,7 +125,8 @@ def served(
         finally:
             asyncio.run_coroutine_threadsafe(server.close(), loop).result(20)
     finally:
-        asyncio.run_coroutine_threadsafe(end_all(loop), loop).result(10)
+        asyncio.run_coroutine_threadsafe(end_tasks(), loop).result(10)
+        asyncio.run_coroutine_threadsafe(loop.shutdown_default_executor(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)
         loop.close()

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from trainjourney.errors import OutputError
-from trainjourney.outputs import ndi
+from trainjourney.outputs import child, ndi
 from trainjourney.outputs.ndi import NdiFeed, check_ndi
 from trainjourney.outputs.ndi_source import run_source
 from trainjourney.settings import NdiConfig
@@ -120,7 +120,8 @@ def test_where_its_process_is_killed_that_is_told(monkeypatch: pytest.MonkeyPatc
 
 @needs_ndi
 def test_a_process_that_takes_nothing_is_ended(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ndi, "STALLED_S", 0.5)
+    monkeypatch.setattr(child, "STALLED_S", 0.5)
+    monkeypatch.setattr(child, "_END_S", 0.5)
     monkeypatch.setattr(ndi, "IDLE_S", 0.02)
     begun: list[Any] = []
     begin = asyncio.create_subprocess_exec
@@ -142,6 +143,13 @@ def test_a_library_that_cannot_be_begun_says_why(monkeypatch: pytest.MonkeyPatch
     words = io.StringIO()
     run_source(io.BufferedReader(io.BytesIO(order + b"\n" + bytes(24))), words)
     assert json.loads(words.getvalue())["failed"].startswith("NDI cannot be begun (")
+
+
+def test_a_fault_in_feeding_ends_the_process_and_is_told() -> None:
+    async def feed(stdin: asyncio.StreamWriter) -> None:
+        raise ValueError("no frame\nat all")
+
+    assert asyncio.run(child.run_child("ndi-source", feed, print)) == "ValueError: no frame at all"
 
 
 def test_without_the_package_the_show_says_what_to_type(monkeypatch: pytest.MonkeyPatch) -> None:

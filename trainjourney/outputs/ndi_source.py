@@ -21,7 +21,9 @@ def run_source(frames: BufferedReader, words: IO[str]) -> None:
     def tell(**facts: Any) -> None:
         print(json.dumps(facts), file=words, flush=True)
 
-    order = json.loads(frames.readline())
+    if not (line := frames.readline()):
+        return  # the show has ended
+    order = json.loads(line)
     try:
         sender = _open(order)
     except (ImportError, OSError, RuntimeError) as err:

@@ -13,6 +13,7 @@ from PIL import Image
 from trainjourney.errors import DisplayError
 from trainjourney.inference import Bundle, find_bundle, load_bundle
 from trainjourney.journey.picture import cover
+from trainjourney.outputs.ndi import NdiFeed, check_ndi
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config, WebConfig
 from trainjourney.show.departure import Departure, open_desk
@@ -44,10 +45,7 @@ def play_live(
 
     `positions` is where the controls begin, and keeps where they stand.
     """
-    if config.ndi.name:
-        from trainjourney.outputs.ndi import check_ndi
-
-        check_ndi(config.ndi)
+    check_ndi(config.ndi)
     if config.web != WebConfig() or config.publish.url or config.webrtc.turn:
         from trainjourney.show.page import check
 
@@ -126,8 +124,6 @@ def _serve(
     fps = bundles[0].manifest.frame.fps
     counts, services = [instruments.counts], instruments.services()
     if config.ndi.name:
-        from trainjourney.outputs.ndi import NdiFeed
-
         feed = NdiFeed(stage.frames, fps, config.ndi)
         counts.append(feed.counts)
         services["ndi"] = feed.run

@@ -16,6 +16,14 @@ Service = Callable[[], Awaitable[None]]  # serves until it is cancelled; may be 
 FIRST_WAIT_S, LONGEST_WAIT_S = 1.0, 30.0
 
 
+async def end_tasks() -> None:
+    """Cancel all that this loop has still to do, as connections that were left open."""
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
 class Network:
     """Runs services by name in a thread, from `start` to `close`."""
 
@@ -47,10 +55,7 @@ class Network:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        left = asyncio.all_tasks() - {asyncio.current_task()}  # connections that were still open
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await end_tasks()
 
     async def _serve(self, name: str, service: Service) -> None:
         wait_s, told = self._first_wait_s, ""
