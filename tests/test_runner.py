@@ -240,6 +240,24 @@ def test_a_budget_of_minutes_is_kept_over_resumes(tmp_path: Path) -> None:
     assert (longer.ended, longer.step) == ("done", 90)
 
 
+@pytest.mark.parametrize(
+    ("features", "quick"), [({"avx2", "avx512_bf16"}, True), ({"avx2"}, False)]
+)
+def test_bf16_only_where_the_processor_has_it(
+    features: set[str], quick: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    class Watched(Tiny):
+        def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
+            seen.append(torch.is_autocast_enabled("cpu"))
+            return super().losses(index, rng)
+
+    monkeypatch.setattr("trainjourney.training.device.processor_features", lambda: features)
+    run_stage(Watched(), replace(SCHEDULE, steps=2), tmp_path, threads=1)
+    assert seen == [quick, quick]
+
+
 def test_the_rate_rises_falls_and_follows_the_clock() -> None:
     schedule = Schedule(steps=1000, lr=1.0, warmup=100, final_lr=0.1)
     rates = [schedule.rate(step, 0.0) for step in range(1001)]

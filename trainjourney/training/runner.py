@@ -27,6 +27,7 @@ from trainjourney.training.checkpoint import (
     save_weights,
     writing,
 )
+from trainjourney.training.device import has_bf16
 from trainjourney.training.history import History, draw_history
 from trainjourney.training.progress import Silent, Watcher
 from trainjourney.training.stage import Kept, Schedule, Stage
@@ -120,6 +121,7 @@ class _Run:
         rank: int = 0,
     ) -> None:  # fmt: skip
         self.stage, self.schedule, self.folder, self.device = stage, schedule, folder, device
+        self.bf16 = schedule.bf16 and has_bf16(device)
         self.seed, self.writes = seed + 7919 * rank, rank == 0
         self.modules = stage.modules()
         for module in self.modules.values():
@@ -242,7 +244,7 @@ class _Run:
         tally = self.tally
         rng = seeded(self.seed, tally.step)
         self.optimizer.zero_grad(set_to_none=True)  # before: a critic may need the room
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.schedule.bf16):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.bf16):
             losses = self.stage.losses(tally.step, rng)
         loss = losses["loss"]
         assert loss.shape == (), loss.shape

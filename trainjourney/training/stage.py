@@ -71,6 +71,7 @@ class Schedule:
     """Largest gradient norm; 0 for none."""
     ema: float = 0.999
     bf16: bool = True
+    """Where the device is quick in it."""
     minutes: float = 0.0
     checkpoint_s: float = 120.0
     sample_s: float = 240.0
