@@ -6,6 +6,7 @@ None is used by the show: scripts/try_kernels times them, and what wins is built
 from collections.abc import Callable
 from typing import Any
 
+import eight_bit_ways
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -57,4 +58,5 @@ WAYS: dict[str, Callable[[Modules], None]] = {
     "pointwise": compiler("max_autotune_pointwise"),  # gained nothing on an H200
     "descent": compiler("coordinate_descent_tuning"),
     "gemm": compiler("max_autotune_gemm"),
+    **eight_bit_ways.WAYS,
 }

@@ -76,7 +76,7 @@ def test_pictures_with_lines_are_those_in_which_they_stand() -> None:
     starts[:, :, track] = (180.0, 330.0, 0.0)  # whole in the first, hardly in the others
     where = [(0, 0), (0, 1), (0, 2)]
     none = np.zeros(3, np.float32)
-    shards = Shards([], [signs], [], [starts], none, none, where, np.zeros(3, bool))
+    shards = Shards([], [signs], [], [starts], none, none, none, where, np.zeros(3, bool))
     # and none of the first style: in whose colours its third picture is, nobody knows
     assert list(_with_lines(shards)) == [(1, 0)]
 

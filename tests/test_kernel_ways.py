@@ -45,7 +45,7 @@ def test_every_setting_of_the_compiler_is_one_that_it_has(
         "descent": "coordinate_descent_tuning",
         "gemm": "max_autotune_gemm",
     }
-    assert set(ways.WAYS) == {"told", *places}
+    assert set(ways.WAYS) == {"told", *places, *ways.eight_bit_ways.WAYS}
     for name, place in places.items():
         path, _, last = place.rpartition(".")
         holder = getattr(config, path) if path else config

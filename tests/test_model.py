@@ -13,8 +13,7 @@ from trainjourney.model.decoder import CODE, Composite
 from trainjourney.model.denoiser import EARLY, between, draw_times, lead, roughen, velocity
 from trainjourney.model.embedder import PICTURE_H, PICTURE_W, SIZE, Embedder
 from trainjourney.model.encoder import Encoder
-from trainjourney.model.network import CONTEXT, DREAMT, TALL, TILE, Network
-from trainjourney.model.placement import TOLD
+from trainjourney.model.network import CONTEXT, DREAMT, TALL, TILE, TOLD, Network
 from trainjourney.model.planes import (
     DOWN,
     MATERIALS,

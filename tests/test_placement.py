@@ -11,19 +11,20 @@ from small_tensors import random_masks, rng
 from torch import Tensor, nn
 
 from trainjourney.model.codec import LATENT, Codec
+from trainjourney.model.events import EVENT_TOLD
 from trainjourney.model.network import DREAMT, TALL, TILE, Network
 from trainjourney.model.placement import (
     DISC,
+    DISC_TOLD,
     LARGE,
     PAST,
     SKY,
     SMALL,
-    TOLD,
     Placement,
     disc_cells,
+    disc_told,
     draw_disc,
     draw_place,
-    heading,
 )
 from trainjourney.model.planes import DOWN, PLANES, ROWS, VIEW_W
 from trainjourney.model.repaint import TILES
@@ -50,8 +51,8 @@ def test_places_are_drawn_as_often_as_they_are_likely() -> None:
 
 
 def test_none_and_nothing_drawn_are_told_apart() -> None:
-    told = heading(torch.tensor([[13.0, 20.0, 6.0], [0.0, 0.0, 0.0], [-1.0, -1.0, -1.0]]), TILE)
-    assert told.shape == (3, TOLD, TALL, TILE)
+    told = disc_told(torch.tensor([[13.0, 20.0, 6.0], [0.0, 0.0, 0.0], [-1.0, -1.0, -1.0]]), TILE)
+    assert told.shape == (3, DISC_TOLD, TALL, TILE)
     assert told[:, 0].mean((1, 2)).tolist() == [1.0, 1.0, 0.0]
     assert told[0, 1].amax(0).nonzero().tolist() == [[3]] and not told[1:, 1:].any()
 
@@ -77,7 +78,7 @@ def test_what_is_told_of_a_disc_is_what_the_scenery_paints(tiny_shards: Shards) 
         sky = torch.from_numpy(np.array(tiny_shards.strips[shard][row, SKY])).float() / 255.0
         for x, y, radius in suns[suns[:, 2] > 0.0].tolist():
             left = min(max(0, int(x) - 64), sky.shape[2] - 128)
-            told = heading(torch.tensor([[x - left, y, radius]]), TILE)
+            told = disc_told(torch.tensor([[x - left, y, radius]]), TILE)
             cover = nn.functional.pixel_shuffle(told[:, 2:], DOWN)[0, 0]
             there = sky[:, :, left : left + 128]
             open_ = cover * (1.0 - there[:2].sum(0))  # clouds are before it
@@ -101,7 +102,8 @@ def test_the_network_is_told_where_but_not_at_first() -> None:
 
     @torch.no_grad()
     def said(*disc: float) -> Tensor:
-        told = heading(torch.tensor([disc]), TILE)
+        told = disc_told(torch.tensor([disc]), TILE)
+        told = nn.functional.pad(told, (0, 0, 0, 0, 0, EVENT_TOLD))
         out: Tensor = network(tile, zero, context, zero + 1.0, zero, told, zero.long(), look)
         return out
 
@@ -118,7 +120,8 @@ def test_it_is_taught_the_place_of_every_sun(tiny_shards: Shards) -> None:
     codec.fit(SKY, random_masks(2, 64))
     stage = DreamStage(tiny_shards, torch.randn(4, 4, 64), codec, width=8, blocks=1)
     stage.often = torch.eye(len(PLANES))[SKY]
-    tile, told, suns = stage.batch_of(rng(2), 96)
+    tile, told, lots = stage.batch_of(rng(2), 96)
+    suns = lots.suns
     word = torch.from_numpy(CODES["sun"])
     alike = torch.einsum("w,bwhc->bhc", word, tile[:, LATENT:-2]).amax(1) / len(word)
     count = 0
@@ -130,11 +133,11 @@ def test_it_is_taught_the_place_of_every_sun(tiny_shards: Shards) -> None:
         elif float(one[2:-2].max()) > 0.9:
             inside = (one > 0.5).nonzero().flatten().tolist()
             assert min(inside) < 6 or max(inside) > TILE - 7, "a whole sun, of no place"
-        covered = sun[2:].amax((0, 1)) > 0.0
+        covered = sun[2:DISC_TOLD].amax((0, 1)) > 0.0
         assert not bool((one > 0.7)[~covered].any()), "a sun that nobody told of"
     assert count > 10 and bool((suns.place == TILE).any())
     assert 0 == int(suns.known.min()) < int(suns.known.max()) <= PAST
-    loss = stage.placing(suns)
+    loss = stage.placing(lots)
     loss.backward()  # type: ignore[no-untyped-call]
     for taught in (stage.network.placement.past, stage.network.placement.look):
         assert taught.weight.grad is not None and bool(taught.weight.grad.any())

@@ -141,8 +141,8 @@ class EncoderGraph(nn.Module):
         painted, seen = look.expand(2 * P, SIZE) * 0.0, look.expand(P, SIZE) + 0.0
         sheet = view[0, :TILE_CELLS, : MATERIALS * ROWS] * 0
         return (
-            ring, zeros, beyond, beyond + 0, tile, job, one * 0.0, torch.zeros(3), job[:1] + 0,
-            painted, seen, zeros + 0, look[0] + 0.0, job + 0, sheet, job[:3] + 0, one,
+            ring, zeros, beyond, beyond + 0, tile, job, one * 0.0, torch.zeros(3), torch.zeros(3),
+            job[:1] + 0, painted, seen, zeros + 0, look[0] + 0.0, job + 0, sheet, job[:3] + 0, one,
             look[0] + 0.0,
         )  # fmt: skip
 

@@ -5,12 +5,14 @@ from torch import Tensor, nn
 
 from .codec import LATENT
 from .embedder import SIZE
+from .events import EVENT_TOLD, Events
 from .layers import Block, ChannelNorm, conv
-from .placement import TOLD, Placement
+from .placement import DISC_TOLD, Placement
 from .planes import PLANES, SIGNS
 
 CONTEXT, TILE, TALL = 16, 32, 16  # latent columns of context and of a new tile; latent rows
 DREAMT = LATENT + SIGNS  # channels of a tile while it is dreamt; the signs are then let go
+TOLD = DISC_TOLD + EVENT_TOLD  # channels of what was drawn by lot: see placement.py, events.py
 
 
 class Network(nn.Module):
@@ -29,7 +31,7 @@ class Network(nn.Module):
         self.look = nn.Linear(SIZE, k)
         self.scalars = nn.Linear(2 * 16, k)
         self.condition = nn.Sequential(nn.SiLU(), nn.Linear(k, k), nn.SiLU())
-        self.placement = Placement(TILE)
+        self.placement, self.events = Placement(TILE), Events()
         self.heading = conv(TOLD, width)
         nn.init.zeros_(self.heading.weight)
         self.start = conv(DREAMT + 1, width)
@@ -56,7 +58,7 @@ class Network(nn.Module):
 
         tile [B, DREAMT, TALL, TILE] at time [B] (0 noise, 1 data); context [B, LATENT, TALL,
         CONTEXT] with noise level `noise` [B]; mask [B] 1 where the context is told;
-        heading [B, TOLD, TALL, TILE], see placement.py; plane [B]; embedding [B, SIZE].
+        heading [B, TOLD, TALL, TILE], its sun and what comes by; plane [B]; embedding [B, SIZE].
         """
         m = mask[:, None, None, None]
         unsigned = torch.zeros_like(tile[:, :SIGNS, :, :CONTEXT])

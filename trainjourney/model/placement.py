@@ -16,7 +16,7 @@ from .planes import DOWN, PLANES, ROWS
 SKY = [plane.name for plane in PLANES].index("sky")
 DISC = PLANES[SKY].materials.index("disc")
 PAST = 104  # latent columns of the sky that are looked back on: more than from sun to sun
-TOLD = 2 + DOWN * DOWN  # channels in which the network is told of a disc
+DISC_TOLD = 2 + DOWN * DOWN  # channels in which the network is told of a disc
 SMALL, LARGE = 2.0, 24.0  # cells, radius of the discs that are drawn
 _FULL = 4 * DOWN  # cells of a disc in a latent column that are surely one
 _ROW, _RADIUS = (32.0, 16.0), (8.0, 4.0)  # cells: where they usually are, and how far from it
@@ -60,7 +60,7 @@ def disc_cells(masks: Tensor) -> Tensor:
 
 def draw_place(logits: Tensor, noise: Tensor) -> Tensor:
     """A column or, TILE, none, [B], by the Gumbel trick: logits and normal noise [B, TILE + 1]."""
-    drawn: Tensor = (logits - (-_even(noise).log()).log()).argmax(1)
+    drawn: Tensor = (logits - (-even(noise).log()).log()).argmax(1)
     return drawn
 
 
@@ -69,16 +69,17 @@ def draw_disc(place: Tensor, mean: Tensor, spread: Tensor, noise: Tensor, tile: 
     its radius, 0 for none, [B, 3]. mean, spread [B, 2] as of `sizes`, normal noise [B, 3]."""
     row, radius = (mean + spread * noise[:, :2].clamp(-_ODD, _ODD)).unbind(1)
     radius = radius.clamp(SMALL, LARGE)
-    column = DOWN * (place + _even(noise[:, 2])) - 0.5
+    column = DOWN * (place + even(noise[:, 2])) - 0.5
     column = torch.minimum(torch.maximum(column, radius), tile * DOWN - 1.0 - radius)
     disc = torch.stack([column, row.clamp(0.0, ROWS - 1.0), radius], 1)
     return disc * (place < tile).float()[:, None]
 
 
-def heading(disc: Tensor, tile: int) -> Tensor:
+def disc_told(disc: Tensor, tile: int) -> Tensor:
     """What the network is told of discs [B, 3], as `draw_disc` gives them, or of a radius below 0
-    where nothing was drawn: [B, TOLD, ROWS / DOWN, tile]. 1 all over the first channel where it was
-    drawn, 1 in the column of its centre in the second, and how much of every cell it covers."""
+    where nothing was drawn: [B, DISC_TOLD, ROWS / DOWN, tile]. 1 all over the first channel where
+    it was drawn, 1 in the column of its centre in the second, and how much of each cell it covers.
+    """
     x, y, radius = disc[:, :, None, None].unbind(1)
     along = torch.arange(tile * DOWN, device=disc.device)
     across = torch.arange(ROWS, device=disc.device)[:, None]
@@ -90,6 +91,6 @@ def heading(disc: Tensor, tile: int) -> Tensor:
     return torch.cat([drawn, here.float()[:, None].expand_as(drawn), cells], 1)
 
 
-def _even(noise: Tensor) -> Tensor:
+def even(noise: Tensor) -> Tensor:
     """Even chance, 0..1, of normal noise."""
     return (0.5 + 0.5 * torch.erf(noise * 0.5**0.5)).clamp(1e-6, 1.0 - 1e-6)

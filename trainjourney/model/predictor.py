@@ -7,9 +7,10 @@ from torch import Tensor, nn
 
 from .codec import LATENT, Codec, known
 from .denoiser import roughen
+from .events import KINDS, beside, draw_event, event_told, following
 from .layers import Wanted
 from .network import CONTEXT, TALL, TILE, Network
-from .placement import DISC, PAST, SKY, disc_cells, draw_disc, draw_place, heading
+from .placement import DISC, PAST, SKY, disc_cells, disc_told, draw_disc, draw_place
 from .planes import DOWN, MATERIALS, PLANES, ROWS, VIEW_W
 from .repaint import (
     FREE,
@@ -55,9 +56,10 @@ class PredictorGraph(nn.Module):
 
     def forward(
         self, ring: Tensor, position: Tensor, ahead: Tensor, behind: Tensor, tile: Tensor,
-        job: Tensor, time: Tensor, disc: Tensor, restarts: Tensor, painted: Tensor, seen: Tensor,
-        fresh: Tensor, aim: Tensor, work: Tensor, sheet: Tensor, laying: Tensor, fade: Tensor,
-        origin: Tensor, noise: Tensor, embedding: Tensor, speed: Tensor, dream: Tensor,
+        job: Tensor, time: Tensor, disc: Tensor, event: Tensor, restarts: Tensor, painted: Tensor,
+        seen: Tensor, fresh: Tensor, aim: Tensor, work: Tensor, sheet: Tensor, laying: Tensor,
+        fade: Tensor, origin: Tensor, noise: Tensor, embedding: Tensor, speed: Tensor,
+        dream: Tensor,
     ) -> tuple[Tensor, ...]:  # fmt: skip
         """One frame; the outputs are the state in the order of STATE."""
         before = Road(position, ahead, behind)
@@ -89,13 +91,15 @@ class PredictorGraph(nn.Module):
         told = torch.where(job[3] == 2, again.aim, embedding)
         drawn = self._draw(ring, road, job, again, dream, departs, told, noise[1])
         disc = torch.where(idle, drawn, disc)
+        comes = self._come_by(event, job, departs, told, noise[1])
+        event = torch.where(idle & (number == TRACK), comes, event)
         context = self.codec.encode(self._context(ring, job), number)
         context = torch.where(free, torch.zeros_like(context), context)
         # what a departure goes on from was dreamt in it
         level = 0.6 * torch.where(departs & ~free, torch.full_like(dream, FOLLOWING), dream)
         rough = roughen(context, level, noise[1][None, :LATENT, :, :CONTEXT])
         follows = 1.0 - free.float()
-        lot = heading(torch.where(number == SKY, disc, -torch.ones_like(disc))[None], TILE)
+        lot = self._lot(disc, event, job)
         field = self.network(tile[None], time, rough, follows, level, lot, number, told[None])
         stride = torch.minimum(self._stride(road, job, speed, hurry), 1.0 - time)
         tile, time = euler(tile[None], field, time, stride)[0], time + stride
@@ -131,9 +135,9 @@ class PredictorGraph(nn.Module):
         fade = fade * (1.0 - 0.007 * speed.abs().clamp(max=1.0) - 0.01 * dream)
         fade = torch.minimum(fade, fade + 0.1 * (faith - fade))
         return (
-            ring, road.position, road.ahead, road.behind, tile, job, time, disc, restarts, painted,
-            again.seen, again.fresh, again.aim, again.work, again.sheet, again.laying, fade,
-            origin + 0.0,
+            ring, road.position, road.ahead, road.behind, tile, job, time, disc, event, restarts,
+            painted, again.seen, again.fresh, again.aim, again.work, again.sheet, again.laying,
+            fade, origin + 0.0,
         )  # fmt: skip
 
     def _context(self, ring: Tensor, job: Tensor) -> Tensor:
@@ -163,6 +167,24 @@ class PredictorGraph(nn.Module):
         place = draw_place(logits, chance[:, : TILE + 1])
         sizes = self.network.placement.sizes(look[None])
         return draw_disc(place, *sizes, chance[:, TILE + 1 : TILE + 4], TILE)[0]
+
+    def _come_by(
+        self, event: Tensor, job: Tensor, departs: Tensor, look: Tensor, noise: Tensor
+    ) -> Tensor:
+        """What stands by the track when a tile of it is begun, [3] as of `following`: in a
+        departure nothing, so that a show begins with an open view."""
+        chance = noise[LATENT : LATENT + 2, 1].flatten()[None, : len(KINDS) + 3]
+        drawn = draw_event(self.network.events(look[None]), chance)
+        comes = following(event, drawn, job[1], job[2], RING, TILE_CELLS)
+        return torch.where(departs & (job[3] == 2), torch.zeros_like(comes), comes)
+
+    def _lot(self, disc: Tensor, event: Tensor, job: Tensor) -> Tensor:
+        """What the network is told for the tile of a job, [1, TOLD, TALL, TILE]."""
+        near, nothing = beside(event, job[2], RING, TILE_CELLS), -torch.ones_like(disc)
+        sun = torch.where(job[:1] == SKY, disc, nothing)
+        comes = torch.where(job[:1] == TRACK, near, nothing)
+        told = event_told(comes[None], job[1:2] > 0, TILE)
+        return torch.cat([disc_told(sun[None], TILE), told], 1)
 
     def _stride(self, road: Road, job: Tensor, speed: Tensor, hurry: Tensor) -> Tensor:
         """Of time in this frame, [1]: longer at speed, where hardly any country is left, and, in a

@@ -18,7 +18,7 @@ from .runway import STALE, STILL, Road
 
 TILES = 3  # of a repainting: two cover the window, the third what enters next
 SLOW = 150.0  # frames that a plane's country still stays in the window, from which it is repainted
-RIPPLE, MELT = 6.0, 5.0  # frames until a tile's last column begins to dissolve, and one column's
+RIPPLE, MELT = 3.0, 8.0  # frames until a tile's last column begins to dissolve, and one column's
 ROUND = int(RIPPLE + MELT)  # frames of a whole tile's dissolving
 WAIT = 14.0  # frames that the runway must be able to wait
 RESTLESS = 0.65  # of the dream lever, from which planes are repainted by turns

@@ -21,6 +21,7 @@ STATE: dict[str, tuple[tuple[int, ...], str]] = {
     "job": ((4,), "int32"),  # its plane, side (1 left), ring column; 1 begun, 2 a repainting
     "time": ((1,), "float32"),  # how far it is, 0 noise, 1 done
     "disc": ((3,), "float32"),  # the sun that is to stand in it (see placement.py)
+    "event": ((3,), "float32"),  # what comes by on the track (see events.py)
     "restarts": ((1,), "int32"),  # how many times it went back from there (see restart.py)
     "painted": ((2 * P, SIZE), "float32"),  # the look each runway was dreamt in, right, left
     "seen": ((P, SIZE), "float32"),  # the look of each plane's country in the window

@@ -14,8 +14,7 @@ from torch.nn import functional as F
 
 from ..model.codec import LATENT, Codec, known
 from ..model.embedder import SIZE
-from ..model.network import CONTEXT, TALL, TILE, Network
-from ..model.placement import TOLD
+from ..model.network import CONTEXT, TALL, TILE, TOLD, Network
 from ..model.planes import DOWN, MATERIALS, PLANES
 from ..model.predictor import SEAM
 from ..model.sampler import STEPS, euler, on_the_road

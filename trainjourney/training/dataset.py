@@ -14,9 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import TrainingError
+from ..model.events import KINDS, NONE
 from ..model.network import TALL
 from ..model.placement import SKY
 from ..model.planes import DOWN, HEIGHT, MATERIALS, PLANES, ROWS, SIGNS, VIEW_W, WIDTH
+from ..model.repaint import TRACK
 from ..scenery.layout import Layout, plan
 from ..scenery.signs import paint_signs
 from ..scenery.strips import paint, store
@@ -26,7 +28,7 @@ from ..scenery.worlds import draw_style
 
 CELLS = 576  # length of a strip, cells
 BORDER = 288  # in a melt shard: the cell where the previous style's country ends
-SUNS = 4  # a strip has fewer
+SUNS = EVENTS = 4  # a strip has fewer
 PICTURES = 3  # per style: two of its own country, one in the previous style's colours
 
 
@@ -50,6 +52,7 @@ def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELL
     frames = np.zeros((count, PICTURES, HEIGHT, WIDTH, 3), np.uint8)
     starts = np.zeros((count, PICTURES, n), np.float32)
     suns = np.zeros((count, SUNS, 3), np.float32)
+    events = np.zeros((count, EVENTS, 3), np.float32)
     styles = np.zeros((count, len(NAMES)), np.float32)
     before = draw_style(rng)
     for i in range(count):
@@ -65,6 +68,8 @@ def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELL
             signs[i, p] = paint_signs(lay)
             if p == SKY:
                 suns[i] = discs_of(lay)
+            if p == TRACK:
+                events[i] = events_of(lay)
             strips[i, p] = np.round(store(xp, full, PLANES[p])[0] * 255.0)
             painted.append(full[0])
         for k in range(PICTURES):
@@ -83,6 +88,7 @@ def render_shard(root: Path, kind: str, seed: int, count: int, cells: int = CELL
         ("frames", frames),
         ("starts", starts),
         ("suns", suns),
+        ("events", events),
         ("styles", styles),
     ):
         np.save(part / f"{name}.npy", array)
@@ -100,6 +106,16 @@ def discs_of(lay: Layout) -> NDArray[np.float32]:
     return suns
 
 
+def events_of(lay: Layout) -> NDArray[np.float32]:
+    """Events of a layout of the track, [EVENTS, 3]: kind (1 and more, in the order of KINDS; 0 for
+    none), first and last cell."""
+    kinds = {name: number for number, name in enumerate(KINDS, NONE + 1)}
+    found = [(kinds[name], a / 2 - 0.25, b / 2 - 0.25) for name, a, b in lay.events]
+    events = np.zeros((EVENTS, 3), np.float32)
+    events[: len(found)] = found or events[:0]
+    return events
+
+
 @dataclass(frozen=True)
 class Shards:
     """All shards of a folder, memory-mapped; style i is (shard, row)."""
@@ -109,6 +125,7 @@ class Shards:
     frames: list[NDArray[np.uint8]]  # each [n, PICTURES, H, W, 3]
     starts: list[NDArray[np.float32]]  # each [n, PICTURES, planes], cells
     suns: NDArray[np.float32]  # [all, SUNS, 3] column, row and radius, cells; radius 0 for none
+    events: NDArray[np.float32]  # [all, EVENTS, 3] kind, first and last cell; kind 0 for none
     styles: NDArray[np.float32]  # [all, len(NAMES)]
     where: list[tuple[int, int]]
     melts: NDArray[np.bool_]  # [all] another style's country lies before BORDER
@@ -121,7 +138,7 @@ def open_shards(folder: Path) -> Shards:
     """Memory-map every finished shard of `folder`. Raises TrainingError for one that lacks a part,
     as those of another version do."""
     found = sorted(d for d in folder.iterdir() if d.is_dir() and not d.name.endswith(".part"))
-    names = ("strips", "signs", "frames", "starts", "suns", "styles")
+    names = ("strips", "signs", "frames", "starts", "suns", "events", "styles")
     for shard in found:
         if lacks := [name for name in names if not (shard / f"{name}.npy").exists()]:
             raise TrainingError(
@@ -131,7 +148,6 @@ def open_shards(folder: Path) -> Shards:
     parts = [[np.load(d / f"{name}.npy", mmap_mode="r") for d in found] for name in names]
     where = [(s, i) for s, styles in enumerate(parts[-1]) for i in range(len(styles))]
     melts = np.array([found[s].name.startswith("melt") for s, _ in where])
-    strips, signs, frames, starts, suns, styles = parts
-    return Shards(
-        strips, signs, frames, starts, np.concatenate(suns), np.concatenate(styles), where, melts
-    )
+    strips, signs, frames, starts, *tables = parts
+    suns, events, styles = (np.concatenate(table) for table in tables)
+    return Shards(strips, signs, frames, starts, suns, events, styles, where, melts)

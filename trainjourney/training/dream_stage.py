@@ -5,6 +5,7 @@ for a network that sees fuller ones more often dreams no open country.
 """
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,8 +17,9 @@ from ..model.codec import LATENT, Codec, known
 from ..model.decoder import Decoder
 from ..model.denoiser import draw_times, lead, roughen, velocity
 from ..model.embedder import SIZE, Embedder
+from ..model.events import event_told
 from ..model.network import CONTEXT, TILE, Network
-from ..model.placement import heading
+from ..model.placement import disc_told
 from ..model.planes import DOWN, VIEW_W
 from ..model.sampler import on_the_road, sample
 from .care import Care, careful
@@ -25,6 +27,7 @@ from .codec_stage import draw_masks
 from .country import open_country
 from .dataset import BORDER, CELLS, Shards
 from .device import compiled
+from .events import Passing, events_beside, passing, passing_loss
 from .film import draw_film
 from .stage import Device
 from .suns import Suns, lot_loss, suns_of
@@ -44,11 +47,18 @@ def all_embeddings(pictures: Tensor, embedder: Embedder) -> Tensor:
 OFTEN = (6.0, 1.0, 1.5, 2.0, 3.0, 3.0, 2.5, 1.0)  # how often a plane is drawn
 WEIGHTS = (1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 2.2, 1.4)  # of its error: wires and blades are thin
 SPOILT = (0.5, 0.7, 0.08)  # of the batch: noisy contexts, most noise of one, and any look
-UNTOLD = 0.15  # of the skies, of which no place of a sun is told
+UNTOLD = 0.15  # of the batch, of which is not told what was drawn by lot
 Told = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 """Of a batch: context, mask, level, heading, plane, embedding (see Network)."""
 SIGNED = 0.5  # weight of the signs' error beside the latent's
 PLACED = 0.02  # and of the lot's, which teaches no other weights
+
+
+class Lots(NamedTuple):
+    """What is to be drawn by lot, of the places of a batch."""
+
+    suns: Suns
+    passing: Passing
 
 
 class DreamStage:
@@ -71,15 +81,16 @@ class DreamStage:
         self.care = Care(self.device)
         self.melts = torch.from_numpy(shards.melts)
         self.discs = torch.from_numpy(shards.suns).to(self.device)
+        self.events = torch.from_numpy(shards.events).to(self.device)
         self.often, self.weights = torch.tensor(OFTEN), torch.tensor(WEIGHTS).to(self.device)
 
     def modules(self) -> dict[str, nn.Module]:
         """The network."""
         return {"network": self.network}
 
-    def batch_of(self, rng: torch.Generator, count: int) -> tuple[Tensor, Told, Suns]:
-        """Tiles with their signs, what is told of them, of a calm context, and their suns, of
-        `count` places."""
+    def batch_of(self, rng: torch.Generator, count: int) -> tuple[Tensor, Told, Lots]:
+        """Tiles with their signs, what is told of them, of a calm context, and what is to be drawn
+        by lot, of `count` places."""
         n = torch.randint(len(self.shards), (count,), generator=rng)
         melt = self.melts[n]
         # the train may run backwards: mirrored country, but a melt's new country lies to the right
@@ -108,17 +119,20 @@ class DreamStage:
         suns = suns_of(self.country, self.discs, rng, n, plane, mirrored, at, embedding)
         disc = torch.full((count, 3), -1.0, device=self.device)
         disc[suns.of] = suns.disc
+        left = (first + CONTEXT * ~mirrored) * DOWN
+        event = events_beside(self.events[n], plane, left)
+        lot = torch.cat([disc_told(disc, TILE), event_told(event, mirrored, TILE)], 1)
         tile = torch.cat([latent[..., CONTEXT:], signs], 1)
         one, calm = (torch.full((count,), x, device=self.device) for x in (1.0, 0.0))
-        told = (latent[..., :CONTEXT], one, calm, heading(disc, TILE), plane, embedding)
-        return tile, told, suns
+        told = (latent[..., :CONTEXT], one, calm, lot, plane, embedding)
+        return tile, told, Lots(suns, passing(event, mirrored, embedding))
 
     def draw_told(
         self, rng: torch.Generator, noisy: float, most: float, any_look: float
-    ) -> tuple[Tensor, Told, Suns]:
+    ) -> tuple[Tensor, Told, Lots]:
         """A batch of tiles, and what is told of each: a share has a `noisy` context, of level
-        U(0, `most`), a tenth none; a share `any_look`; of some the place of a sun is not told."""
-        tile, (context, mask, _, lot, plane, embedding), suns = self.batch_of(rng, self.batch)
+        U(0, `most`), a tenth none; a share `any_look`; of some it is not told what was drawn."""
+        tile, (context, mask, _, lot, plane, embedding), lots = self.batch_of(rng, self.batch)
         b = len(tile)
         u = torch.rand(b, 4, generator=rng)
         level = (most * torch.rand(b, generator=rng) * (u[:, 0] < noisy).float()).to(self.device)
@@ -126,13 +140,16 @@ class DreamStage:
         embedding = embedding * (u[:, 2] >= any_look).float()[:, None].to(self.device)
         lot = lot * (u[:, 3] >= UNTOLD).float()[:, None, None, None].to(self.device)
         context = roughen(context, level, self.noise(context, rng))
-        return tile, (context, mask, level, lot, plane, embedding), suns
+        return tile, (context, mask, level, lot, plane, embedding), lots
 
-    def placing(self, suns: Suns) -> Tensor:
-        """The loss of the lot that is drawn for suns."""
-        if not len(suns.of):
-            return torch.zeros((), device=self.device)
-        return lot_loss(self.network.placement, suns)
+    def placing(self, lots: Lots) -> Tensor:
+        """The loss of the lots that are drawn: for suns, and for what comes by."""
+        loss = torch.zeros((), device=self.device)
+        if len(lots.suns.of):
+            loss = loss + lot_loss(self.network.placement, lots.suns)
+        if len(lots.passing.kind):
+            loss = loss + passing_loss(self.network.events, lots.passing)
+        return loss
 
     def noise(self, like: Tensor, rng: torch.Generator) -> Tensor:
         """Normal noise of that shape: the processor's, but on a GPU, where that would be waited
@@ -145,7 +162,7 @@ class DreamStage:
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch."""
-        tile, told, suns = self.draw_told(rng, *SPOILT)
+        tile, told, lots = self.draw_told(rng, *SPOILT)
         plane = told[4]
         noise = self.noise(tile, rng)
         time = draw_times(len(tile), rng).to(self.device)
@@ -156,7 +173,7 @@ class DreamStage:
         latent, signs = error[:, :LATENT].mean(1), error[:, LATENT:].mean(1) * open_
         land = latent[plane >= 3]
         near = land.mean() if len(land) else latent.mean()
-        placed = self.placing(suns)
+        placed = self.placing(lots)
         loss = self.weighed(latent + SIGNED * signs, plane) + PLACED * placed
         shown = {"latent": latent.mean(), "signs": signs.mean(), "near": near, "placed": placed}
         return {"loss": loss, **shown}

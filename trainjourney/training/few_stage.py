@@ -45,7 +45,7 @@ class FewStage:
 
     def losses(self, index: int, rng: torch.Generator) -> dict[str, Tensor]:
         """One batch, each at the beginning of one of the sampler's steps."""
-        tile, told, suns = self.dream.draw_told(rng, *SPOILT)
+        tile, told, lots = self.dream.draw_told(rng, *SPOILT)
         b = len(tile)
         noise = self.dream.noise(tile, rng)
         time = (torch.randint(STEPS, (b,), generator=rng) / STEPS).to(tile.device)
@@ -59,7 +59,7 @@ class FewStage:
         error = apart.square().mean((2, 3))
         latent, named = error[:, :LATENT].mean(1), error[:, LATENT:].mean(1)
         loss = self.dream.weighed(latent + 0.5 * named, told[4])
-        loss = loss + PLACED * self.dream.placing(suns)
+        loss = loss + PLACED * self.dream.placing(lots)
         return {"loss": loss, "latent": latent.mean(), "signs": named.mean()}
 
     def arrive(self, start: Tensor, time: Tensor, stride: Tensor, told: Told) -> Tensor:

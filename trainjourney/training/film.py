@@ -34,6 +34,7 @@ def start_state(masks: Tensor, embedding: Tensor) -> State:
         "job": torch.zeros(4, dtype=torch.int32),
         "time": torch.zeros(1),
         "disc": torch.zeros(3),
+        "event": torch.zeros(3),
         "restarts": torch.zeros(1, dtype=torch.int32),
         "painted": embedding.expand(2 * P, SIZE).clone(),
         "seen": embedding.expand(P, SIZE).clone(),

@@ -37,7 +37,7 @@ from ..model.planes import (
 )
 from ..rides.dataset import Ride
 from ..scenery.style import NAMES
-from .dataset import CELLS, PICTURES, SUNS
+from .dataset import CELLS, EVENTS, PICTURES, SUNS
 from .ride_colours import (
     PULL,
     brought_to,
@@ -226,7 +226,8 @@ def _write_place(ride: Ride, sheet: Sheet, first: int, palette: Palette, folder:
     np.save(folder / "signs.npy", signs)
     np.save(folder / "frames.npy", np.stack(frames)[None])
     np.save(folder / "starts.npy", (sheet.at[picked] - starts)[None].astype(np.float32))
-    np.save(folder / "suns.npy", np.zeros((1, SUNS, 3), np.float32))  # nor found any
+    for name, count in (("suns", SUNS), ("events", EVENTS)):  # nor found any
+        np.save(folder / f"{name}.npy", np.zeros((1, count, 3), np.float32))
     np.save(folder / "paint.npy", paint.numpy())
     np.save(folder / "sky.npy", gradient(usual).numpy())
     np.save(folder / "looks.npy", ride.embedding[sheet.frames[picked]])
