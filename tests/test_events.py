@@ -190,7 +190,7 @@ class Always(nn.Module):
 
 
 @pytest.mark.parametrize("speed", [1.0, -1.0])
-def test_as_the_train_rolls_they_come_by_and_in_a_departure_none(
+def test_as_the_train_rolls_they_come_by_but_not_in_a_departure_nor_in_a_ride(
     graphs: Graphs, start: State, speed: float
 ) -> None:
     network: nn.Module = graphs.predictor.network
@@ -206,7 +206,12 @@ def test_as_the_train_rolls_they_come_by_and_in_a_departure_none(
         for t in range(DEPARTURE):
             state = advance(graphs, state, 300 + t, 0.0, None, 1.0)
         assert int(state["event"][0]) == NONE
+        graphs.predictor.comes_by = False  # as in a pocket that was taught a ride
+        for t in range(120):
+            state = advance(graphs, state, 900 + t, speed)
+            assert int(state["event"][0]) == NONE
     finally:
+        graphs.predictor.comes_by = True
         network.events = lot
 
 

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from trainjourney.model.decoder import GRAIN, RESIDUAL, pixels
 from trainjourney.model.embedder import PICTURE_H, PICTURE_W
+from trainjourney.model.events import Events
 from trainjourney.model.graphs import DECODED
 from trainjourney.model.network import TALL, TILE
 from trainjourney.model.placement import Placement
@@ -178,7 +179,7 @@ class Still(torch.nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.placement = Placement(TILE)
+        self.placement, self.events = Placement(TILE), Events()
 
     def forward(self, tile: Tensor, *told: Tensor) -> Tensor:
         return tile * 0.0

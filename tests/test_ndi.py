@@ -77,8 +77,9 @@ def test_a_receiver_gets_the_picture_in_its_colours_and_rate() -> None:
         await asyncio.sleep(2.0)
         assert feed.sent - idle <= 5, "nobody receives, and it is sent at full rate"
         assert feed.counts()["ndi"]["receivers"] == 0
+        counted = asyncio.create_task(until(lambda: feed.counts()["ndi"]["receivers"] == 1, 25.0))
         heard = await hear("Train of tests", 12)
-        assert feed.counts()["ndi"]["receivers"] == 1
+        await counted
         await until(lambda: feed.counts()["ndi"]["receivers"] == 0)
         sending.cancel()
         await asyncio.gather(sending, return_exceptions=True)

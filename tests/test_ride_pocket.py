@@ -223,6 +223,7 @@ def test_a_taught_pocket_plays_with_the_rides_looks_and_parallax(taught: Path, r
         state = {k: v.copy() for k, v in state.items()}
         state = engine.predict(state, noise, bundle.looks[0].embedding, 1.0, 0.1)
     assert int((state["position"] > 0).sum()) >= 1
+    assert not state["event"].any() and not graphs["predictor"].comes_by
     assert engine.decode(state, bundle.looks[0].embedding, 1.0).shape == (HEIGHT, WIDTH, 3)
 
 

@@ -45,6 +45,7 @@ class PredictorGraph(nn.Module):
 
     parallax: Tensor
     calm: Tensor
+    comes_by = True  # anything on the track; not in country that was filmed
 
     def __init__(self, network: Network, codec: Codec) -> None:
         super().__init__()
@@ -173,6 +174,8 @@ class PredictorGraph(nn.Module):
     ) -> Tensor:
         """What stands by the track when a tile of it is begun, [3] as of `following`: in a
         departure nothing, so that a show begins with an open view."""
+        if not self.comes_by:
+            return event
         chance = noise[LATENT : LATENT + 2, 1].flatten()[None, : len(KINDS) + 3]
         drawn = draw_event(self.network.events(look[None]), chance)
         comes = following(event, drawn, job[1], job[2], RING, TILE_CELLS)

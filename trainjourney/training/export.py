@@ -56,7 +56,7 @@ def load_networks(run: Path) -> dict[str, nn.Module]:
 def build_graphs(
     networks: dict[str, nn.Module], parallax: Sequence[float] | None = None
 ) -> dict[str, nn.Module]:
-    """The four graphs of the bundle, as torch modules; `parallax` of the planes, if not usual."""
+    """The four graphs of the bundle, as torch modules; with `parallax` those of a ride."""
     embedder, codec, decoder = networks["embedder"], networks["codec"], networks["decoder"]
     network, encoder = networks["network"], networks["encoder"]
     assert isinstance(embedder, Embedder) and isinstance(codec, Codec)
@@ -67,6 +67,7 @@ def build_graphs(
     start = EncoderGraph(encoder, codec, decoder, embedder).eval()
     predictor, view = PredictorGraph(network, codec).eval(), DecoderGraph(decoder).eval()
     if parallax is not None:
+        predictor.comes_by = False
         for graph in (start, predictor, view):
             graph.parallax.copy_(torch.tensor(parallax))
     return {
