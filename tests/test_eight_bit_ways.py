@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from small_tensors import predicted, rng
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 pytest.importorskip("triton")  # it has wheels for Linux alone
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "scripts"))
@@ -79,3 +80,12 @@ def test_a_model_with_our_attention_says_the_same() -> None:
     eight_bit_ways.WAYS["attend"](modules)
     said = predicted(modules, 8, 16)
     assert (said - wanted).norm() / wanted.norm() < 1e-5
+
+
+def test_the_compiler_is_told_what_a_product_gives() -> None:
+    with FakeTensorMode():
+        x, weight = (torch.zeros(n, 64).to(kernels.EIGHT) for n in (32, 48))
+        one, bias = torch.ones(()), torch.zeros(48, dtype=torch.float16)
+        for more in (None, bias):
+            said = torch.ops.trainjourney.product8(x, weight, one, one, more, torch.float16)
+            assert said.shape == (32, 48) and said.dtype == torch.float16
