@@ -73,6 +73,15 @@ def test_what_is_written_is_read(tiny: Path) -> None:
         bundle.look("mauve")
 
 
+def test_a_bundle_at_another_rate(tiny: Path) -> None:
+    own = load_bundle(tiny)
+    assert own.at_rate(0) is own and own.at_rate(own.manifest.frame.fps) is own
+    other = own.at_rate(2 * own.manifest.frame.fps)
+    assert other.manifest.frame.fps == 2 * own.manifest.frame.fps and other.pace == 0.5
+    assert other.at_rate(own.manifest.frame.fps).pace == 1.0
+    assert other.manifest.files == own.manifest.files and other.looks == own.looks
+
+
 def test_a_missing_file(tiny: Path) -> None:
     (tiny / "decoder.onnx").unlink()
     assert f"{tiny}/decoder.onnx: is missing" in refusal(tiny)

@@ -201,6 +201,19 @@ def test_a_world_is_done_after_its_frames(tiny: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_world_keeps_its_train_s_pace_at_another_rate(tiny: Path) -> None:
+    """In 80 frames at 80 a second it goes as far as in a second at any other rate."""
+    config = configured(tiny, speed=1.5)
+    config = config.model_copy(update={"engine": config.engine.model_copy(update={"fps": 80})})
+    with closing(Keeper(config, load_bundle(tiny).at_rate(80), frames=80)) as the_keeper:
+        begun_s = time.monotonic()
+        the_keeper.start(begun_s)
+        until(lambda: the_keeper.health == "done", the_keeper)
+        assert time.monotonic() - begun_s > 79 / 80
+        status = the_keeper.ring.status()[1]
+    assert status.distance == pytest.approx(1.5, abs=0.05) and status.speed == 1.5
+
+
 def test_fifty_kills_leak_nothing(tiny: Path) -> None:
     before = open_files(), children(), shared()
     kill_fifty_times(tiny)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -112,14 +113,26 @@ def test_a_show_is_made_again_frame_for_frame(tiny: Path, tmp_path: Path) -> Non
     assert again.seen == live.seen
 
 
-def test_a_film_is_made_again_by_the_command(tiny: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fps", [30, 48])
+def test_a_film_is_made_again_by_the_command(tiny: Path, tmp_path: Path, fps: int) -> None:
+    """At the rate of the show, which the journal knows, and with its changes in their frames."""
     words = ["--set", "engine.threads=1"]
+    (tmp_path / "tour.toml").write_text(
+        "loop = false\n[[step]]\nat = 0.5\nspeed = 2.0\nlook = 'blue'\n"
+    )
     play = ["play", "--engine", str(tiny), "--seed", "4", "--look", "green", "--frames", "40"]
     play += ["--output", str(tmp_path / "a.mp4"), "--set", f"journal.file={tmp_path}/show.jsonl"]
+    play += ["--set", f"engine.fps={fps}", "--set", f"journey.tour={tmp_path}/tour.toml"]
     assert CliRunner().invoke(app, [*play, *words], catch_exceptions=False).exit_code == 0
     again = ["render", str(tmp_path / "show.jsonl"), "--output", str(tmp_path / "b.mp4")]
     assert CliRunner().invoke(app, [*again, *words], catch_exceptions=False).exit_code == 0
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
+    head, *lines = map(json.loads, (tmp_path / "show.jsonl").read_text().splitlines())
+    assert head["fps"] == fps
+    (turned,) = [line["frame"] for line in lines if line.get("parameter") == "speed"]
+    assert turned == pytest.approx(0.5 * fps, abs=1.0)
+    with av.open(str(tmp_path / "b.mp4")) as film:
+        assert film.streams.video[0].average_rate == fps
 
 
 def test_a_live_show_in_two_processes_is_made_again(tiny: Path, tmp_path: Path) -> None:

@@ -245,6 +245,22 @@ def test_what_is_overtaken_gives_way_at_once_and_nothing_is_lost() -> None:
         np.testing.assert_array_equal(again[name], array)
 
 
+def test_at_any_rate_the_pocket_goes_as_far_in_a_second() -> None:
+    own, found = load_bundle(POCKET), {}
+    for fps in (15, 30, 60):
+        bundle = own.at_rate(fps)
+        engine = open_engine(bundle, precision="f32")
+        world = DreamWorld(engine, bundle.manifest, 4, pace=bundle.pace)
+        world.reset(load_picture(bundle.look("meadow").picture, 512, 256))
+        for _ in range(fps // 3):
+            world.step(Controls(bundle.look("meadow").embedding, 1.0, 0.2))
+        found[fps] = world.state["position"].astype(int)
+    assert found[30].max() > 10 * CELL
+    for fps in (15, 60):
+        apart = (found[fps] - found[30] + RING * CELL // 2) % (RING * CELL) - RING * CELL // 2
+        assert np.abs(apart).max() <= fps  # a position is whole: it may lose a part in every frame
+
+
 def test_a_slow_melt_has_no_jump() -> None:
     """Ten seconds from meadow to winter: no frame of 300 takes more than nine shares of it."""
     bundle = load_bundle(POCKET)

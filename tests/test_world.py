@@ -10,6 +10,7 @@ from PIL import Image
 from scripted import HEIGHT, SIZE, WIDTH, ScriptedEngine, scripted_manifest
 
 from trainjourney.errors import BackendError
+from trainjourney.inference import Bundle
 from trainjourney.inference.band import FIGURES
 from trainjourney.journey.guard import DREAM
 from trainjourney.journey.world import PATIENCE, DreamWorld
@@ -33,6 +34,25 @@ def test_steps_go_on_from_each_other() -> None:
     the_world = world(ScriptedEngine())
     for number in range(1, 5):
         np.testing.assert_array_equal(the_world.step(CRUISE), np.roll(start(), -6 * number, axis=1))
+
+
+@pytest.mark.parametrize(("fps", "shift"), [(60, 3), (30, 6), (15, 12)])
+def test_the_train_is_as_fast_at_any_rate(fps: int, shift: int) -> None:
+    bundle = Bundle(Path("engines/none"), scripted_manifest(), ()).at_rate(fps)
+    assert bundle.manifest.frame.fps == fps
+    the_world = DreamWorld(ScriptedEngine(), bundle.manifest, 1, pace=bundle.pace)
+    the_world.reset(start())
+    for number in range(1, 5):
+        seen = the_world.step(CRUISE)
+        np.testing.assert_array_equal(seen, np.roll(start(), -shift * number, axis=1))
+
+
+def test_at_a_low_rate_the_train_reaches_what_a_frame_allows() -> None:
+    slow, fast = (
+        DreamWorld(ScriptedEngine(), scripted_manifest(), 1, pace=pace) for pace in (1.5, 0.5)
+    )
+    assert slow.reached(1.0) == 1.0 and slow.reached(-2.0) == pytest.approx(-4 / 3)
+    assert fast.reached(-2.0) == -2.0
 
 
 def test_noise_is_of_the_seed_and_the_frame() -> None:

@@ -34,6 +34,13 @@ class EngineConfig(Section):
         le=256,
         description="Processor threads of predictor and decoder together; 0 is one a core.",
     )
+    fps: int = Field(
+        default=0,
+        ge=0,
+        le=240,
+        description="Frames that the world makes a second, at the train's same pace; 0 is the "
+        "bundle's own.",
+    )
 
 
 class JourneyConfig(Section):
@@ -111,7 +118,7 @@ class FilmConfig(Section):
     preset: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(
         default="veryfast", description="Effort: ultrafast, veryfast, fast, medium or slow."
     )
-    fps: int = Field(default=0, ge=0, le=240, description="Frames a second; 0 is the bundle's own.")
+    fps: int = Field(default=0, ge=0, le=240, description="Frames a second; 0 is the world's own.")
 
 
 class WebConfig(Section):

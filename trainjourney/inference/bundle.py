@@ -1,7 +1,7 @@
 """A bundle: one model on disk, found by name and checked to the last byte before it is opened."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +46,16 @@ class Bundle:
     folder: Path
     manifest: Manifest
     looks: tuple[Look, ...]
+    pace: float = 1.0  # of a frame at the bundle's own rate, that the train goes in one of these
+
+    def at_rate(self, fps: int) -> "Bundle":
+        """The bundle as it is played at `fps` frames a second, the train as fast as ever; at 0 and
+        at its own rate the bundle itself."""
+        frame = self.manifest.frame
+        if fps in (0, frame.fps):
+            return self
+        manifest = self.manifest.model_copy(update={"frame": frame.model_copy(update={"fps": fps})})
+        return replace(self, manifest=manifest, pace=self.pace * frame.fps / fps)
 
     def read(self, name: str, most: int) -> bytes:
         """A file of the bundle, `most` bytes at most. Raises BundleError where it was altered."""

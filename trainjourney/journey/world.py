@@ -37,10 +37,16 @@ class DreamWorld:
     """A world over an engine: its state, its seed, its frames counted from the last reset."""
 
     def __init__(
-        self, engine: Engine, manifest: Manifest, seed: int, departed: Departed | None = None
+        self,
+        engine: Engine,
+        manifest: Manifest,
+        seed: int,
+        departed: Departed | None = None,
+        pace: float = 1.0,
     ) -> None:
-        """`departed`: where states are kept in which it sets out."""
-        self.engine, self.manifest, self.seed = engine, manifest, seed
+        """`departed`: where states are kept in which it sets out; `pace`: how far the train goes in
+        a frame, x of what it goes at the bundle's own rate."""
+        self.engine, self.manifest, self.seed, self._pace = engine, manifest, seed, pace
         self._departed = departed
         self.number = 0  # of the next frame
         self.thrown = 0  # steps thrown away since the reset
@@ -196,9 +202,13 @@ class DreamWorld:
 
     def _within(self, controls: Controls) -> Controls:
         """Clipped to the bundle's ranges; the guard may have the world dream more."""
-        ranges, dream = self.manifest.ranges, self.guard.dream(controls.dream)
-        speed = _clip(controls.speed, ranges.speed)
-        return Controls(controls.embedding, speed, _clip(dream, ranges.dream))
+        dream = _clip(self.guard.dream(controls.dream), self.manifest.ranges.dream)
+        return Controls(controls.embedding, self.reached(controls.speed) * self._pace, dream)
+
+    def reached(self, speed: float) -> float:
+        """The speed at which the train goes when it is to go at `speed`, both x cruising: at a low
+        rate its way in a frame, which is bounded, may be too short."""
+        return _clip(speed * self._pace, self.manifest.ranges.speed) / self._pace
 
     def _decode(self, state: State, controls: Controls, overtaken: Overtaken) -> Frame:
         return self.engine.decode(state, controls.embedding, controls.speed, overtaken)

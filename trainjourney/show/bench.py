@@ -222,9 +222,9 @@ class Bench:
 
 @contextmanager
 def _bench(config: Config) -> Iterator[Bench]:
-    bundle = load_bundle(find_bundle(config.engine.name))
+    bundle = load_bundle(find_bundle(config.engine.name)).at_rate(config.engine.fps)
     frame, listening = bundle.manifest.frame, threading.Event()
-    stage = Stage(open_desk(config.journey), read_departure(config, bundle).picture, 30.0)
+    stage = Stage(open_desk(config.journey), read_departure(config, bundle).picture, frame.fps)
     silent = config.journal.model_copy(update={"write": False})
     osc = OscServer(stage.desk, config.osc.model_copy(update={"port": 0, "feedback": ""}))
 

@@ -103,7 +103,7 @@ def depart(config: Config, bundle: Bundle, departure: Departure) -> tuple[DreamW
         engine.backend, engine.precision, choice.threads or core_count(),
         processor_name(), sorted(processor_features()), shipped=read_start(bundle),
     )  # fmt: skip
-    world = DreamWorld(engine, bundle.manifest, config.journey.seed, kept)
+    world = DreamWorld(engine, bundle.manifest, config.journey.seed, kept, bundle.pace)
     world.reset(departure.picture)
     return world, board
 

@@ -131,7 +131,7 @@ def read_show(path: Path, engine: str | None) -> tuple[Replay, Bundle]:
     if not replay.frames:
         raise OutputError(f"{path}: the show ended before its first frame; give another journal")
     told = replay.head.bundle
-    bundle = load_bundle(find_bundle(engine or told.name))
+    bundle = load_bundle(find_bundle(engine or told.name)).at_rate(replay.head.fps)
     if bundle_hash(bundle) != told.sha256:
         raise BundleError(
             f"{bundle.folder}: is not the bundle of this show (bundle.toml of sha256 "

@@ -60,7 +60,7 @@ def play_live(
             file = Path(other.journal.file).with_suffix(".then.jsonl")
             journal = other.journal.model_copy(update={"file": str(file)})
             other = other.model_copy(update={"journal": journal})
-        following = (other, load_bundle(find_bundle(then)))
+        following = (other, load_bundle(find_bundle(then)).at_rate(config.engine.fps))
         picture = _larger(picture, following[1])
     desk = open_desk(config.journey)
     stage = Stage(desk, picture, bundle.manifest.frame.fps)

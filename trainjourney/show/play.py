@@ -56,7 +56,7 @@ def play(
     when the window is closed, or on Ctrl-C; a film is closed in all cases. Raises
     TrainjourneyError.
     """
-    bundle = load_bundle(find_bundle(config.engine.name))
+    bundle = load_bundle(find_bundle(config.engine.name)).at_rate(config.engine.fps)
     here = bool(output) or not TWO_PROCESSES
     if not output and not TWO_PROCESSES:
         log.warning("this system has keys alone: no page, no OSC and no MIDI; Linux has them")

@@ -22,6 +22,7 @@ from trainjourney.show.frames import FrameRing
 from trainjourney.show.keeper import Keeper
 from trainjourney.show.meter import Meter, Summary
 from trainjourney.show.relay import Relay
+from trainjourney.show.slow import Slowness
 from trainjourney.types import Change, Frame
 
 log = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class Stage:
         self._frames_before = 0  # of worlds that were left
         self._meter = Meter()
         self._seen: deque[tuple[int, float]] = deque(maxlen=60)  # frame numbers, and when
+        self._slowness = Slowness()
         self._thread = threading.Thread(target=self._watch, name="keeper")
 
     def open(
@@ -180,6 +182,9 @@ class Stage:
         keeper.watch(now_s)
         self.failure = keeper.failure if keeper.health == "failed" else None
         self._measure(keeper.ring)
+        wanted = keeper.bundle.manifest.frame.fps if keeper.health == "playing" else 0
+        if told := self._slowness.look(wanted, keeper.ring.latest, now_s):
+            log.warning("%s", told)
         if self._then and keeper.health == "playing":
             self._open_next(*self._then, now_s)
             self._then = None

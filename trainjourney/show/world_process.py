@@ -69,7 +69,7 @@ def run_world() -> int:
 
 def _travel(order: Order, ended: threading.Event) -> None:
     config = Config.model_validate(order["config"])
-    bundle = load_bundle(find_bundle(config.engine.name))
+    bundle = load_bundle(find_bundle(config.engine.name)).at_rate(config.engine.fps)
     manifest = bundle.manifest
     ring = FrameRing(manifest.frame.height, manifest.frame.width, order["ring"])
     block = Block(manifest.embedding.size, order["block"])
@@ -163,9 +163,10 @@ class Shelf:
     def show(self, frame: Frame) -> None:
         """Put the frame where every reader finds it."""
         board = self._board
-        self._distance += board.speed / self._fps if not board.hold else 0.0
+        speed = self._world.reached(board.speed)
+        self._distance += speed / self._fps if not board.hold else 0.0
         status = Status(
-            speed=board.speed,
+            speed=speed,
             distance=self._distance,
             progress=board.progress,
             serial=self._source.serial,
