@@ -116,6 +116,15 @@ def test_the_light_can_be_read_before_the_rest() -> None:
     assert source.serial == 4 and not source.turned()
 
 
+def test_a_world_hears_when_the_screen_looks() -> None:
+    block = Block(4)
+    other = Block(4, os.dup(block.memory.fd))
+    source = BlockSource(other)
+    assert source.screen() == (0.0, 0.0)
+    block.looked(123.5, 1 / 60)
+    assert source.screen() == (123.5, 1 / 60) and not source.turned()
+
+
 @pytest.mark.parametrize("slots", [[1, 2], [0, 64]])
 def test_the_bank_comes_over_whole(slots: list[int]) -> None:
     block = Block(4)

@@ -11,7 +11,8 @@ from xvfb import needs_xvfb, screen
 
 from trainjourney.config import load
 from trainjourney.settings import Config
-from trainjourney.show.bench import _evenness, bench_latency, bench_window
+from trainjourney.show.bench import bench_latency, bench_window
+from trainjourney.show.evenness import evenness, stands
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the world is no process of its own")
 
@@ -44,13 +45,25 @@ def test_the_window_goes_on_whatever_becomes_of_the_world(config: Config) -> Non
     for part in ("playing", "flooded", "stalled"):
         assert told[part]["refreshes"] > 10
         assert sum(told[part]["histogram_periods"].values()) == told[part]["refreshes"] - 1
+    assert told["pictures"]["pictures"] > 10
+    assert 0.0 <= told["pictures"]["uneven_share"] <= 1.0
     assert told["last_applied"] is True
     assert 0.0 < told["back_after_kill_s"] < 60.0 and told["memory_mb"] >= 0.0
 
 
 def test_evenness_is_the_share_within_one_refresh() -> None:
     even = np.arange(100) * 0.02
-    assert _evenness(even.tolist(), 20.0)["even_share"] == 1.0
+    assert evenness(even.tolist(), 20.0)["even_share"] == 1.0
     even[50:] += 0.025  # one interval of 45 ms
-    told = _evenness(even.tolist(), 20.0)
+    told = evenness(even.tolist(), 20.0)
     assert told["even_share"] == round(98 / 99, 5) and told["histogram_periods"]["2-3"] == 1
+
+
+def test_a_picture_stands_for_as_many_refreshes_as_a_frame_has() -> None:
+    numbers = [3, 4, 4, 5, 5, 6, 6, 6, 7, 8, 8, 9]  # the first and the last were cut off
+    told = stands(numbers, 2.0)
+    assert told == {
+        "pictures": 5, "uneven_share": 0.4, "stood_refreshes": {"1": 1, "2": 3, "3": 1},
+    }  # fmt: skip
+    assert stands(numbers, 2.4)["uneven_share"] == 0.2  # 60 Hz, 25 frames: two or three
+    assert stands([1], 2.0)["pictures"] == 0

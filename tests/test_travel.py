@@ -1,5 +1,6 @@
 """The loop under a fake clock: even, early where a control was turned, begun anew once."""
 
+import math
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -60,8 +61,15 @@ class ScriptedSource:
 class ScriptedLive:
     """Changes at given times of a clock."""
 
-    def __init__(self, clock: Clock, script: list[Change]) -> None:
-        self.clock, self.script = clock, script
+    def __init__(self, clock: Clock, script: list[Change], hz: float = 0.0) -> None:
+        """`hz`: of a window's screen, that looks for a frame 4 ms after every whole second."""
+        self.clock, self.script, self.hz = clock, script, hz
+
+    def screen(self) -> tuple[float, float]:
+        if not self.hz:
+            return 0.0, 0.0
+        looks = math.floor((self.clock.now_s - 0.004) * self.hz)
+        return looks / self.hz + 0.004, 1.0 / self.hz
 
     def turned(self) -> bool:
         return any(change.time_s <= self.clock.now_s for change in self.script)
@@ -123,6 +131,34 @@ def test_with_a_pacer_frames_are_shown_evenly_and_late_by_none() -> None:
     assert meter.fps == pytest.approx(30.0)
     assert meter.p99_ms == pytest.approx(12.0)
     assert meter.summary().frames == 90
+
+
+@pytest.mark.parametrize("hz", [60.0, 59.94])
+def test_frames_come_midway_between_the_looks_of_the_screen(hz: float) -> None:
+    clock = Clock()
+    watcher = Watcher(clock)
+    travel(
+        scripted_world(clock, 0.012), board(), (), (watcher,), Meter(), fps=30, frames=900,
+        pacer=Pacer(30), live=ScriptedLive(clock, [], hz), now=clock.now, sleep=clock.sleep,
+    )  # fmt: skip
+    gaps = np.diff(watcher.times)
+    assert np.abs(gaps - 1 / 30).max() < 0.6e-3  # nobody sees it lean
+    after = ((np.array(watcher.times[300:]) - 0.004) * hz) % 1.0
+    assert after == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_screen_that_is_gone_is_not_followed() -> None:
+    clock = Clock()
+    watcher, live = Watcher(clock), ScriptedLive(clock, [], 60.0)
+    last = live.screen()
+    live.screen = lambda: last  # type: ignore[method-assign]
+    travel(
+        scripted_world(clock, 0.012), board(), (), (watcher,), Meter(), fps=30, frames=60,
+        pacer=Pacer(30), live=live, now=clock.now, sleep=clock.sleep,
+    )  # fmt: skip
+    gaps = np.diff(watcher.times)
+    assert (np.abs(gaps[:13] - 1 / 30) > 2e-6).all()  # for half a second it was believed in
+    np.testing.assert_allclose(gaps[17:], 1 / 30, atol=1e-9)
 
 
 def test_a_frame_is_begun_early_when_a_control_was_turned_but_no_more_are_made() -> None:

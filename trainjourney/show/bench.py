@@ -16,8 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trainjourney.controls.osc import OscServer
 from trainjourney.controls.osc_message import write_message
 from trainjourney.controls.parameters import PARAMETERS
@@ -27,6 +25,7 @@ from trainjourney.machine import processor_name
 from trainjourney.outputs.window import Window
 from trainjourney.settings import Config
 from trainjourney.show.departure import open_desk, read_departure
+from trainjourney.show.evenness import evenness, percentiles, stands
 from trainjourney.show.midi_way import midi_way
 from trainjourney.show.network import Network
 from trainjourney.show.screen import run_screen
@@ -96,6 +95,7 @@ def bench_window(config: Config, seconds: float, stall_s: float = 10.0) -> dict[
         keeper, desk = bench.stage.keeper, bench.stage.desk
         before, since_s = keeper.ring.latest, time.monotonic()
         figures["playing"] = bench.refreshes(lambda: time.sleep(seconds))
+        figures["pictures"] = bench.shown.copy()
         figures["world_fps"] = (keeper.ring.latest - before) / (time.monotonic() - since_s)
         figures["memory_mb"] = _memory_mb(bench.stage)
         figures["flooded"] = bench.refreshes(lambda: _flood(bench.port, stall_s))
@@ -116,8 +116,10 @@ def bench_window(config: Config, seconds: float, stall_s: float = 10.0) -> dict[
     with _bench(config.model_copy(update={"show": patient})) as bench:
         bench.play(ride)
         refresh_hz = bench.window.refresh_hz
+        fps = bench.stage.keeper.bundle.manifest.frame.fps
+    figures["pictures"] = stands(figures["pictures"], refresh_hz / fps)
     for name in ("playing", "flooded", "stalled"):
-        figures[name] = _evenness(figures[name], 1000.0 / refresh_hz)
+        figures[name] = evenness(figures[name], 1000.0 / refresh_hz)
     for name in ("world_fps", "memory_mb", "back_after_kill_s"):
         figures[name] = round(figures[name], 2)
     figures |= {"refresh_hz": refresh_hz, "cores": core_count(), "machine": processor_name()}
@@ -146,6 +148,7 @@ class Bench:
     _came: threading.Event = field(default_factory=threading.Event)
     _shown: threading.Event = field(default_factory=threading.Event)
     _flips: list[float] = field(default_factory=list)
+    shown: list[int] = field(default_factory=list)  # the number of the frame at every refresh
 
     def play(self, work: Callable[["Bench"], None]) -> None:
         """Run the window on this thread, and the work in another once the world plays."""
@@ -165,7 +168,7 @@ class Bench:
         thread.start()
         run_screen(
             self.window, self, self.stage.desk, str, lambda: not thread.is_alive(),
-            self._flipped,
+            self._flipped, looked=self.stage.looked,
         )  # fmt: skip
         if self.window.closed:
             raise TrainjourneyError("the window was closed; let it stand until the bench ends")
@@ -191,6 +194,7 @@ class Bench:
 
     def _flipped(self, number: int, now_s: float) -> None:
         self._flips.append(now_s)
+        self.shown.append(number)
         if self._came.is_set() and number >= self._came_number and not self._shown.is_set():
             self._shown_s = now_s
             self._shown.set()
@@ -216,6 +220,7 @@ class Bench:
     def refreshes(self, while_: Callable[[], None]) -> list[float]:
         """When the window was refreshed while that was done."""
         self._flips.clear()
+        self.shown.clear()
         while_()
         return self._flips.copy()
 
@@ -256,31 +261,9 @@ def _latency(found: list[tuple[float, float]], tries: int, fps: float) -> dict[s
     handed_ms, flipped_ms = ([1000.0 * one[i] for one in found] for i in (0, 1))
     return {
         "lost": tries - len(found),
-        "ms": _percentiles(handed_ms),
-        "frames": _percentiles([wait_ms * fps / 1000.0 for wait_ms in handed_ms]),
-        "flipped_ms": _percentiles(flipped_ms),
-    }
-
-
-def _percentiles(values: list[float]) -> dict[str, float]:
-    if not values:
-        return {}
-    found = np.percentile(values, [50, 95, 99])
-    told = {f"p{p}": round(float(v), 2) for p, v in zip((50, 95, 99), found, strict=True)}
-    return {**told, "most": round(max(values), 2)}
-
-
-def _evenness(times_s: list[float], period_ms: float) -> dict[str, Any]:
-    """Intervals between refreshes, and the share of them within one refresh of even."""
-    steps_ms = 1000.0 * np.diff(times_s)
-    edges = [0.0, 0.5, 0.9, 1.1, 1.5, 2.0, 3.0, np.inf]
-    counted, _ = np.histogram(steps_ms / period_ms, edges)
-    names = [f"{low:g}-{high:g}" for low, high in zip(edges[:-1], edges[1:], strict=True)]
-    return {
-        "refreshes": len(times_s),
-        "even_share": round(float((np.abs(steps_ms - period_ms) <= period_ms).mean()), 5),
-        "interval_ms": _percentiles(steps_ms.tolist()),
-        "histogram_periods": dict(zip(names, counted.tolist(), strict=True)),
+        "ms": percentiles(handed_ms),
+        "frames": percentiles([wait_ms * fps / 1000.0 for wait_ms in handed_ms]),
+        "flipped_ms": percentiles(flipped_ms),
     }
 
 

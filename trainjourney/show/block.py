@@ -28,6 +28,8 @@ _OF_LIGHT = np.isin(_NAMES, LIGHT)
 _OF_WORLD = ~np.isin(_NAMES, (*LIGHT, "seed", "tap", "still", "record", "preset", "store"))
 _ROWS = {name: row for row, name in enumerate(_NAMES)}
 _NUMBER = struct.Struct("<Q")
+_SCREEN = struct.Struct("<dd")  # when the window last looked for a frame, and its period, s
+_SCREEN_AT = 16
 _ROW = struct.Struct("<QQddH806s")  # sequence, serial, value, time_s, a name in the value's place
 _BANK = struct.Struct("<?H800sH1200s")  # is there, name, path of its picture; then the embedding
 _TRIES = 8
@@ -64,6 +66,17 @@ class Block:
         _NUMBER.pack_into(self._view, at, sequence + 1)
         self._serials[row] = serial
         _NUMBER.pack_into(self._view, 0, serial)
+
+    def looked(self, looked_s: float, period_s: float) -> None:
+        """The window looked for a frame at `looked_s` (time.perf_counter); it does so every
+        `period_s`."""
+        _SCREEN.pack_into(self._view, _SCREEN_AT, looked_s, period_s)
+
+    def screen(self) -> tuple[float, float]:
+        """What `looked` was told last; 0, 0 where there is no window. Of two calls the halves may
+        come together: a reader is off by a refresh then, once."""
+        looked_s, period_s = _SCREEN.unpack_from(self._view, _SCREEN_AT)
+        return float(looked_s), float(period_s)
 
     def lay_bank(self, looks: Mapping[int, Look]) -> None:
         """Lay these looks, by slot, in place of those before."""
@@ -142,6 +155,11 @@ class BlockSource:
     def steered(self) -> bool:
         """Whether there is something that a world has to make a frame anew for."""
         return self.turned() and bool(((self._block.serials() > self._seen) & _OF_WORLD).any())
+
+    def screen(self) -> tuple[float, float]:
+        """When the window last looked for a frame (time.perf_counter) and its period, s; 0, 0 where
+        there is none."""
+        return self._block.screen()
 
     def later(self, one: str, other: str) -> bool:
         """Whether a control was turned after another was."""

@@ -85,7 +85,7 @@ def play_live(
         if window:
             run_screen(
                 window, stage.frames, desk, lambda: instruments.words or _note(stage), ended,
-                lambda _, __: manager.beat(time.monotonic()), instruments.press,
+                lambda _, __: manager.beat(time.monotonic()), instruments.press, stage.looked,
             )  # fmt: skip
         while not window and not ended():
             manager.beat(time.monotonic())

@@ -30,11 +30,13 @@ def run_screen(
     ended: Callable[[], bool],
     flipped: Callable[[int, float], None] = lambda number, now_s: None,
     pressed_too: Callable[[str], bool] = lambda key: False,
+    looked: Callable[[float, float], None] = lambda looked_s, period_s: None,
 ) -> None:
     """Show what comes and hand on what is pressed, until `ended` or the window is closed.
 
     `flipped` hears of every refresh: the number of the frame that was shown, and when.
     `pressed_too` is asked first whether a key is its own; the overlay shows what comes of it.
+    `looked` hears when a frame was last looked for before a refresh, and how far those are apart.
     """
     values = desk.values()
 
@@ -64,6 +66,7 @@ def run_screen(
             now_s = time.perf_counter()
             pacer.flipped(begun_s, now_s)
             flipped(number, now_s)
+            looked(begun_s - ready_s, pacer.interval_s)
             pressed = window.pump()
             if window.closed:
                 break

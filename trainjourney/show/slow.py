@@ -7,8 +7,8 @@ WINDOW_S = 10.0
 WINDOWS = 2  # in a row; one may have had something else in it
 ENOUGH = 0.95  # of the frames
 SURE = 0.92  # of what was made, that an even rate may ask for
-# That screens show evenly, and films
-RATES = (120, 100, 75, 60, 50, 48, 30, 25, 24, 20, 15, 12, 10)
+SCREEN = 60  # Hz, of nearly all of them
+LEAST = 10  # frames a second; with fewer nothing glides
 
 
 class Slowness:
@@ -34,6 +34,8 @@ class Slowness:
             return ""
         self._told = True
         slow = f"the world makes {made:.1f} of {wanted} frames a second: all goes in slow motion"
-        even = next((rate for rate in RATES if rate <= SURE * made), 0)
+        whole = SCREEN if SCREEN % wanted == 0 else wanted  # 50, 25 and 24 are there for their own
+        rates = (rate for rate in range(LEAST, wanted) if whole % rate == 0 and rate <= SURE * made)
+        even = max(rates, default=0)
         cure = f"give --set engine.fps={even}" if even else "give it more processor cores"
         return f"{slow}; {cure}"

@@ -107,6 +107,12 @@ class Stage:
             "then": self._next.bundle.manifest.name if self._next else "",
         }
 
+    def looked(self, looked_s: float, period_s: float) -> None:
+        """The window looked for a frame: worlds come in step with it."""
+        for keeper in (self._keeper, self._next):
+            if keeper:
+                keeper.block.looked(looked_s, period_s)
+
     def pace(self) -> float:
         """How fast the picture goes by now, x cruising: 0 while it is held or its world is away."""
         world = self.keeper.ring.status()[1]

@@ -15,6 +15,7 @@ Stopped = Callable[[], bool]
 EARLY = 0.5  # of a frame
 LATE = 0.5  # of a frame
 LOOK_S = 0.001  # between looks whether a control was turned
+GONE_S = 0.5  # without a look for a frame, and there is no screen to follow
 Heard = Callable[[int, Change], None]  # the frame, from 0, that a change first acts on
 
 
@@ -31,6 +32,10 @@ class Live(Source, Protocol):
 
     def poll_light(self) -> Iterable[Change]:
         """Only what a frame can still obey once it is made."""
+        ...
+
+    def screen(self) -> tuple[float, float]:
+        """When the window last looked for a frame and its period, s; 0, 0 where there is none."""
         ...
 
 
@@ -59,7 +64,7 @@ def travel(
     no two in a row, so that a fader which is always moving costs no frames; and the light is asked
     for once more when it is made. Either way the board moves by 1/fps a frame, so that the same
     seed makes the same journey at any speed. What the world can do once a frame is out counts as
-    making it too.
+    making it too. Frames come in step with the window's screen, where it has one.
     """
     frame, begun_s, anew = None, 0.0, False
 
@@ -93,6 +98,10 @@ def travel(
         for output in outputs:
             output.show(finished)
         shown_s = now()
+        if live and pacer:
+            looked_s, period_s = live.screen()
+            if period_s > 0.0 and abs(shown_s - looked_s) < GONE_S:
+                pacer.follow(looked_s, period_s, shown_s - begun_s)
         world.get_ready()
         meter.add(made_s + now() - shown_s, begun_s, shown_s)
 
