@@ -200,7 +200,6 @@ def test_a_world_is_done_after_its_frames(tiny: Path) -> None:
         assert keeper.ring.latest == 20 and keeper.restarts == 0
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_a_world_keeps_its_train_s_pace_at_another_rate(tiny: Path) -> None:
     """In 80 frames at 80 a second it goes as far as in a second at any other rate."""
     config = configured(tiny, speed=1.5)
@@ -214,6 +213,7 @@ def test_a_world_keeps_its_train_s_pace_at_another_rate(tiny: Path) -> None:
     assert status.distance == pytest.approx(1.5, abs=0.05) and status.speed == 1.5
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_fifty_kills_leak_nothing(tiny: Path) -> None:
     before = open_files(), children(), shared()
     kill_fifty_times(tiny)

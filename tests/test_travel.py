@@ -133,7 +133,7 @@ def test_with_a_pacer_frames_are_shown_evenly_and_late_by_none() -> None:
     assert meter.summary().frames == 90
 
 
-@pytest.mark.parametrize("hz", [60.0, 59.94])
+@pytest.mark.parametrize("hz", [60.0, 59.94, 60.2, 120.5])
 def test_frames_come_midway_between_the_looks_of_the_screen(hz: float) -> None:
     clock = Clock()
     watcher = Watcher(clock)
@@ -145,6 +145,19 @@ def test_frames_come_midway_between_the_looks_of_the_screen(hz: float) -> None:
     assert np.abs(gaps - 1 / 30).max() < 0.6e-3  # nobody sees it lean
     after = ((np.array(watcher.times[300:]) - 0.004) * hz) % 1.0
     assert after == pytest.approx(0.5, abs=0.06)
+
+
+def test_a_picture_that_was_held_comes_back_in_step() -> None:
+    clock, the_board = Clock(), board()
+    watcher = Watcher(clock)
+    script = [Change("hold", float(held), 50.0 + s) for s, held in ((10.0, 1), (20.0, 0))]
+    travel(
+        scripted_world(clock, 0.012), the_board, (), (watcher,), Meter(), fps=30, frames=650,
+        pacer=Pacer(30), live=ScriptedLive(clock, script, 59.94), now=clock.now, sleep=clock.sleep,
+    )  # fmt: skip
+    after = ((np.array(watcher.times) - 0.004) * 59.94) % 1.0
+    assert len({frame.tobytes() for frame in watcher.seen[310:590]}) == 1
+    assert after[601:] == pytest.approx(0.5, abs=0.1)  # at once
 
 
 def test_a_screen_that_is_gone_is_not_followed() -> None:

@@ -118,7 +118,12 @@ class FilmConfig(Section):
     preset: Literal["ultrafast", "veryfast", "fast", "medium", "slow"] = Field(
         default="veryfast", description="Effort: ultrafast, veryfast, fast, medium or slow."
     )
-    fps: int = Field(default=0, ge=0, le=240, description="Frames a second; 0 is the world's own.")
+    fps: int = Field(
+        default=0,
+        ge=0,
+        le=240,
+        description="Frames of it that are played a second; 0 is the world's own.",
+    )
 
 
 class WebConfig(Section):

@@ -13,7 +13,7 @@ class Pacer:
     clocks take to part; so the deadlines may `follow` a screen (genlock, as studios call it).
     """
 
-    ROUND = 0.01  # by which a frame may differ from whole refreshes, as 30 from 59.94 / 2
+    ROUND = 0.005  # by which a frame may differ from whole refreshes, as 30 from 59.94 / 2
     GAIN, MOST_S = 0.05, 0.0005  # of what it is off, a frame; and no more than nobody sees
 
     def __init__(self, fps: float) -> None:
@@ -48,19 +48,23 @@ class Pacer:
         self.skipped += late
         return late
 
-    def follow(self, looked_s: float, period_s: float, made_s: float) -> None:
+    def follow(self, looked_s: float, period_s: float, made_s: float | None) -> None:
         """Lean toward a screen that looked at `looked_s` and does so every `period_s`; the last
-        frame took `made_s` from when it was begun until it was there to be seen.
+        frame took `made_s` from when it was begun until it was there to be seen (None: it says
+        nothing of the others, as a picture that is held).
 
         The frames then come half-way between two looks, where either may be off by as much. On a
         screen whose refreshes do not go evenly into a frame nothing changes.
         """
         refreshes = 1.0 / (self.fps * period_s)
-        if self._start_s is None or abs(refreshes - round(refreshes)) > self.ROUND * refreshes:
+        apart = round(refreshes) - refreshes
+        if self._start_s is None or abs(apart) > self.ROUND * refreshes:
             return
-        usual_s = self._made_s or made_s
-        self._made_s = usual_s + self.GAIN * (min(made_s, 2.0 * usual_s) - usual_s)
+        if made_s is not None:
+            usual_s = self._made_s or made_s
+            self._made_s = usual_s + self.GAIN * (min(made_s, 2.0 * usual_s) - usual_s)
         off_s = (self.due_s + self._made_s - looked_s) % period_s - 0.5 * period_s
+        self._start_s += apart * period_s
         self._start_s -= min(max(self.GAIN * off_s, -self.MOST_S), self.MOST_S)
 
 

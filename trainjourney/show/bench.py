@@ -16,6 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trainjourney.controls.osc import OscServer
 from trainjourney.controls.osc_message import write_message
 from trainjourney.controls.parameters import PARAMETERS
@@ -117,7 +119,8 @@ def bench_window(config: Config, seconds: float, stall_s: float = 10.0) -> dict[
         bench.play(ride)
         refresh_hz = bench.window.refresh_hz
         fps = bench.stage.keeper.bundle.manifest.frame.fps
-    figures["pictures"] = stands(figures["pictures"], refresh_hz / fps)
+    refresh_s = float(np.median(np.diff(figures["playing"])))  # as it is, whatever was told
+    figures["pictures"] = stands(figures["pictures"], 1.0 / (fps * refresh_s))
     for name in ("playing", "flooded", "stalled"):
         figures[name] = evenness(figures[name], 1000.0 / refresh_hz)
     for name in ("world_fps", "memory_mb", "back_after_kill_s"):

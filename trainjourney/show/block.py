@@ -28,8 +28,6 @@ _OF_LIGHT = np.isin(_NAMES, LIGHT)
 _OF_WORLD = ~np.isin(_NAMES, (*LIGHT, "seed", "tap", "still", "record", "preset", "store"))
 _ROWS = {name: row for row, name in enumerate(_NAMES)}
 _NUMBER = struct.Struct("<Q")
-_SCREEN = struct.Struct("<dd")  # when the window last looked for a frame, and its period, s
-_SCREEN_AT = 16
 _ROW = struct.Struct("<QQddH806s")  # sequence, serial, value, time_s, a name in the value's place
 _BANK = struct.Struct("<?H800sH1200s")  # is there, name, path of its picture; then the embedding
 _TRIES = 8
@@ -48,6 +46,7 @@ class Block:
         self.memory = Memory(self._bank_at + 8 + (SLOTS + 1) * self._look_bytes, fd)
         self._view = self.memory.view
         self._serials = np.frombuffer(self._view, "<u8", len(_NAMES), 64)
+        self._screen = np.frombuffer(self._view, "<f8", 2, 16)  # each is stored at once
 
     @property
     def serial(self) -> int:
@@ -70,13 +69,11 @@ class Block:
     def looked(self, looked_s: float, period_s: float) -> None:
         """The window looked for a frame at `looked_s` (time.perf_counter); it does so every
         `period_s`."""
-        _SCREEN.pack_into(self._view, _SCREEN_AT, looked_s, period_s)
+        self._screen[0], self._screen[1] = looked_s, period_s
 
     def screen(self) -> tuple[float, float]:
-        """What `looked` was told last; 0, 0 where there is no window. Of two calls the halves may
-        come together: a reader is off by a refresh then, once."""
-        looked_s, period_s = _SCREEN.unpack_from(self._view, _SCREEN_AT)
-        return float(looked_s), float(period_s)
+        """What `looked` was told last; 0, 0 where there is no window."""
+        return float(self._screen[0]), float(self._screen[1])
 
     def lay_bank(self, looks: Mapping[int, Look]) -> None:
         """Lay these looks, by slot, in place of those before."""

@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+NEAR = 0.02  # of a number of refreshes that is whole
+
 
 def percentiles(values: list[float]) -> dict[str, float]:
     """The 50th, 95th and 99th, and the most; nothing of nothing."""
@@ -34,7 +36,8 @@ def stands(numbers: list[int], refreshes: float) -> dict[str, Any]:
     number than a frame of the world has."""
     stood = np.unique(numbers, return_counts=True)[1][1:-1]  # not those that were cut off
     counts, many = np.unique(stood, return_counts=True)
-    whole = np.array([math.floor(refreshes), math.ceil(refreshes)])
+    near = abs(refreshes - round(refreshes)) < NEAR * refreshes
+    whole = [round(refreshes)] if near else [math.floor(refreshes), math.ceil(refreshes)]
     return {
         "pictures": len(stood),
         "uneven_share": round(float((~np.isin(stood, whole)).mean()), 5) if len(stood) else 0.0,

@@ -1,6 +1,6 @@
 """Playing: a journey in a window and on the net, its world in a process; or into a film, in one.
 
-A film is made as fast as the machine can, every frame of it. Live, the world runs at the bundle's
+A film is made as fast as the machine can, every frame of it. Live, the world runs at its own
 rate in its own process and the window at the screen's, so that neither waits for the other.
 """
 

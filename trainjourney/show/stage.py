@@ -5,6 +5,7 @@ by a fade when its first frame is there.
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -188,8 +189,7 @@ class Stage:
         keeper.watch(now_s)
         self.failure = keeper.failure if keeper.health == "failed" else None
         self._measure(keeper.ring)
-        wanted = keeper.bundle.manifest.frame.fps if keeper.health == "playing" else 0
-        if told := self._slowness.look(wanted, keeper.ring.latest, now_s):
+        if told := self._slow(keeper, now_s):
             log.warning("%s", told)
         if self._then and keeper.health == "playing":
             self._open_next(*self._then, now_s)
@@ -205,6 +205,13 @@ class Stage:
         if self._left and not self.frames.fading:
             self._left.close()
             self._left = None
+
+    def _slow(self, keeper: Keeper, now_s: float) -> str:
+        """What there is to tell of a world that is too slow; one beside another may well be."""
+        manifest, alone = keeper.bundle.manifest, not (self._next or self._left)
+        wanted = manifest.frame.fps if alone and keeper.health == "playing" else 0
+        least = math.ceil(manifest.frame.fps * keeper.bundle.pace / manifest.ranges.speed[1])
+        return self._slowness.look(wanted, keeper.ring.latest, now_s, least)
 
     def _measure(self, ring: FrameRing) -> None:
         latest = ring.latest
@@ -230,6 +237,7 @@ class Stage:
         self._frames_before += self._keeper.ring.latest
         self._left, self._keeper, self._next = self._keeper, self._next, None
         self._seen.clear()
+        self._slowness = Slowness()
         self.frames.take_over(self.keeper.ring, TAKE_OVER_S)
 
 

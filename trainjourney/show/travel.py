@@ -15,6 +15,7 @@ Stopped = Callable[[], bool]
 EARLY = 0.5  # of a frame
 LATE = 0.5  # of a frame
 LOOK_S = 0.001  # between looks whether a control was turned
+PERIODS_S = (0.002, 0.1)  # of screens
 GONE_S = 0.5  # without a look for a frame, and there is no screen to follow
 Heard = Callable[[int, Change], None]  # the frame, from 0, that a change first acts on
 
@@ -100,8 +101,8 @@ def travel(
         shown_s = now()
         if live and pacer:
             looked_s, period_s = live.screen()
-            if period_s > 0.0 and abs(shown_s - looked_s) < GONE_S:
-                pacer.follow(looked_s, period_s, shown_s - begun_s)
+            if PERIODS_S[0] < period_s < PERIODS_S[1] and abs(shown_s - looked_s) < GONE_S:
+                pacer.follow(looked_s, period_s, None if board.hold else shown_s - begun_s)
         world.get_ready()
         meter.add(made_s + now() - shown_s, begun_s, shown_s)
 
