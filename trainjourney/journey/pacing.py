@@ -1,5 +1,8 @@
 """When the next frame is due, in the world and on the screen: even, and none drifts. Pure."""
 
+import math
+from statistics import median
+
 
 class Pacer:
     """Deadlines `1/fps` apart. The caller brings the time and does the waiting.
@@ -7,20 +10,12 @@ class Pacer:
     Frame n is due at start + n / fps. One that is late by less than a period is shown at once and
     the next one is waited for less; a whole period or more that was missed is skipped, so that
     after a stall the frames go on in the old beat instead of racing to catch up.
-
-    A screen looks for a picture at every refresh, by a clock of its own. A frame that comes about
-    when it looks is seen a refresh too soon or too late, as it happens, for as long as the two
-    clocks take to part; so the deadlines may `follow` a screen (genlock, as studios call it).
     """
-
-    ROUND = 0.005  # by which a frame may differ from whole refreshes, as 30 from 59.94 / 2
-    GAIN, MOST_S = 0.05, 0.0005  # of what it is off, a frame; and no more than nobody sees
 
     def __init__(self, fps: float) -> None:
         assert fps > 0.0, fps
         self.fps = fps
         self.skipped = 0  # deadlines that passed without a frame
-        self._made_s = 0.0  # what a frame takes to make, about
         self._start_s: float | None = None
         self._number = 0
 
@@ -48,24 +43,15 @@ class Pacer:
         self.skipped += late
         return late
 
-    def follow(self, looked_s: float, period_s: float, made_s: float | None) -> None:
-        """Lean toward a screen that looked at `looked_s` and does so every `period_s`; the last
-        frame took `made_s` from when it was begun until it was there to be seen (None: it says
-        nothing of the others, as a picture that is held).
+    @property
+    def began_s(self) -> float:
+        """When the frame that was shown last was due."""
+        return self.due_s - 1.0 / self.fps
 
-        The frames then come half-way between two looks, where either may be off by as much. On a
-        screen whose refreshes do not go evenly into a frame nothing changes.
-        """
-        refreshes = 1.0 / (self.fps * period_s)
-        apart = round(refreshes) - refreshes
-        if self._start_s is None or abs(apart) > self.ROUND * refreshes:
-            return
-        if made_s is not None:
-            usual_s = self._made_s or made_s
-            self._made_s = usual_s + self.GAIN * (min(made_s, 2.0 * usual_s) - usual_s)
-        off_s = (self.due_s + self._made_s - looked_s) % period_s - 0.5 * period_s
-        self._start_s += apart * period_s
-        self._start_s -= min(max(self.GAIN * off_s, -self.MOST_S), self.MOST_S)
+    def lean(self, by_s: float) -> None:
+        """Have all deadlines to come so much later."""
+        assert self._start_s is not None
+        self._start_s += by_s
 
 
 class ScreenPacer:
@@ -78,13 +64,14 @@ class ScreenPacer:
 
     MARGIN, LOCK = 0.24, 0.3  # of a refresh; a flip that takes longer than LOCK has waited
     FORGET = 5  # flips in a row that hardly waited, and the screen makes none wait
-    STEADY = 0.02  # of an interval, that one flip moves the mean
+    COUNTED, PAUSE_S = 300, 0.25  # flips that are measured together; longer apart they are none
 
     def __init__(self, hz: float) -> None:
         assert hz > 0.0, hz
         self._period_s = self.interval_s = 1.0 / hz  # the other as it is found to be
         self._due_s: float | None = None
         self._ended_s: float | None = None
+        self._steps: list[float] = []
         self._locked = 0
 
     def wait_s(self, now_s: float) -> float:
@@ -103,11 +90,22 @@ class ScreenPacer:
             self._locked = self.FORGET
         elif self._locked:
             self._locked = self.FORGET if waited > 0.5 * self.MARGIN else self._locked - 1
-        step_s, self._ended_s = ended_s - (self._ended_s or 0.0), ended_s
-        if self._locked and 0.5 < step_s / self._period_s < 1.5:
-            self.interval_s += self.STEADY * (step_s - self.interval_s)
+        self._measure(ended_s)
         if self._locked:
             self._due_s = ended_s + (1.0 - self.MARGIN) * self._period_s
         else:
             self._due_s += self._period_s
             self._due_s += int(max(0.0, ended_s - self._due_s) / self._period_s) * self._period_s
+
+    def _measure(self, ended_s: float) -> None:
+        """How far apart refreshes are: the screen may have been told wrongly, or the window be
+        shown at every second one only."""
+        step_s, self._ended_s = ended_s - (self._ended_s or -math.inf), ended_s
+        if step_s > self.PAUSE_S:
+            self._steps.clear()
+            return
+        self._steps.append(step_s)
+        if len(self._steps) == self.COUNTED:
+            whole_s = sum(self._steps)  # some were late, or left out: the usual one counts them
+            self.interval_s = whole_s / round(whole_s / median(self._steps))
+            self._steps.clear()

@@ -1,5 +1,6 @@
 """The one loop in which the world moves: for a film, for a test, in the world's own process."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Sequence
 from itertools import count
@@ -7,6 +8,7 @@ from typing import Protocol
 
 from trainjourney.inference import GaveWay, Overtaken, never
 from trainjourney.journey.board import Board
+from trainjourney.journey.genlock import Genlock
 from trainjourney.journey.pacing import Pacer
 from trainjourney.show.meter import Meter
 from trainjourney.types import Change, Frame, Output, Source, World
@@ -65,25 +67,29 @@ def travel(
     no two in a row, so that a fader which is always moving costs no frames; and the light is asked
     for once more when it is made. Either way the board moves by 1/fps a frame, so that the same
     seed makes the same journey at any speed. What the world can do once a frame is out counts as
-    making it too. Frames come in step with the window's screen, where it has one.
+    making it too. Frames come in step with the window's screen, where it has one: one that was made
+    too soon for its place waits for that, but not one that obeys a `live` control.
     """
     frame, begun_s, anew = None, 0.0, False
+    lock = Genlock(pacer) if live and pacer else None
 
     def overtaken() -> bool:
         return live is not None and not anew and live.steered() and now() < begun_s + LATE / fps
 
     for number in count() if frames is None else range(frames):
         if pacer:
-            _wait(pacer, live.turned if live else never, now, sleep)
+            _wait(pacer.wait_s, live.turned if live else never, now, sleep, EARLY / fps)
             pacer.shown(now())
         if stopped():
             break
         begun_s = now()
-        for source in (*sources, live) if live else sources:
+        held_s, turned = 0.0, False
+        for source in sources:
             _turn(board, source.poll(), number, heard)
         if live is None:
             frame = _make(world, board, frame, fps)
         else:
+            turned = _turn(board, live.poll(), number, heard)
             back = board.keep()
             try:
                 frame = _make(world, board, frame, fps, overtaken)
@@ -91,18 +97,22 @@ def travel(
             except GaveWay:
                 back()
                 anew = True
-                _turn(board, live.poll(), number, heard)
+                turned = _turn(board, live.poll(), number, heard)
                 frame = _make(world, board, frame, fps)
+            if lock and not turned:
+                held_s = _wait(lock.early_s, live.turned, now, sleep)
             _turn(board, live.poll_light(), number, heard)
         finished = board.finish(frame)
-        made_s = now() - begun_s
+        made_s = now() - begun_s - held_s
         for output in outputs:
             output.show(finished)
         shown_s = now()
-        if live and pacer:
+        if live and lock:
             looked_s, period_s = live.screen()
             if PERIODS_S[0] < period_s < PERIODS_S[1] and abs(shown_s - looked_s) < GONE_S:
-                pacer.follow(looked_s, period_s, None if board.hold else shown_s - begun_s)
+                lock.follow(looked_s, period_s, None if board.hold else shown_s - held_s)
+            else:
+                lock.leave()
         world.get_ready()
         meter.add(made_s + now() - shown_s, begun_s, shown_s)
 
@@ -120,24 +130,31 @@ def _make(
     return world.step(controls, overtaken=overtaken)
 
 
-def _turn(board: Board, changes: Iterable[Change], number: int, heard: Heard) -> None:
+def _turn(board: Board, changes: Iterable[Change], number: int, heard: Heard) -> bool:
+    """Whether there were any."""
+    any_ = False
     for change in changes:
         heard(number, change)
         board.apply(change)
+        any_ = True
+    return any_
 
 
 def _wait(
-    pacer: Pacer,
+    left: Callable[[float], float],
     turned: Callable[[], bool],
     now: Callable[[], float],
     sleep: Callable[[float], None],
-) -> None:
-    """Until the next frame is due; or nearly, when a control was turned."""
-    early_s = EARLY / pacer.fps
-    while (left_s := pacer.wait_s(now())) > 1e-6:  # less is none to any clock
+    early_s: float = math.inf,
+) -> float:
+    """Until there is nothing left; or when a control was turned, up to `early_s` before that. The
+    seconds that were waited."""
+    since_s = now()
+    while (left_s := left(now())) > 1e-6:  # less is none to any clock
         if left_s > early_s + LOOK_S:
             sleep(left_s - early_s)
         elif turned():
             break
         else:
             sleep(min(left_s, LOOK_S))
+    return now() - since_s
