@@ -23,9 +23,7 @@ class Genlock:
 
     def __init__(self, pacer: Pacer) -> None:
         self._pacer = pacer
-        self._took_s: deque[float] = deque(
-            maxlen=FRAMES
-        )  # from when a frame is due until it is there
+        self._took_s: deque[float] = deque(maxlen=FRAMES)  # since they were due
         self._usual_s, self._frames = 0.0, 0
         self._looked_s = self._period_s = 0.0  # of the screen; 0 where there is none to follow
 
