@@ -58,6 +58,11 @@ def test_frames_of_uneven_length_are_shown_evenly() -> None:
     assert max(ours) < 0.02 and min(plain) > 0.3
 
 
+def test_a_world_that_is_too_slow_is_no_slower() -> None:
+    plain, ours = (stood(60, 30, way, 0.3, 0.020, 0.030) for way in (False, True))
+    assert len(ours) > 0.98 * len(plain) > 0
+
+
 def test_a_screen_that_no_rate_fits_is_not_followed() -> None:
     followed, plain = (stood(60, 25, way, 0.4, 0.003) for way in (True, False))
     assert followed == plain

@@ -29,12 +29,13 @@ class Genlock:
 
     def early_s(self, now_s: float) -> float:
         """Seconds that a frame which is there at `now_s` comes before its place; 0 if it is late,
-        or there is no screen to follow."""
+        or there is no screen to follow. Never more than until the next is due: a world that is
+        slower than its rate waits for nothing."""
         if not self._period_s:
             return 0.0
         usual_s = self._pacer.began_s + self._usual_s - self._looked_s
         look_s = self._looked_s + math.floor(usual_s / self._period_s) * self._period_s
-        return max(0.0, look_s + SAFE * self._period_s - now_s)
+        return max(0.0, min(look_s + SAFE * self._period_s, self._pacer.due_s) - now_s)
 
     def follow(self, looked_s: float, period_s: float, there_s: float | None) -> None:
         """After a frame: the screen looked at `looked_s`, as it does every `period_s`, and the
