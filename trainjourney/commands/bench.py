@@ -59,7 +59,7 @@ def bench(
     elif what == "viewers":
         from trainjourney.show.bench_viewers import bench_viewers
 
-        figures = bench_viewers(loaded.engine.name, n, seconds or 20.0)
+        figures = bench_viewers(loaded.engine, n, seconds or 20.0)
     elif what == "glass":
         from trainjourney.show.bench_glass import bench_glass
 

@@ -31,6 +31,7 @@ from aiortc.contrib.media import MediaBlackhole
 
 from trainjourney.errors import WebError
 from trainjourney.machine import processor_name
+from trainjourney.settings import EngineConfig
 from trainjourney.side_by_side import core_count
 
 READY_S = 120.0
@@ -39,7 +40,7 @@ FIRST_S = 20.0  # a viewer without a frame for so long counts as one who saw non
 
 
 def bench_viewers(
-    engine: str, viewers: int, seconds: float, settle_s: float = SETTLE_S
+    engine: EngineConfig, viewers: int, seconds: float, settle_s: float = SETTLE_S
 ) -> dict[str, Any]:
     """Play, and watch with one and then with `viewers` clients, `seconds` each. Raises WebError.
 
@@ -141,13 +142,13 @@ async def _open(http: aiohttp.ClientSession, url: str) -> RTCPeerConnection:
 
 
 @contextmanager
-def _playing(engine: str, viewers: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+def _playing(engine: EngineConfig, viewers: int) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
     """A show without a window, as a visitor would start it."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "trainjourney", "play", "--engine", engine]
-    command += ["--port", str(port)]
+    command = [sys.executable, "-m", "trainjourney", "play", "--port", str(port)]
     sets = {
+        **{f"engine.{name}": value for name, value in engine.model_dump().items()},
         "osc.port": 0, "journal.write": "false", "web.requests": 1000,
         "webrtc.viewers": viewers + 5,
     }  # fmt: skip
