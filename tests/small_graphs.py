@@ -16,6 +16,8 @@ from trainjourney.model.network import Network
 from trainjourney.model.planes import HEIGHT, PLANES, VIEW_W, WIDTH, Plane
 from trainjourney.model.predictor import PredictorGraph
 from trainjourney.model.ring import CELL, NOISE, RING, STATE, P
+from trainjourney.training.dataset import Shards
+from trainjourney.training.dream_stage import DreamStage
 
 State = dict[str, Tensor]
 
@@ -79,3 +81,12 @@ def window(state: State) -> Tensor:
     cell = state["position"] // CELL
     at = (cell[:, None] + torch.arange(VIEW_W)) % RING + torch.arange(P)[:, None] * RING
     return state["ring"][at.flatten()].view(P, VIEW_W, -1)
+
+
+def small_dream(shards: Shards, plane: int) -> DreamStage:
+    """The stage that teaches a small dream network, with tiles of one plane alone."""
+    codec = Codec(8)
+    codec.fit(plane, random_masks(2, 64))
+    stage = DreamStage(shards, torch.randn(4, 4, 64), codec, width=8, blocks=1)
+    stage.often = torch.eye(len(PLANES))[plane]
+    return stage

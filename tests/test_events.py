@@ -4,11 +4,11 @@ each of its tiles as the scenery paints it."""
 import numpy as np
 import pytest
 import torch
-from small_graphs import Graphs, State, advance
-from small_tensors import random_masks, rng
+from small_graphs import Graphs, State, advance, small_dream
+from small_tensors import rng
 from torch import Tensor, nn
 
-from trainjourney.model.codec import LATENT, Codec
+from trainjourney.model.codec import LATENT
 from trainjourney.model.events import (
     APART,
     EDGE,
@@ -29,7 +29,6 @@ from trainjourney.model.restart import DEPARTURE
 from trainjourney.model.ring import RING, TILE_CELLS
 from trainjourney.scenery.signs import CODES
 from trainjourney.training.dataset import EVENTS, Shards, events_of
-from trainjourney.training.dream_stage import DreamStage
 from trainjourney.training.events import passing
 
 PLATFORM, BRIDGE = list(range(NONE + 1, NONE + 1 + len(KINDS)))[:2]
@@ -151,10 +150,7 @@ def like(signs: Tensor, kind: str) -> Tensor:
 
 def test_it_is_taught_what_every_track_has(tiny_shards: Shards) -> None:
     """Where the signs have a bridge it is told of, mirrored and at a border too, and only there."""
-    codec = Codec(8)
-    codec.fit(TRACK, random_masks(2, 64))
-    stage = DreamStage(tiny_shards, torch.randn(4, 4, 64), codec, width=8, blocks=1)
-    stage.often = torch.eye(len(PLANES))[TRACK]
+    stage = small_dream(tiny_shards, TRACK)
     tile, told, lots = stage.batch_of(rng(2), 128)
     seen = 0
     for number, kind in enumerate(KINDS, NONE + 1):

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from small_graphs import Graphs, State, advance
-from small_tensors import random_masks, rng
+from small_graphs import Graphs, State, advance, small_dream
+from small_tensors import rng
 from torch import Tensor, nn
 
-from trainjourney.model.codec import LATENT, Codec
+from trainjourney.model.codec import LATENT
 from trainjourney.model.events import EVENT_TOLD
 from trainjourney.model.network import DREAMT, TALL, TILE, Network
 from trainjourney.model.placement import (
@@ -26,12 +26,11 @@ from trainjourney.model.placement import (
     draw_disc,
     draw_place,
 )
-from trainjourney.model.planes import DOWN, PLANES, ROWS, VIEW_W
+from trainjourney.model.planes import DOWN, ROWS, VIEW_W
 from trainjourney.model.repaint import TILES
 from trainjourney.model.restart import DEPARTURE
 from trainjourney.scenery.signs import CODES
 from trainjourney.training.dataset import Shards
-from trainjourney.training.dream_stage import DreamStage
 
 WINDOW = VIEW_W // DOWN  # latent columns
 
@@ -116,10 +115,7 @@ def test_the_network_is_told_where_but_not_at_first() -> None:
 
 def test_it_is_taught_the_place_of_every_sun(tiny_shards: Shards) -> None:
     """The place, and the disc, are where the signs have a sun; mirrored and at a border too."""
-    codec = Codec(8)
-    codec.fit(SKY, random_masks(2, 64))
-    stage = DreamStage(tiny_shards, torch.randn(4, 4, 64), codec, width=8, blocks=1)
-    stage.often = torch.eye(len(PLANES))[SKY]
+    stage = small_dream(tiny_shards, SKY)
     tile, told, lots = stage.batch_of(rng(2), 96)
     suns = lots.suns
     word = torch.from_numpy(CODES["sun"])

@@ -16,6 +16,8 @@ GAIN, MOST_S = 0.05, 0.0005  # of what it is off, a frame; and no more than nobo
 FRAMES, EVERY = 150, 15  # that are remembered; after how many it is seen what is usual of them
 OFTEN = 0.9  # of the frames take no longer than is usual
 SAFE = 0.1  # of a refresh, after a look
+PERIODS_S = (0.002, 0.1)  # of screens
+GONE_S = 0.5  # without a look, and the screen is gone
 
 
 class Genlock:
@@ -37,16 +39,19 @@ class Genlock:
         look_s = self._looked_s + math.floor(usual_s / self._period_s) * self._period_s
         return max(0.0, min(look_s + SAFE * self._period_s, self._pacer.due_s) - now_s)
 
-    def follow(self, looked_s: float, period_s: float, there_s: float | None) -> None:
-        """After a frame: the screen looked at `looked_s`, as it does every `period_s`, and the
-        frame could have been seen at `there_s` (None: that says nothing of others, as of a picture
-        that is held). On a screen whose refreshes do not go evenly into a frame nothing changes.
+    def follow(self, screen: tuple[float, float], now_s: float, there_s: float | None) -> None:
+        """After a frame: when the screen looked last, and how far its looks are apart (0, 0: there
+        is none); and when the frame could have been seen (None: that says nothing of others, as of
+        a picture that is held). Where there is no screen, or its refreshes do not go evenly into a
+        frame, nothing changes.
         """
-        pacer = self._pacer
+        pacer, (looked_s, period_s) = self._pacer, screen
+        self._period_s = 0.0
+        if not PERIODS_S[0] < period_s < PERIODS_S[1] or abs(now_s - looked_s) > GONE_S:
+            return
         refreshes = 1.0 / (pacer.fps * period_s)
         apart = round(refreshes) - refreshes
         if abs(apart) > ROUND * refreshes:
-            self.leave()
             return
         self._looked_s, self._period_s = looked_s, period_s
         if there_s is not None:
@@ -56,7 +61,3 @@ class Genlock:
             self._frames += 1
         off_s = (pacer.due_s + self._usual_s - looked_s) % period_s - 0.5 * period_s
         pacer.lean(apart * period_s - min(max(GAIN * off_s, -MOST_S), MOST_S))
-
-    def leave(self) -> None:
-        """There is no screen any more."""
-        self._period_s = 0.0

@@ -17,8 +17,6 @@ Stopped = Callable[[], bool]
 EARLY = 0.5  # of a frame
 LATE = 0.5  # of a frame
 LOOK_S = 0.001  # between looks whether a control was turned
-PERIODS_S = (0.002, 0.1)  # of screens
-GONE_S = 0.5  # without a look for a frame, and there is no screen to follow
 Heard = Callable[[int, Change], None]  # the frame, from 0, that a change first acts on
 
 
@@ -108,11 +106,8 @@ def travel(
             output.show(finished)
         shown_s = now()
         if live and lock:
-            looked_s, period_s = live.screen()
-            if PERIODS_S[0] < period_s < PERIODS_S[1] and abs(shown_s - looked_s) < GONE_S:
-                lock.follow(looked_s, period_s, None if board.hold else shown_s - held_s)
-            else:
-                lock.leave()
+            there_s = None if board.hold else shown_s - held_s
+            lock.follow(live.screen(), shown_s, there_s)
         world.get_ready()
         meter.add(made_s + now() - shown_s, begun_s, shown_s)
 
